@@ -1,0 +1,2 @@
+export { type Blame, CodedError, type ErrorDetails, hasCode, isCodedError } from './coded-error.ts'
+export { type ErrorCode, type ErrorDefinition, errorCatalogue } from './error-catalogue.ts'
