@@ -278,6 +278,11 @@ export const errorCatalogue = {
     title: 'The HSM returned a signature that does not verify.',
     remedy: 'Take the token out of service.',
   },
+  'sealed-value-invalid': {
+    blame: 'environment',
+    title: 'A sealed value cannot be opened.',
+    remedy: 'Use the key generation that sealed it; if it is the right one, the value was altered.',
+  },
   'signing-key-missing': {
     blame: 'environment',
     title: 'There is no active signing key.',
