@@ -1,0 +1,8 @@
+export { SetupFailure } from './failure.ts'
+export { freeTcpPort } from './free-port.ts'
+export { checkoutRoot, mainOf, nodeProgram } from './home.ts'
+export { type Postgres, startPostgres } from './postgres.ts'
+export { type RedisProcess, startRedisServer } from './redis.ts'
+export { databaseForTest, type TestDatabase } from './test-database.ts'
+export { redisForTest, testHome, tokenForTest } from './test-services.ts'
+export { type DevelopmentToken, openTokenDirectory, softhsmModule, type TokenDirectory } from './token-directory.ts'
