@@ -1,0 +1,274 @@
+/**
+ * The base of every HTTP server of ours: Fastify 5 with problem documents (RFC 9457), correlation ids, security headers,
+ * limits, and a declared access for each route.
+ *
+ * It takes JSON bodies alone unless a content type parser is added: no text/plain, which a foreign page could post without
+ * a preflight. It takes no encoded (compressed) bodies.
+ */
+
+import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { Clock, Duration } from '@sallyport/clock'
+import { between, milliseconds, seconds } from '@sallyport/clock'
+import type { ErrorCode } from '@sallyport/errors'
+import { CodedError, isCodedError } from '@sallyport/errors'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type RouteOptions,
+} from 'fastify'
+import { correlationHeader, correlationIdOf } from './correlation-id.ts'
+import type { MutualTls } from './mutual-tls.ts'
+import { problemContentType, problemDocument, problemHeaders } from './problem-document.ts'
+import type { DeclaredRoute, RouteAccess } from './route-access.ts'
+import { compileValidator } from './schema-validation.ts'
+
+export type HttpServer = FastifyInstance<
+  Server,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+export interface ServedRequest {
+  readonly method: string
+  /** The route's pattern, or `unmatched`. */
+  readonly route: string
+  readonly status: number
+  readonly duration: Duration
+  readonly correlationId: string
+  readonly errorCode: ErrorCode | undefined
+}
+
+export interface HttpObserver {
+  requestServed?(request: ServedRequest): void
+  /** Our own fault: the error that the caller was not shown. */
+  requestFailed?(failure: { readonly error: unknown; readonly correlationId: string; readonly route: string }): void
+}
+
+export interface HttpServerOptions {
+  readonly clock: Clock
+  /** Runs before the body is read; throws a CodedError to refuse. Not called for routes that are public. */
+  readonly authorize: (request: FastifyRequest, access: RouteAccess) => void | Promise<void>
+  readonly observer?: HttpObserver
+  /** Mutual TLS; without it the server speaks plain HTTP. */
+  readonly mutualTls?: MutualTls
+  /** Largest body, in bytes. Default 262 144. */
+  readonly maxBodyBytes?: number
+  /** For receiving a whole request. Default 30 s. */
+  readonly requestTimeout?: Duration
+  /** Addresses of proxies whose `x-forwarded-for` is believed. Default none. */
+  readonly trustedProxies?: readonly string[]
+  /** Content-Security-Policy; the default lets a page do nothing. */
+  readonly contentSecurityPolicy?: string
+}
+
+/** A server without routes and not yet listening. `routesOf` lists what was declared on it. */
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const failures = new WeakMap<FastifyRequest, ErrorCode>()
+  const startedAt = new WeakMap<FastifyRequest, number>()
+  const server = fastify({
+    logger: false,
+    genReqId: (request) => correlationIdOf(request.headers),
+    requestIdHeader: false,
+    bodyLimit: options.maxBodyBytes ?? 262_144,
+    trustProxy: options.trustedProxies === undefined ? false : [...options.trustedProxies],
+    forceCloseConnections: 'idle',
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    routerOptions: { maxParamLength: 512 },
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply),
+    serverFactory: (handler) => openServer(handler, options),
+  }).withTypeProvider<TypeBoxTypeProvider>()
+
+  server.removeContentTypeParser('text/plain')
+  server.setValidatorCompiler(compileValidator)
+  // Responses are serialized as they are: a schema documents them, it does not drop what it does not name.
+  server.setSerializerCompiler(() => (value) => JSON.stringify(value))
+
+  const routes: RouteOptions[] = []
+  declaredRoutes.set(server, routes)
+  server.addHook('onRoute', (route) => {
+    routes.push(route)
+  })
+  server.addHook('onReady', async () => {
+    const open = routes.filter((route) => route.config?.access === undefined).map((route) => route.url)
+    if (open.length > 0) throw new Error(`routes without a declared access: ${open.join(', ')}`)
+  })
+
+  server.addHook('onRequest', async (request, reply) => {
+    startedAt.set(request, options.clock.now())
+    reply.headers({
+      [correlationHeader]: request.id,
+      'cache-control': 'no-store',
+      'content-security-policy': options.contentSecurityPolicy ?? "default-src 'none'; frame-ancestors 'none'",
+      'cross-origin-resource-policy': 'same-origin',
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+    })
+    if (request.is404) return
+    refuseEncodedBody(request)
+    const access = request.routeOptions.config.access
+    if (access === undefined) throw new CodedError('permission-denied', 'This route declares no access.')
+    if (access.kind !== 'public') await options.authorize(request, access)
+  })
+
+  server.addHook('onResponse', async (request, reply) => {
+    const start = startedAt.get(request)
+    options.observer?.requestServed?.({
+      method: request.method,
+      route: request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched'),
+      status: reply.statusCode,
+      duration: start === undefined ? milliseconds(0) : between(start as never, options.clock.now()),
+      correlationId: request.id,
+      errorCode: failures.get(request),
+    })
+  })
+
+  async function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const coded = withCode(error)
+    const problem = problemDocument(coded, { path: pathOf(request), correlationId: request.id })
+    failures.set(request, problem.code)
+    if (problem.status >= 500) {
+      const route = request.routeOptions.url ?? 'unmatched'
+      options.observer?.requestFailed?.({ error, correlationId: request.id, route })
+    }
+    return reply
+      .code(problem.status)
+      .headers({ ...problemHeaders(coded), [correlationHeader]: request.id })
+      .type(problemContentType)
+      .serializer((body: unknown) => JSON.stringify(body))
+      .send(problem)
+  }
+
+  server.setErrorHandler(answerProblem)
+  server.setNotFoundHandler((request) => {
+    const allow = methodsAt(routes, pathOf(request))
+    if (allow.length === 0) throw new CodedError('not-found', 'There is nothing at this address.')
+    throw new CodedError('method-not-allowed', `Allowed here: ${allow.join(', ')}.`, { details: { allow } })
+  })
+  return server
+}
+
+const declaredRoutes = new WeakMap<object, readonly RouteOptions[]>()
+
+/** Every route of the server with its declared access, one entry per method. HEAD goes with its GET. */
+export function routesOf(server: HttpServer): readonly DeclaredRoute[] {
+  return (declaredRoutes.get(server) ?? []).flatMap((route) =>
+    [route.method]
+      .flat()
+      .filter((method) => method !== 'HEAD')
+      .map((method) => ({ method, url: route.url, access: route.config?.access })),
+  )
+}
+
+/** How long a stopping server waits for what is in flight before it cuts the connections. */
+const closeGrace = seconds(20)
+
+/** Takes no more connections, lets what is in flight finish, and ends the rest after 20 s. */
+export async function closeGracefully(server: HttpServer, grace: Duration = closeGrace): Promise<void> {
+  const cut = setTimeout(() => server.server.closeAllConnections(), grace)
+  try {
+    await server.close()
+  } finally {
+    clearTimeout(cut)
+  }
+}
+
+function openServer(
+  handler: (request: IncomingMessage, response: ServerResponse) => void,
+  options: HttpServerOptions,
+): Server {
+  const limits = {
+    requestTimeout: options.requestTimeout ?? seconds(30),
+    headersTimeout: seconds(10),
+    keepAliveTimeout: seconds(72),
+    maxHeaderSize: 16_384,
+    requireHostHeader: true,
+    insecureHTTPParser: false,
+    rejectNonStandardBodyWrites: true,
+  }
+  if (options.mutualTls === undefined) return createPlainServer(limits, handler)
+  const server = createTlsServer({ ...limits, ...options.mutualTls.serverOptions() }, handler)
+  options.mutualTls.keepCurrent(server)
+  return server
+}
+
+/** A body may be small on the wire and huge when it is decoded: none is decoded. */
+function refuseEncodedBody(request: FastifyRequest): void {
+  const encoding = request.headers['content-encoding']
+  if (encoding === undefined || encoding === 'identity') return
+  throw new CodedError('unsupported-content-format', 'Send the body without a content encoding.')
+}
+
+function methodsAt(routes: readonly RouteOptions[], path: string): string[] {
+  const methods = routes.filter((route) => patternOf(route.url).test(path)).flatMap((route) => [route.method].flat())
+  return [...new Set(methods)].sort()
+}
+
+function patternOf(url: string): RegExp {
+  const source = url
+    .split('/')
+    .map((segment) => {
+      if (segment === '*') return '.*'
+      if (segment.startsWith(':')) return '[^/]+'
+      return segment.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+    })
+    .join('/')
+  return new RegExp(`^${source}$`)
+}
+
+const pathOf = (request: FastifyRequest): string => request.url.split('?', 1)[0] ?? '/'
+
+/** Fastify's own refusals by our codes; every other error without a code stays what it is and becomes `internal`. */
+function withCode(error: unknown): unknown {
+  if (isCodedError(error) || !isFastifyError(error)) return error
+  const known = frameworkCodes[error.code]
+  if (known !== undefined) return new CodedError(known, error.message, { cause: error })
+  const status = error.statusCode ?? 500
+  return status >= 400 && status < 500 ? new CodedError('malformed-request', error.message, { cause: error }) : error
+}
+
+const isFastifyError = (error: unknown): error is FastifyError =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string'
+
+const frameworkCodes: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-content-format',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'request-too-large',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'malformed-request',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'malformed-request',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed-request',
+  FST_ERR_BAD_URL: 'malformed-request',
+  FST_ERR_MAX_PARAM_LENGTH: 'not-found',
+}
+
+/** What Node's parser refuses never becomes a request: it is answered on the bare socket (RFC 9112 sections 2.2, 6.3). */
+function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
+  const status = brokenRequestStatus[error.code ?? ''] ?? '400 Bad Request'
+  const code: ErrorCode = status.startsWith('431') ? 'request-too-large' : 'malformed-request'
+  const correlationId = correlationIdOf({})
+  const problem = problemDocument(new CodedError(code, 'The request could not be read.'), { path: '', correlationId })
+  const body = JSON.stringify({ ...problem, status: Number(status.slice(0, 3)) })
+  const head = [
+    `HTTP/1.1 ${status}`,
+    `content-type: ${problemContentType}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    `${correlationHeader}: ${correlationId}`,
+    'connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+}
+
+const brokenRequestStatus: Readonly<Record<string, string>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+}

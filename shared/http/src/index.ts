@@ -1,0 +1,36 @@
+export { callerService, serviceNameIn } from './caller-service.ts'
+export { CircuitBreaker, type CircuitState } from './circuit-breaker.ts'
+export { correlationHeader, correlationIdOf } from './correlation-id.ts'
+export {
+  closeGracefully,
+  createHttpServer,
+  type HttpObserver,
+  type HttpServer,
+  type HttpServerOptions,
+  routesOf,
+  type ServedRequest,
+} from './http-server.ts'
+export {
+  type Management,
+  type ManagementOptions,
+  type MetricsRegistry,
+  type ReadinessCheck,
+  startManagement,
+} from './management.ts'
+export { type MutualTls, openMutualTls, type ServiceCredentialFiles } from './mutual-tls.ts'
+export {
+  type ProblemDocument,
+  ProblemSchema,
+  problemContentType,
+  problemDocument,
+  problemType,
+} from './problem-document.ts'
+export { problemStatus } from './problem-status.ts'
+export { type DeclaredRoute, publicAccess, type RouteAccess, requires, services } from './route-access.ts'
+export {
+  type ServiceClient,
+  type ServiceClientOptions,
+  type ServiceRequest,
+  type ServiceResponse,
+  serviceClient,
+} from './service-client.ts'

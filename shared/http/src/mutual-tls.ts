@@ -1,0 +1,120 @@
+/**
+ * Mutual TLS between services (design §11): TLS 1.3, both sides under the services' own CA, certificates read from files and
+ * read again when the files change, without a restart.
+ *
+ * Trust is in the services' CA itself, not in the root above it: a device's certificate hangs under that root too.
+ */
+
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Server as TlsServer } from 'node:tls'
+import type { Duration } from '@sallyport/clock'
+import { seconds } from '@sallyport/clock'
+import { CodedError } from '@sallyport/errors'
+
+/** PEM files. */
+export interface ServiceCredentialFiles {
+  /** This service's chain, leaf first. */
+  readonly certificate: string
+  readonly key: string
+  /** The services' CA, with or without the root above it. */
+  readonly authority: string
+}
+
+export interface ServiceCredentialValues {
+  readonly cert: string
+  readonly key: string
+  readonly ca: readonly string[]
+}
+
+export interface MutualTls {
+  current(): ServiceCredentialValues
+  /** Options for `https.createServer`: a client certificate is demanded and verified in the handshake. */
+  serverOptions(): TlsOptions
+  /** Gives the server each newer certificate. */
+  keepCurrent(server: TlsServer): void
+  onChanged(listener: () => void): void
+  /** When this service's own certificate ends: an alarm belongs before it. */
+  notAfter(): Date
+  close(): void
+}
+
+interface TlsOptions {
+  readonly cert: string
+  readonly key: string
+  readonly ca: string[]
+  readonly allowPartialTrustChain: true
+  readonly requestCert: true
+  readonly rejectUnauthorized: true
+  readonly minVersion: 'TLSv1.3'
+}
+
+/**
+ * Reads the files now and again every `reloadInterval` (default 5 s). A change that does not fit together (a new certificate
+ * beside the old key) is left until it does.
+ * @throws CodedError `configuration-invalid` when the files cannot be used now.
+ */
+export function openMutualTls(files: ServiceCredentialFiles, options: { reloadInterval?: Duration } = {}): MutualTls {
+  let values = readValues(files)
+  const listeners: (() => void)[] = []
+  const timer = setInterval(() => {
+    const newer = readQuietly(files)
+    if (newer === undefined || sameValues(newer, values)) return
+    values = newer
+    for (const listener of listeners) listener()
+  }, options.reloadInterval ?? seconds(5))
+  timer.unref()
+  const serverOptions = (): TlsOptions => ({
+    cert: values.cert,
+    key: values.key,
+    ca: [...values.ca],
+    allowPartialTrustChain: true,
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.3',
+  })
+  return {
+    current: () => values,
+    serverOptions,
+    keepCurrent: (server) => listeners.push(() => server.setSecureContext(serverOptions())),
+    onChanged: (listener) => listeners.push(listener),
+    notAfter: () => new X509Certificate(values.cert).validToDate,
+    close: () => clearInterval(timer),
+  }
+}
+
+function readValues(files: ServiceCredentialFiles): ServiceCredentialValues {
+  try {
+    const cert = readFileSync(files.certificate, 'utf8')
+    const key = readFileSync(files.key, 'utf8')
+    const authorities = pemCertificates(readFileSync(files.authority, 'utf8'))
+    if (authorities.length === 0) throw new Error(`${files.authority} holds no certificate`)
+    if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+      throw new Error(`${files.key} is not the key of ${files.certificate}`)
+    }
+    const intermediates = authorities.filter((pem) => !isSelfIssued(pem))
+    return { cert, key, ca: intermediates.length > 0 ? intermediates : authorities }
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : 'unreadable'
+    throw new CodedError('configuration-invalid', `The service's credentials cannot be used: ${reason}`, { cause })
+  }
+}
+
+function readQuietly(files: ServiceCredentialFiles): ServiceCredentialValues | undefined {
+  try {
+    return readValues(files)
+  } catch {
+    return undefined
+  }
+}
+
+const sameValues = (a: ServiceCredentialValues, b: ServiceCredentialValues): boolean =>
+  a.cert === b.cert && a.key === b.key && a.ca.join() === b.ca.join()
+
+const pemCertificates = (text: string): string[] =>
+  text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+
+function isSelfIssued(pem: string): boolean {
+  const certificate = new X509Certificate(pem)
+  return certificate.subject === certificate.issuer
+}
