@@ -1,0 +1,78 @@
+/**
+ * What is told to the rest of the system after a change is committed, and the port to the table it waits in (the outbox).
+ *
+ * An event is delivered at least once and, where two writers commit at the same time, in no promised order: consumers are
+ * idempotent by `id`.
+ */
+
+export interface PublishedEvent {
+  /** UUIDv7: the same for every delivery of this event. */
+  readonly id: string
+  /** `device.online`, `resource.changed`, … */
+  readonly topic: string
+  readonly organizationId: string
+  readonly deviceId?: string
+  /** RFC 3339, UTC: when the change was committed to, by the database's clock. */
+  readonly occurredAt: string
+  readonly correlationId: string
+  readonly data: unknown
+}
+
+/** An event with its place in the outbox. Sequences are not commit order and have holes. */
+export interface OutboxRow {
+  readonly sequence: number
+  readonly event: PublishedEvent
+}
+
+export interface OutboxPort {
+  /**
+   * In one transaction: takes up to `limit` unpublished rows that nobody else has taken, hands them to `publish`, and marks
+   * them published. When `publish` rejects, nothing is marked and the rejection is passed on.
+   *
+   * @returns how many rows were published.
+   */
+  publishBatch(limit: number, publish: (rows: readonly OutboxRow[]) => Promise<void>): Promise<number>
+  /** The rows strictly between two sequences, oldest first. */
+  between(after: number, before: number, limit: number): Promise<readonly OutboxRow[]>
+}
+
+const eventField = 'event'
+const sequenceField = 'sequence'
+
+/** The fields of a stream entry. */
+export const toStreamFields = (row: OutboxRow): readonly string[] => [
+  sequenceField,
+  String(row.sequence),
+  eventField,
+  JSON.stringify(row.event),
+]
+
+/** A stream entry read back; undefined when it is not one of ours (Redis is no place for truth). */
+export function fromStreamFields(fields: readonly string[]): OutboxRow | undefined {
+  const text = fieldOf(fields, eventField)
+  const sequence = Number(fieldOf(fields, sequenceField))
+  if (text === undefined || !Number.isSafeInteger(sequence)) return undefined
+  try {
+    const event: unknown = JSON.parse(text)
+    return isPublishedEvent(event) ? { sequence, event } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function fieldOf(fields: readonly string[], name: string): string | undefined {
+  for (let index = 0; index + 1 < fields.length; index += 2) if (fields[index] === name) return fields[index + 1]
+  return undefined
+}
+
+function isPublishedEvent(value: unknown): value is PublishedEvent {
+  if (typeof value !== 'object' || value === null) return false
+  const event = value as Partial<Record<keyof PublishedEvent, unknown>>
+  return (
+    typeof event.id === 'string' &&
+    typeof event.topic === 'string' &&
+    typeof event.organizationId === 'string' &&
+    typeof event.occurredAt === 'string' &&
+    typeof event.correlationId === 'string'
+  )
+}
