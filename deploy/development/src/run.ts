@@ -1,0 +1,98 @@
+/** `make run`: everything up, a device online, the URLs printed; Ctrl-C takes it down in order. */
+
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { type DemoDevice, prepareFirstDevices, startDemoDevice } from './first-devices.ts'
+import { type Installation, startInstallation } from './installation.ts'
+import { expectPortsFree, fixedPorts } from './port-plan.ts'
+import { type Progress, terminalProgress } from './progress.ts'
+import { readyOf, removeReadyFile, writeReadyFile } from './ready-file.ts'
+import { takeRunLock } from './run-lock.ts'
+
+export interface RunOptions {
+  readonly home: string
+  readonly portOffset: string | undefined
+  readonly write: (text: string) => void
+  /** Resolves when the person wants to stop. */
+  readonly stopped: Promise<void>
+}
+
+/** Resolves once all of it has been stopped again. */
+export async function run(options: RunOptions): Promise<void> {
+  const { home } = options
+  const progress = terminalProgress(options.write)
+  const ports = fixedPorts(options.portOffset)
+  const lock = await takeRunLock(home, progress.line)
+  let installation: Installation | undefined
+  let demo: DemoDevice | undefined
+  const children: { name: string; pid: number }[] = []
+  try {
+    await expectPortsFree(ports)
+    installation = await startInstallation({
+      home,
+      ports,
+      mode: 'development',
+      progress,
+      onChange: (text) => progress.line(`  ${text}`),
+      onProcesses: (processes) => lock.record([...processes, ...children]),
+    })
+    const up = installation
+    const deviceLog = join(home, 'log', 'device.log')
+    const logStart = existsSync(deviceLog) ? statSync(deviceLog).size : 0
+    const [device, ready] = await progress.step('first device', async () => {
+      const devices = await prepareFirstDevices(up)
+      demo = await startDemoDevice(up)
+      children.push({ name: 'device', pid: demo.process.pid })
+      lock.record([...up.processes, ...children])
+      const result = [demo, readyOf(up, devices, { device: demo.process.pid, starter: process.pid })] as const
+      return { result, note: `${demo.id} is online` }
+    })
+    printLines(deviceLog, logStart, progress)
+    writeReadyFile(home, ready)
+    printWelcome(progress, home, ready, device.id)
+    await options.stopped
+  } finally {
+    removeReadyFile(home)
+    progress.line('Stopping…')
+    await demo?.stop()
+    await installation?.stop()
+    lock.release()
+    progress.line('Stopped.')
+  }
+}
+
+/** What the device printed since it started: the story as it saw it. */
+function printLines(file: string, start: number, progress: Progress): void {
+  if (!existsSync(file)) return
+  const length = Math.min(statSync(file).size - start, 16_384)
+  if (length <= 0) return
+  const buffer = Buffer.alloc(length)
+  const descriptor = openSync(file, 'r')
+  readSync(descriptor, buffer, 0, length, start)
+  closeSync(descriptor)
+  for (const line of buffer.toString('utf8').trimEnd().split('\n')) progress.line(`    device: ${line}`)
+}
+
+function printWelcome(progress: Progress, home: string, ready: ReturnType<typeof readyOf>, deviceId: string): void {
+  const login = `${ready.http}/api/v1/auth/login`
+  progress.line('')
+  progress.line(`  HTTP API     ${ready.http}/api/v1   (reference: ${ready.http}/docs)`)
+  progress.line(`  gateway      ${ready.gateway.coaps}`)
+  progress.line(`  dps          ${ready.dps.coaps}`)
+  progress.line(`  metrics      ${ready.metrics.join('  ')}`)
+  progress.line(`  logs         ${join(home, 'log')}`)
+  progress.line(`  all of it    ${join(home, 'ready.json')}`)
+  progress.line(`  admin        ${ready.admin.email}   password: ${ready.admin.password}`)
+  progress.line('')
+  progress.line('  See the device, then switch its lamp on:')
+  progress.line('')
+  progress.line(
+    `  TOKEN=$(curl -s ${login} -H 'content-type: application/json' -d '${JSON.stringify({ email: ready.admin.email, password: ready.admin.password })}' | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`,
+  )
+  progress.line(`  curl -s ${ready.http}/api/v1/devices -H "authorization: Bearer $TOKEN"`)
+  progress.line(
+    `  curl -s -X PUT ${ready.http}/api/v1/devices/${deviceId}/resources/light/1 -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{"state":true}'`,
+  )
+  progress.line('')
+  progress.line('Ready. Ctrl-C stops everything.')
+}

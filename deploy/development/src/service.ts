@@ -1,0 +1,151 @@
+/**
+ * One service of the product as a child process: started, waited for until it says it is ready, started again when it dies.
+ */
+
+import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Child, startChild } from './child.ts'
+import { SetupFailure } from './failure.ts'
+import { mainOf, nodeProgram } from './home.ts'
+import { lastLine } from './postgres.ts'
+
+export interface ServiceReady {
+  readonly pid: number
+  readonly coaps?: { readonly host: string; readonly port: number }
+  readonly http?: string
+  readonly internal?: string
+  readonly management: string
+}
+
+export interface ServiceOptions {
+  readonly name: 'control-plane' | 'dps' | 'gateway'
+  readonly home: string
+  /** Called before each start, so that a restart takes the ports that the first start was given. */
+  readonly environment: (previous: ServiceReady | undefined) => Readonly<Record<string, string>>
+  /** Hears of every start and end after the first. */
+  readonly onChange: (text: string) => void
+}
+
+export interface Service {
+  readonly name: string
+  readonly pid: number
+  readonly ready: ServiceReady
+  /** Ends it with `signal`; it is started again, as after any death, unless it was stopped. */
+  kill(signal?: NodeJS.Signals): Promise<void>
+  /** Resolves once the service has been ready with a pid other than `oldPid`. */
+  readyAgain(oldPid: number): Promise<void>
+  stop(): Promise<void>
+}
+
+const startTimeout = 60_000
+const largeLog = 20 * 1024 * 1024
+
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const service = new SupervisedService(options)
+  await service.start()
+  return service
+}
+
+class SupervisedService implements Service {
+  readonly #options: ServiceOptions
+  readonly #readyFile: string
+  readonly #logFile: string
+  #child: Child | undefined
+  #ready: ServiceReady | undefined
+  #stopping = false
+  #restarts = 0
+
+  constructor(options: ServiceOptions) {
+    this.#options = options
+    this.#readyFile = join(options.home, 'run', `${options.name}.json`)
+    this.#logFile = join(options.home, 'log', `${options.name}.log`)
+  }
+
+  get name(): string {
+    return this.#options.name
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? -1
+  }
+
+  get ready(): ServiceReady {
+    if (this.#ready === undefined) throw new SetupFailure(`${this.name} is not ready`)
+    return this.#ready
+  }
+
+  async start(): Promise<void> {
+    rmSync(this.#readyFile, { force: true })
+    if (existsSync(this.#logFile) && statSync(this.#logFile).size > largeLog)
+      renameSync(this.#logFile, `${this.#logFile}.1`)
+    const child = startChild({
+      name: this.name,
+      command: nodeProgram,
+      args: [mainOf(this.name)],
+      logFile: this.#logFile,
+      env: { ...this.#options.environment(this.#ready), SALLYPORT_READY_FILE: this.#readyFile },
+    })
+    this.#child = child
+    this.#ready = await this.#waitUntilReady(child)
+    void child.ended.then((end) => this.#restart(child, end))
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#child
+    child?.kill(signal)
+    await child?.ended
+  }
+
+  async readyAgain(oldPid: number): Promise<void> {
+    const deadline = Date.now() + startTimeout
+    while (this.#ready === undefined || this.#ready.pid === oldPid || this.#child?.running !== true) {
+      if (Date.now() > deadline) throw new SetupFailure(`${this.name} did not come back; see ${this.#logFile}`)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await this.#child?.stop('SIGTERM', 25_000)
+    rmSync(this.#readyFile, { force: true })
+  }
+
+  async #restart(child: Child, end: number | NodeJS.Signals): Promise<void> {
+    if (this.#stopping || this.#child !== child) return
+    this.#restarts += 1
+    const wait = Math.min(250 * 2 ** Math.min(this.#restarts - 1, 5), 8_000)
+    this.#options.onChange(`${this.name} ended (${end}); starting it again in ${wait} ms (log: ${this.#logFile})`)
+    await new Promise((resolve) => setTimeout(resolve, wait))
+    if (this.#stopping) return
+    try {
+      await this.start()
+      this.#options.onChange(`${this.name} is ready again`)
+    } catch (error) {
+      this.#options.onChange(error instanceof Error ? error.message : String(error))
+      if (this.#child !== undefined) await this.#restart(this.#child, await this.#child.ended)
+    }
+  }
+
+  async #waitUntilReady(child: Child): Promise<ServiceReady> {
+    const deadline = Date.now() + startTimeout
+    for (;;) {
+      const ready = this.#readReadyFile()
+      if (ready !== undefined) return ready
+      if (!child.running) {
+        throw new SetupFailure(
+          `${this.name} stopped while starting: ${lastLine(this.#logFile)} (whole log: ${this.#logFile})`,
+        )
+      }
+      if (Date.now() > deadline) {
+        await child.stop('SIGKILL')
+        throw new SetupFailure(`${this.name} was not ready within ${startTimeout / 1000} s; see ${this.#logFile}`)
+      }
+      await new Promise((resolve) => setTimeout(resolve, 25))
+    }
+  }
+
+  #readReadyFile(): ServiceReady | undefined {
+    if (!existsSync(this.#readyFile)) return undefined
+    return JSON.parse(readFileSync(this.#readyFile, 'utf8')) as ServiceReady
+  }
+}
