@@ -6,7 +6,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Duration, seconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
@@ -31,17 +31,25 @@ export function fileTokenLock(path: string, wait: Duration = seconds(30)): Token
 async function acquire(path: string, wait: Duration): Promise<void> {
   const deadline = performance.now() + wait
   for (;;) {
-    try {
-      await writeFile(path, String(process.pid), { flag: 'wx', mode: 0o600 })
-      return
-    } catch (error) {
-      if (!isFileError(error, 'EEXIST')) {
-        throw new CodedError('hsm-unavailable', `the lock file ${path} cannot be written`, { cause: error })
-      }
-    }
+    if (await placeExclusively(path)) return
     if (await ownerIsGone(path)) await takeAway(path)
     else if (performance.now() > deadline) throw new CodedError('hsm-unavailable', `the lock file ${path} stays taken`)
     else await sleep(pollMilliseconds + Math.random() * pollMilliseconds)
+  }
+}
+
+/** The file is linked into place whole, so no reader ever sees a lock without its owner. */
+async function placeExclusively(path: string): Promise<boolean> {
+  const own = `${path}.${randomBytes(8).toString('hex')}`
+  try {
+    await writeFile(own, String(process.pid), { flag: 'wx', mode: 0o600 })
+    await link(own, path)
+    return true
+  } catch (error) {
+    if (isFileError(error, 'EEXIST')) return false
+    throw new CodedError('hsm-unavailable', `the lock file ${path} cannot be written`, { cause: error })
+  } finally {
+    await rm(own, { force: true })
   }
 }
 
@@ -62,15 +70,17 @@ async function ownerIsGone(path: string): Promise<boolean> {
   }
 }
 
+/** Another waiter may have taken the lock between our look and the rename: then it is put back. */
 async function takeAway(path: string): Promise<void> {
   const stale = `${path}.${randomBytes(8).toString('hex')}`
   try {
     await rename(path, stale)
+    if (!(await ownerIsGone(stale))) await link(stale, path)
   } catch (error) {
-    if (isFileError(error, 'ENOENT')) return
-    throw error
+    if (!isFileError(error, 'ENOENT') && !isFileError(error, 'EEXIST')) throw error
+  } finally {
+    await rm(stale, { force: true })
   }
-  await rm(stale, { force: true })
 }
 
 function isFileError(error: unknown, code: string): boolean {

@@ -1,0 +1,63 @@
+import { createPublicKey, verify } from 'node:crypto'
+import { utf8 } from '@sallyport/bytes'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Token } from '../src/index.ts'
+import { createTestToken, type TestToken } from './softhsm-token.ts'
+
+const publicKey = (spki: Uint8Array) => createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+
+describe('EC keys in a token', () => {
+  let made: TestToken
+  let token: Token
+
+  beforeAll(async () => {
+    made = await createTestToken()
+    token = await made.open()
+  })
+  afterAll(async () => {
+    await token.close()
+    await made.remove()
+  })
+
+  for (const [curve, hash] of [
+    ['P-256', 'sha256'],
+    ['P-384', 'sha384'],
+  ] as const) {
+    it(`[4.7] signs with a ${curve} key that it made and that cannot leave`, async () => {
+      const key = await token.generateEcKey({ label: `key ${curve}`, curve })
+      const signature = await key.sign(utf8('to be signed'))
+      expect(verify(hash, utf8('to be signed'), publicKey(key.spki), signature)).toBe(true)
+      expect(key.id).toHaveLength(16)
+      expect(key.curve).toBe(curve)
+    })
+  }
+
+  it('gives 50 right signatures to 50 callers at once, with 4 sessions', async () => {
+    const key = await token.generateEcKey({ label: 'busy', curve: 'P-256' })
+    const messages = Array.from({ length: 50 }, (_, index) => utf8(`message ${index}`))
+    const signatures = await Promise.all(messages.map((message) => key.sign(message)))
+    signatures.forEach((signature, index) => {
+      expect(verify('sha256', messages[index] ?? utf8(''), publicKey(key.spki), signature)).toBe(true)
+    })
+  })
+
+  it('finds a key by id and public key, and not with the public key of another', async () => {
+    const one = await token.generateEcKey({ label: 'one', curve: 'P-256' })
+    const other = await token.generateEcKey({ label: 'other', curve: 'P-256' })
+    const found = await token.findEcKey({ id: one.id, publicKey: one.spki })
+    expect(found.label).toBe('one')
+    await expect(token.findEcKey({ id: one.id, publicKey: other.spki })).rejects.toMatchObject({ code: 'hsm-key-missing' })
+    await expect(token.findEcKey({ id: new Uint8Array(16), publicKey: one.spki })).rejects.toMatchObject({
+      code: 'hsm-key-missing',
+    })
+  })
+
+  it('lists the keys that another connection made', async () => {
+    const second = await made.open({ sessions: 1 })
+    const key = await second.generateEcKey({ label: 'from the second', curve: 'P-256' })
+    expect((await token.listEcKeys()).map((listed) => listed.label)).toContain('from the second')
+    await second.close()
+    const found = await token.findEcKey({ id: key.id, publicKey: key.spki })
+    expect(await found.sign(utf8('still'))).toBeInstanceOf(Uint8Array)
+  })
+})

@@ -1,0 +1,45 @@
+/**
+ * Tokens of a SoftHSM for these tests: made in the token directory of the run (SOFTHSM2_CONF), each with a label of its
+ * own; deleted at the end by the label that was made here.
+ */
+
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { SecretBytes } from '@sallyport/bytes'
+import { fileTokenLock, openToken, type OpenTokenOptions, type Token } from '../src/index.ts'
+
+const run = promisify(execFile)
+
+export const modulePath = '/usr/lib/softhsm/libsofthsm2.so'
+export const testPin = '4711-test'
+
+export interface TestToken {
+  readonly label: string
+  readonly lockPath: string
+  open(options?: Partial<OpenTokenOptions>): Promise<Token>
+  remove(): Promise<void>
+}
+
+export async function createTestToken(): Promise<TestToken> {
+  const label = `hsm-${randomBytes(6).toString('hex')}`
+  const lockPath = join(tmpdir(), `${label}.lock`)
+  await run('softhsm2-util', ['--init-token', '--free', '--label', label, '--so-pin', '1234-so', '--pin', testPin])
+  return {
+    label,
+    lockPath,
+    open: (options = {}) =>
+      openToken({
+        modulePath,
+        tokenLabel: label,
+        pin: SecretBytes.fromText(testPin),
+        lock: fileTokenLock(lockPath),
+        ...options,
+      }),
+    async remove() {
+      await run('softhsm2-util', ['--delete-token', '--token', label])
+    },
+  }
+}
