@@ -1,0 +1,9 @@
+export type CloseReason =
+  | 'close-notify'
+  | 'fatal-alert'
+  | 'local'
+  | 'replaced'
+  | 'idle'
+  | 'shutdown'
+  | 'sequence-exhausted'
+  | 'forgery-limit'
