@@ -10,5 +10,11 @@ export type {
   RemoteAddress,
   VerifyPeer,
 } from './association.ts'
+export type { ClientObservation, ClientRequest, ClientResponse } from './client-request.ts'
+export type { CoapHandler, CoapRequest, CoapResource, CoapResponse, LinkAttributes } from './coap-resource.ts'
+export { coapStatusOf } from './coap-status.ts'
+export { type CoapsClient, type ConnectCoapsOptions, connectCoaps } from './coaps-client.ts'
+export type { CoapsObserver, FailedRequest, ServedRequest } from './coaps-observer.ts'
+export { type CoapsCounts, type CoapsServer, type ListenCoapsOptions, listenCoaps } from './coaps-server.ts'
 export { type ConnectDtlsOptions, connectDtls } from './dtls-connection.ts'
 export { type DtlsListener, type ListenDtlsOptions, listenDtls } from './dtls-listener.ts'

@@ -1,0 +1,61 @@
+/** What a service declares and what its handlers see: resources, requests and responses, without a trace of datagrams. */
+
+import type { CoapMethod, ResponseCode } from '@sallyport/coap'
+import type { Association } from './association.ts'
+
+export interface CoapRequest<Identity> {
+  readonly association: Association<Identity>
+  readonly method: CoapMethod
+  /** Decoded segments joined by `/`, with a leading `/`. No segment is empty but the last, or `.` or `..`. */
+  readonly path: string
+  /** What the resource's pattern captured. */
+  readonly parameters: Readonly<Record<string, string>>
+  /** Each Uri-Query split at its first `=`; the value is empty where there is none. */
+  readonly query: readonly { readonly name: string; readonly value: string }[]
+  readonly contentFormat: number | undefined
+  readonly accept: number | undefined
+  /** Whole, reassembled within the resource's `maxRequestBytes`; it belongs to the handler. */
+  readonly payload: Uint8Array
+  /** Made here for each request; goes to logs, to HTTP as `x-correlation-id` and to audit events. */
+  readonly correlationId: string
+  /** Aborted when the association closes. */
+  readonly signal: AbortSignal
+}
+
+export interface CoapResponse {
+  readonly code: ResponseCode
+  readonly payload?: Uint8Array
+  readonly contentFormat?: number
+  /** 1 to 8 bytes; made from the payload where it is needed and missing. */
+  readonly etag?: Uint8Array
+  /** Seconds. */
+  readonly maxAge?: number
+  readonly locationPath?: readonly string[]
+  readonly locationQuery?: readonly string[]
+}
+
+/** May throw a `CodedError`: it is answered with the code's CoAP status and RFC 9290 problem details. */
+export type CoapHandler<Identity> = (request: CoapRequest<Identity>) => Promise<CoapResponse> | CoapResponse
+
+/** What `/.well-known/core` says about a resource (RFC 6690). */
+export interface LinkAttributes {
+  readonly rt?: string | readonly string[]
+  readonly if?: string | readonly string[]
+  readonly ct?: readonly number[]
+  readonly title?: string
+}
+
+export interface CoapResource<Identity> {
+  /** `/oic/sec/session`, or with parameters `/api/v1/devices/{deviceId}/{href*}`; `{name*}` takes the rest of the path. */
+  readonly path: string
+  /** Listed at `/.well-known/core` when given. */
+  readonly attributes?: LinkAttributes
+  /** Default 65536; a larger request gets 4.13 before its bytes are taken. */
+  readonly maxRequestBytes?: number
+  readonly handlers: Partial<Record<CoapMethod, CoapHandler<Identity>>>
+  /**
+   * Makes GET observable: called once per registration, before the first GET. `changed` asks for a notification: the GET
+   * handler runs again. Returns how to end it; that is called once, whatever ended the observation.
+   */
+  readonly observe?: (request: CoapRequest<Identity>, changed: () => void) => () => void
+}

@@ -1,0 +1,34 @@
+/** What happens on the wire, told for logs and metrics. Every hook is optional; none may throw. */
+
+import type { Duration } from '@sallyport/clock'
+import type { CoapMethod, ResponseCode } from '@sallyport/coap'
+import type { ErrorCode } from '@sallyport/errors'
+import type { Association, AssociationCloseReason, HandshakeFailure } from './association.ts'
+
+export interface ServedRequest<Identity> {
+  readonly association: Association<Identity>
+  readonly method: CoapMethod
+  /** The resource's pattern, never the path itself: a label for metrics. `-` where no resource matched. */
+  readonly path: string
+  readonly code: ResponseCode
+  readonly duration: Duration
+  readonly correlationId: string
+  readonly errorCode?: ErrorCode
+}
+
+export interface FailedRequest<Identity> {
+  readonly association: Association<Identity>
+  readonly correlationId: string
+  /** Whatever the handler threw that was no `CodedError`, or one of our own faults. */
+  readonly error: unknown
+}
+
+export interface CoapsObserver<Identity> {
+  associationOpened?(association: Association<Identity>): void
+  associationClosed?(association: Association<Identity>, reason: AssociationCloseReason): void
+  handshakeFailed?(failure: HandshakeFailure): void
+  requestServed?(served: ServedRequest<Identity>): void
+  requestFailed?(failed: FailedRequest<Identity>): void
+  /** Noise, counted and never logged one by one. */
+  discarded?(reason: string): void
+}

@@ -1,0 +1,57 @@
+/** CoAP over DTLS: the server that a service runs. */
+
+import type { Duration } from '@sallyport/clock'
+import type { Association, DtlsCredentials, VerifyPeer } from './association.ts'
+import type { ClientObservation, ClientRequest, ClientResponse } from './client-request.ts'
+import type { CoapRequest, CoapResource } from './coap-resource.ts'
+import type { CoapsObserver } from './coaps-observer.ts'
+
+export interface ListenCoapsOptions<Identity> {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  readonly credentials: DtlsCredentials
+  readonly verifyPeer: VerifyPeer<Identity>
+  readonly resources: readonly CoapResource<Identity>[]
+  /** Runs before every handler; throws a `CodedError` to refuse. The sign-in gate. */
+  readonly admit?: (request: CoapRequest<Identity>) => void | Promise<void>
+  readonly observer?: CoapsObserver<Identity>
+  /** UDP payload bytes; default 1200. */
+  readonly mtu?: number
+}
+
+export interface CoapsCounts {
+  readonly live: number
+  readonly halfOpen: number
+  /** Requests of peers that wait for their answer. */
+  readonly exchanges: number
+  /** Registrations of peers at our resources. */
+  readonly observations: number
+}
+
+export interface CoapsServer<Identity> {
+  readonly address: { readonly address: string; readonly port: number }
+  readonly associations: Iterable<Association<Identity>>
+  readonly counts: CoapsCounts
+  /**
+   * This side as client on the peer's association. Follows Block2, sends Block1 as needed.
+   *
+   * @throws CodedError `timed-out`, `association-closed`, `overloaded`, or `request-too-large` for a response over `maxResponseBytes`.
+   */
+  request(association: Association<Identity>, request: ClientRequest): Promise<ClientResponse>
+  /** As `request`, and stays registered (RFC 7641) where the peer lets it. Stale notifications are dropped. */
+  observe(
+    association: Association<Identity>,
+    request: ClientRequest,
+    onNotification: (response: ClientResponse) => void,
+    onEnded: (reason: string) => void,
+  ): Promise<ClientObservation>
+  /** An empty CON; true when the peer answered within `timeout`. */
+  ping(association: Association<Identity>, timeout: Duration): Promise<boolean>
+  /** Takes no new requests, lets those in flight finish (5 s at most), then says close_notify to all. */
+  close(): Promise<void>
+}
+
+export function listenCoaps<Identity>(_options: ListenCoapsOptions<Identity>): Promise<CoapsServer<Identity>> {
+  return Promise.reject(new Error('not yet'))
+}
