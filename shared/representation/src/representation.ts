@@ -2,7 +2,7 @@
  * Payloads and values: JSON (RFC 8259), CBOR (RFC 8949), OCF CBOR and plain text, by CoAP content-format number.
  *
  * Strict: nesting at most 32, a bounded size, duplicate keys refused, text must be UTF-8, no NaN and no infinity, no CBOR
- * tags, no `undefined`, no strings of indefinite length. Maps and arrays of indefinite length are read, since devices in the
+ * tags, no `undefined`, no strings of indefinite length. JSON integers outside the safe range are read whole up to 64 bits. Maps and arrays of indefinite length are read, since devices in the
  * field write them. `__proto__` and `constructor` are keys like any other: decoded maps have no prototype.
  */
 
@@ -37,7 +37,7 @@ export function decode(contentFormat: number, bytes: Uint8Array): Value {
     case textPlain:
       return malformedUnless('text', () => fromUtf8(within(bytes)))
     case octetStream:
-      return within(bytes).slice()
+      return new Uint8Array(within(bytes))
     case json:
       return malformedUnless('JSON', () => decodeJson(within(bytes)))
     case cbor:
@@ -97,15 +97,16 @@ function decodeJson(bytes: Uint8Array): Value {
 
 /** cborg answers with whatever stood in the bytes, its own break symbol in a place for a value included. */
 function toValue(decoded: unknown): Value {
-  if (decoded === null || decoded instanceof Uint8Array) return decoded === null ? null : decoded.slice()
+  if (decoded === null || decoded instanceof Uint8Array) return decoded === null ? null : new Uint8Array(decoded)
   if (Array.isArray(decoded)) return decoded.map(toValue)
   if (decoded instanceof Map) return toMapOrRecord(decoded)
   switch (typeof decoded) {
     case 'boolean':
     case 'number':
-    case 'bigint':
     case 'string':
       return decoded
+    case 'bigint':
+      return inSixtyFourBits(decoded) ? decoded : finiteNumber(decoded)
     default:
       throw new Error('not a value')
   }
@@ -128,12 +129,22 @@ function toMapOrRecord(decoded: ReadonlyMap<unknown, unknown>): Value {
 function assertEncodable(value: Value, depth: number): void {
   assertDepth(depth)
   if (typeof value === 'number') assertFinite(value)
-  else if (typeof value === 'bigint' && BigInt.asIntN(65, value) !== value) {
+  else if (typeof value === 'bigint' && !inSixtyFourBits(value)) {
     throw new CodedError('validation-failed', 'an integer has more than 64 bits')
   } else if (typeof value === 'object' && value !== null && !(value instanceof Uint8Array)) {
     if (isArray(value)) for (const item of value) assertEncodable(item, depth + 1)
     else for (const [, entry] of entriesOf(value)) assertEncodable(entry, depth + 1)
   }
+}
+
+/** A CBOR integer: 64 bits and a sign. */
+const inSixtyFourBits = (value: bigint): boolean => BigInt.asIntN(65, value) === value
+
+/** JSON's larger integers, such as 1e20 written out, are what every JSON reader makes of them. */
+function finiteNumber(value: bigint): number {
+  const number = Number(value)
+  if (!Number.isFinite(number)) throw new Error('a number is not finite')
+  return number
 }
 
 function assertFinite(value: number): void {
