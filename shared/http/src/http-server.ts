@@ -198,7 +198,7 @@ function openServer(
   }
   if (options.mutualTls === undefined) return createPlainServer(limits, handler)
   const server = createTlsServer({ ...limits, ...options.mutualTls.serverOptions() }, handler)
-  options.mutualTls.keepCurrent(server)
+  options.mutualTls.serve(server)
   return server
 }
 

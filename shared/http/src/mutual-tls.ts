@@ -7,7 +7,7 @@
 
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { Server as TlsServer } from 'node:tls'
+import type { TLSSocket, Server as TlsServer } from 'node:tls'
 import type { Duration } from '@sallyport/clock'
 import { seconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
@@ -24,15 +24,18 @@ export interface ServiceCredentialFiles {
 export interface ServiceCredentialValues {
   readonly cert: string
   readonly key: string
+  /** Every certificate of the authority file: OpenSSL wants the chain up to its root. */
   readonly ca: readonly string[]
+  /** The services' CA itself: whoever calls or is called was issued by one of these. */
+  readonly issuers: readonly string[]
 }
 
 export interface MutualTls {
   current(): ServiceCredentialValues
   /** Options for `https.createServer`: a client certificate is demanded and verified in the handshake. */
   serverOptions(): TlsOptions
-  /** Gives the server each newer certificate. */
-  keepCurrent(server: TlsServer): void
+  /** Gives the server each newer certificate, and cuts callers that the services' CA did not issue. */
+  serve(server: TlsServer): void
   onChanged(listener: () => void): void
   /** When this service's own certificate ends: an alarm belongs before it. */
   notAfter(): Date
@@ -43,7 +46,6 @@ interface TlsOptions {
   readonly cert: string
   readonly key: string
   readonly ca: string[]
-  readonly allowPartialTrustChain: true
   readonly requestCert: true
   readonly rejectUnauthorized: true
   readonly minVersion: 'TLSv1.3'
@@ -68,7 +70,6 @@ export function openMutualTls(files: ServiceCredentialFiles, options: { reloadIn
     cert: values.cert,
     key: values.key,
     ca: [...values.ca],
-    allowPartialTrustChain: true,
     requestCert: true,
     rejectUnauthorized: true,
     minVersion: 'TLSv1.3',
@@ -76,7 +77,14 @@ export function openMutualTls(files: ServiceCredentialFiles, options: { reloadIn
   return {
     current: () => values,
     serverOptions,
-    keepCurrent: (server) => listeners.push(() => server.setSecureContext(serverOptions())),
+    serve(server) {
+      listeners.push(() => server.setSecureContext(serverOptions()))
+      // A server has no partial chains (Node passes `allowPartialTrustChain` on for clients only): the issuer is checked here,
+      // before the first byte of a request is read.
+      server.prependListener('secureConnection', (socket: TLSSocket) => {
+        if (!isIssuedBy(values.issuers, socket.getPeerX509Certificate())) socket.destroy()
+      })
+    },
     onChanged: (listener) => listeners.push(listener),
     notAfter: () => new X509Certificate(values.cert).validToDate,
     close: () => clearInterval(timer),
@@ -93,7 +101,7 @@ function readValues(files: ServiceCredentialFiles): ServiceCredentialValues {
       throw new Error(`${files.key} is not the key of ${files.certificate}`)
     }
     const intermediates = authorities.filter((pem) => !isSelfIssued(pem))
-    return { cert, key, ca: intermediates.length > 0 ? intermediates : authorities }
+    return { cert, key, ca: authorities, issuers: intermediates.length > 0 ? intermediates : authorities }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : 'unreadable'
     throw new CodedError('configuration-invalid', `The service's credentials cannot be used: ${reason}`, { cause })
@@ -113,6 +121,13 @@ const sameValues = (a: ServiceCredentialValues, b: ServiceCredentialValues): boo
 
 const pemCertificates = (text: string): string[] =>
   text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+
+function isIssuedBy(issuers: readonly string[], certificate: X509Certificate | undefined): boolean {
+  if (certificate === undefined) return false
+  return issuers
+    .map((pem) => new X509Certificate(pem))
+    .some((issuer) => certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey))
+}
 
 function isSelfIssued(pem: string): boolean {
   const certificate = new X509Certificate(pem)

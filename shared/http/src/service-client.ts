@@ -106,12 +106,12 @@ export function serviceClient(options: ServiceClientOptions): ServiceClient {
 }
 
 function openAgent(mutualTls: MutualTls, service: string, timeout: Duration): Agent {
-  const { cert, key, ca } = mutualTls.current()
+  const { cert, key, issuers } = mutualTls.current()
   return new Agent({
     connect: {
       cert,
       key,
-      ca: [...ca],
+      ca: [...issuers],
       allowPartialTrustChain: true,
       minVersion: 'TLSv1.3',
       timeout,

@@ -1,0 +1,145 @@
+import { copyFileSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { clockFrom, milliseconds } from '@sallyport/clock'
+import { CodedError } from '@sallyport/errors'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  callerService,
+  createHttpServer,
+  type HttpServer,
+  type MutualTls,
+  openMutualTls,
+  serviceClient,
+  services,
+} from '../src/index.ts'
+import { TestAuthority } from './test-certificates.ts'
+
+const clock = clockFrom(() => Date.now())
+
+describe('mutual TLS between services', () => {
+  const authority = new TestAuthority()
+  const opened: MutualTls[] = []
+  let server: HttpServer
+  let baseUrl: string
+  let trust: string
+
+  const credentials = (name: string): MutualTls => {
+    const mutualTls = openMutualTls(
+      { certificate: authority.path(`${name}.pem`), key: authority.path(`${name}.key`), authority: trust },
+      { reloadInterval: milliseconds(20) },
+    )
+    opened.push(mutualTls)
+    return mutualTls
+  }
+  const whoAmI = async (name: string, service?: string): Promise<unknown> => {
+    const client = serviceClient({
+      baseUrl,
+      mutualTls: credentials(name),
+      clock,
+      timeout: milliseconds(2000),
+      ...(service === undefined ? {} : { service }),
+    })
+    try {
+      return (await client.request({ method: 'GET', path: '/who' })).body
+    } finally {
+      await client.close()
+    }
+  }
+
+  beforeAll(async () => {
+    authority.root('root')
+    authority.intermediate('service-ca', 'root')
+    authority.intermediate('identity-ca', 'root')
+    authority.root('other-root')
+    authority.leaf('control-plane', 'service-ca', 'URI:urn:sallyport:service:control-plane')
+    authority.leaf('dps', 'service-ca', 'URI:urn:sallyport:service:dps')
+    authority.leaf('nameless', 'service-ca', 'DNS:dps')
+    authority.leaf('two-names', 'service-ca', 'URI:urn:sallyport:service:dps,URI:urn:sallyport:service:gateway')
+    authority.leaf('device', 'identity-ca', 'URI:urn:sallyport:service:dps')
+    authority.leaf('stranger', 'other-root', 'URI:urn:sallyport:service:dps')
+    trust = authority.bundle('services.pem', 'service-ca', 'root')
+    server = createHttpServer({
+      clock,
+      mutualTls: credentials('control-plane'),
+      authorize(request, access) {
+        const caller = callerService(request)
+        if (access.kind !== 'service' || !access.services.includes(caller)) {
+          throw new CodedError('permission-denied', `not for ${caller}`)
+        }
+      },
+    })
+    server.get('/who', { config: { access: services('dps') } }, async (request) => ({ caller: callerService(request) }))
+    await server.listen({ host: '127.0.0.1', port: 0 })
+    baseUrl = `https://127.0.0.1:${(server.server.address() as AddressInfo).port}`
+  })
+
+  afterAll(async () => {
+    for (const mutualTls of opened) mutualTls.close()
+    await server.close()
+    authority.remove()
+  })
+
+  it('knows the caller by the service name in its certificate', async () => {
+    expect(await whoAmI('dps')).toEqual({ caller: 'dps' })
+  })
+
+  it('refuses a service that the route is not for, with the code of the problem document', async () => {
+    await expect(whoAmI('control-plane')).rejects.toMatchObject({ code: 'permission-denied' })
+  })
+
+  it.each(['nameless', 'two-names'])('refuses a certificate that names no single service (%s)', async (name) => {
+    await expect(whoAmI(name)).rejects.toMatchObject({ code: 'permission-denied' })
+  })
+
+  it.each(['device', 'stranger'])(
+    'refuses in the handshake a certificate that is not from the services’ CA (%s), though it bears the name',
+    async (name) => {
+      await expect(whoAmI(name)).rejects.toMatchObject({ code: 'dependency-unavailable' })
+    },
+  )
+
+  it('does not talk to a server that is another service than the one meant', async () => {
+    await expect(whoAmI('dps', 'gateway')).rejects.toMatchObject({ code: 'dependency-unavailable' })
+  })
+
+  it('refuses a key that does not belong to the certificate, at the start', () => {
+    const files = { certificate: authority.path('dps.pem'), key: authority.path('device.key'), authority: trust }
+    expect(() => openMutualTls(files)).toThrow(expect.objectContaining({ code: 'configuration-invalid' }))
+  })
+
+  it('takes a renewed certificate without a restart, and only once its key is there too', async () => {
+    copyFileSync(authority.path('dps.pem'), authority.path('renewing.pem'))
+    copyFileSync(authority.path('dps.key'), authority.path('renewing.key'))
+    const mutualTls = credentials('renewing')
+    const before = mutualTls.current().cert
+    let changes = 0
+    mutualTls.onChanged(() => {
+      changes += 1
+    })
+    copyFileSync(authority.path('nameless.pem'), authority.path('renewing.pem'))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(mutualTls.current().cert).toBe(before)
+    copyFileSync(authority.path('nameless.key'), authority.path('renewing.key'))
+    await expect.poll(() => changes).toBe(1)
+    expect(mutualTls.current().cert).not.toBe(before)
+    writeFileSync(authority.path('renewing.pem'), 'half a fi')
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    expect(changes).toBe(1)
+  })
+
+  it('opens its circuit after five failures and asks again after the pause', async () => {
+    const client = serviceClient({
+      baseUrl: 'https://127.0.0.1:1',
+      mutualTls: credentials('dps'),
+      clock,
+      timeout: milliseconds(500),
+    })
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      await expect(client.request({ method: 'GET', path: '/' })).rejects.toMatchObject({
+        code: 'dependency-unavailable',
+      })
+    }
+    expect(client.circuit).toBe('open')
+    await client.close()
+  })
+})
