@@ -38,7 +38,7 @@ export function decodeEnvelope(bytes: Uint8Array): SealedEnvelope {
     const generation = reader.u16()
     const iv = reader.bytes(ivBytes)
     const ciphertext = reader.rest()
-    if (ciphertext.length < tagBytes) throw invalid('no room for a tag')
+    if (ciphertext.length <= tagBytes) throw invalid('nothing before its tag')
     return { generation, iv, ciphertext }
   } catch (error) {
     if (isCodedError(error) && error.code === 'malformed-bytes') throw invalid('too few bytes')

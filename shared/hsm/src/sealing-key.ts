@@ -65,8 +65,8 @@ interface KeyName {
 }
 
 async function seal(token: TokenUse, key: KeyName, plaintext: Uint8Array, context: Uint8Array): Promise<Uint8Array> {
-  if (plaintext.length > maxSealedBytes || context.length > maxSealedBytes) {
-    throw new RangeError(`a sealing key seals at most ${maxSealedBytes} bytes`)
+  if (plaintext.length === 0 || plaintext.length > maxSealedBytes || context.length > maxSealedBytes) {
+    throw new RangeError(`a sealing key seals 1 to ${maxSealedBytes} bytes`)
   }
   const iv = randomBytes(sealingIvBytes)
   const ciphertext = await token.run(async (connection, session) => {

@@ -84,6 +84,8 @@ export class TokenConnection {
     if (known !== undefined) return known
     const found = this.findAll(session, template)
     const [object] = found
+    // A token that was taken out shows no objects: that is a loss, not a missing key.
+    if (object === undefined) this.probe(session)
     if (object === undefined || found.length > 1) {
       throw new CodedError('hsm-key-missing', `the token has ${found.length} objects for ${what}, not one`)
     }

@@ -74,7 +74,7 @@ export interface SealingKey {
   readonly label: string
   /** The number at the end of the label (`kek-3` → 3); it stands in each envelope. */
   readonly generation: number
-  /** @param context authenticated, not stored: what the secret is for. Opening needs the same bytes. At most 64 KiB each. */
+  /** @param context authenticated, not stored: what the secret is for. Opening needs the same bytes. Neither is above 64 KiB, and the plaintext is never empty. */
   seal(plaintext: Uint8Array, context: Uint8Array): Promise<Uint8Array>
   /** @throws CodedError `sealed-value-invalid` when the envelope, its generation or the context is not the right one. */
   open(envelope: Uint8Array, context: Uint8Array): Promise<Uint8Array>

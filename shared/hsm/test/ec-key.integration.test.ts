@@ -1,8 +1,29 @@
+import { execFile } from 'node:child_process'
 import { createPublicKey, verify } from 'node:crypto'
+import { promisify } from 'node:util'
 import { utf8 } from '@sallyport/bytes'
+import pkcs11js from 'pkcs11js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Token } from '../src/index.ts'
-import { createTestToken, type TestToken } from './softhsm-token.ts'
+import { Pkcs11Module } from '../src/pkcs11-module.ts'
+import { createTestToken, modulePath, type TestToken, testPin } from './softhsm-token.ts'
+
+const run = promisify(execFile)
+
+/** The log-in belongs to the process, so a session of our own is logged in as the token under test is. */
+function generateWrappingKey(tokenLabel: string, label: string): void {
+  const { lib } = Pkcs11Module.at(modulePath)
+  const slot = lib.C_GetSlotList(true).find((each) => lib.C_GetTokenInfo(each).label.trim() === tokenLabel)
+  if (slot === undefined) throw new Error(`no token ${tokenLabel}`)
+  const session = lib.C_OpenSession(slot, pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION)
+  lib.C_GenerateKey(session, { mechanism: pkcs11js.CKM_AES_KEY_GEN }, [
+    { type: pkcs11js.CKA_TOKEN, value: true },
+    { type: pkcs11js.CKA_WRAP, value: true },
+    { type: pkcs11js.CKA_VALUE_LEN, value: 32 },
+    { type: pkcs11js.CKA_LABEL, value: label },
+  ])
+  lib.C_CloseSession(session)
+}
 
 const publicKey = (spki: Uint8Array) => createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
 
@@ -46,7 +67,9 @@ describe('EC keys in a token', () => {
     const other = await token.generateEcKey({ label: 'other', curve: 'P-256' })
     const found = await token.findEcKey({ id: one.id, publicKey: one.spki })
     expect(found.label).toBe('one')
-    await expect(token.findEcKey({ id: one.id, publicKey: other.spki })).rejects.toMatchObject({ code: 'hsm-key-missing' })
+    await expect(token.findEcKey({ id: one.id, publicKey: other.spki })).rejects.toMatchObject({
+      code: 'hsm-key-missing',
+    })
     await expect(token.findEcKey({ id: new Uint8Array(16), publicKey: one.spki })).rejects.toMatchObject({
       code: 'hsm-key-missing',
     })
@@ -59,5 +82,25 @@ describe('EC keys in a token', () => {
     await second.close()
     const found = await token.findEcKey({ id: key.id, publicKey: key.spki })
     expect(await found.sign(utf8('still'))).toBeInstanceOf(Uint8Array)
+  })
+
+  it('wraps a key once for backup where that is asked for, and lets it go no more', async () => {
+    generateWrappingKey(made.label, 'backup')
+    const kept: Uint8Array[] = []
+    const backup = { wrappingKeyLabel: 'backup', keep: async (wrapped: Uint8Array) => void kept.push(wrapped) }
+    const key = await token.generateEcKey({ label: 'wrapped', curve: 'P-256', backup })
+    expect(kept.map((wrapped) => wrapped.length > 64)).toEqual([true])
+    expect(await key.sign(utf8('x'))).toBeInstanceOf(Uint8Array)
+    const { stdout } = await run('pkcs11-tool', [
+      ...['--module', modulePath, '--token-label', made.label, '--login', '--pin', testPin],
+      ...['--list-objects', '--type', 'privkey', '--label', 'wrapped'],
+    ])
+    expect(stdout).toMatch(/Access:\s+sensitive, always sensitive, local/)
+  })
+
+  it('destroys a key that could not be kept', async () => {
+    const failing = { wrappingKeyLabel: 'backup', keep: () => Promise.reject(new Error('disk full')) }
+    await expect(token.generateEcKey({ label: 'unkept', curve: 'P-256', backup: failing })).rejects.toThrow()
+    expect((await token.listEcKeys()).map((key) => key.label)).not.toContain('unkept')
   })
 })

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SecretBytes } from '@sallyport/bytes'
-import { fileTokenLock, openToken, type OpenTokenOptions, type Token } from '../src/index.ts'
+import { fileTokenLock, type OpenTokenOptions, openToken, type Token } from '../src/index.ts'
 
 const run = promisify(execFile)
 
