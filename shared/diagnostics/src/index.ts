@@ -1,4 +1,3 @@
 export { createLogger, type LogFields, type Logger, type LogLevel, withCorrelation } from './logger.ts'
 export { createMetrics, type MetricOptions, type Metrics } from './metrics.ts'
-export { createReadiness, type Readiness, type ReadinessCheck, type ReadinessReport } from './readiness.ts'
 export { redacted } from './redaction.ts'

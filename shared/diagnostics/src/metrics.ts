@@ -26,7 +26,7 @@ export interface Metrics {
     options: MetricOptions<Label> & { readonly buckets?: readonly number[] },
   ): Histogram<Label>
   /** The exposition, as `/metrics` serves it. */
-  text(): Promise<string>
+  metrics(): Promise<string>
   readonly contentType: string
 }
 
@@ -61,7 +61,7 @@ export function createMetrics(options: { readonly service: string }): Metrics {
         buckets: [...(buckets ?? secondsBuckets)],
         registers: [registry],
       }),
-    text: () => registry.metrics(),
+    metrics: () => registry.metrics(),
     contentType: registry.contentType,
   }
 }

@@ -6,7 +6,7 @@
  */
 
 import { type Duration, milliseconds, seconds } from '@sallyport/clock'
-import type { Logger, ReadinessCheck } from '@sallyport/diagnostics'
+import type { Logger } from '@sallyport/diagnostics'
 import { CodedError } from '@sallyport/errors'
 import { Redis } from 'ioredis'
 
@@ -66,9 +66,9 @@ function connect(
   return redis
 }
 
-export function redisReadiness(redis: RedisConnection): ReadinessCheck {
+/** A readiness check: @throws CodedError `cache-unavailable`. */
+export function redisReadiness(redis: RedisConnection): { check(): Promise<void> } {
   return {
-    name: 'redis',
     async check() {
       try {
         await redis.ping()
