@@ -3,6 +3,9 @@
 import { SetupFailure } from './failure.ts'
 
 export interface ApiClient {
+  /** The access token, for calls made otherwise. */
+  readonly token: string
+  readonly baseUrl: string
   get<T>(path: string): Promise<T>
   post<T>(path: string, body: unknown): Promise<T>
 }
@@ -27,6 +30,8 @@ export async function loginAsAdmin(baseUrl: string, admin: { email: string; pass
     password: admin.password,
   })
   return {
+    token: login.access_token,
+    baseUrl,
     get: (path) => call('GET', path, undefined, login.access_token),
     post: (path, body) => call('POST', path, body, login.access_token),
   }
