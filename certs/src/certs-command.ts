@@ -1,0 +1,11 @@
+/** The command line of PKI ceremonies. */
+
+import { Command } from 'commander'
+import { type CommandSurroundings, manufacturerCommand } from './manufacturer/manufacturer-command.ts'
+
+export function certsCommand(surroundings: CommandSurroundings): Command {
+  return new Command('certs')
+    .description('PKI ceremonies: the CAs of an installation, and a manufacturer PKI for development.')
+    .showHelpAfterError('(add --help for examples)')
+    .addCommand(manufacturerCommand(surroundings))
+}

@@ -1,0 +1,1 @@
+export { certsCommand } from './certs-command.ts'
