@@ -1,14 +1,9 @@
 /** `certs manufacturer …`: the commands, their options and what they print. */
 
 import { Command, InvalidArgumentError } from 'commander'
+import type { CommandSurroundings } from '../command-surroundings.ts'
 import { createManufacturer, openManufacturer } from './manufacturer-authority.ts'
 import { type DeviceFlaws, deviceIdFromText, issueToDevice } from './manufacturer-device.ts'
-
-export interface CommandSurroundings {
-  /** Milliseconds since the epoch. */
-  now(): number
-  print(line: string): void
-}
 
 export function manufacturerCommand(surroundings: CommandSurroundings): Command {
   return new Command('manufacturer')
