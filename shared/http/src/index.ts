@@ -25,8 +25,15 @@ export {
   problemDocument,
   problemType,
 } from './problem-document.ts'
-export { problemStatus } from './problem-status.ts'
-export { type DeclaredRoute, publicAccess, type RouteAccess, requires, services } from './route-access.ts'
+export { problemStatus, statusOf } from './problem-status.ts'
+export {
+  type DeclaredRoute,
+  publicAccess,
+  type RouteAccess,
+  requires,
+  services,
+  signedInAccess,
+} from './route-access.ts'
 export {
   type ServiceClient,
   type ServiceClientOptions,

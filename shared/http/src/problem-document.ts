@@ -8,7 +8,7 @@
 import type { ErrorCode, ErrorDetails } from '@sallyport/errors'
 import { errorCatalogue, isCodedError } from '@sallyport/errors'
 import { Type } from 'typebox'
-import { problemStatus } from './problem-status.ts'
+import { statusOf } from './problem-status.ts'
 
 export const problemContentType = 'application/problem+json'
 
@@ -50,7 +50,7 @@ export function problemDocument(error: unknown, request: { path: string; correla
   return {
     type: problemType(code),
     title,
-    status: problemStatus[code],
+    status: statusOf(error),
     code,
     detail,
     instance: request.path,
@@ -65,7 +65,7 @@ export function problemHeaders(error: unknown): Readonly<Record<string, string>>
   const headers: Record<string, string> = {}
   const { retryAfterSeconds, allow } = error.details
   if (typeof retryAfterSeconds === 'number') headers['retry-after'] = String(retryAfterSeconds)
-  else if (problemStatus[error.code] === 503) headers['retry-after'] = '1'
+  else if (statusOf(error) === 503) headers['retry-after'] = '1'
   if (Array.isArray(allow)) headers.allow = allow.join(', ')
   if (error.code === 'token-missing') headers['www-authenticate'] = 'Bearer'
   else if (tokenRefusals.has(error.code)) headers['www-authenticate'] = 'Bearer error="invalid_token"'

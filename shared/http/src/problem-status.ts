@@ -1,6 +1,7 @@
 /** The HTTP status of every error code (RFC 9110 section 15, RFC 6585). The compiler proves the map complete. */
 
 import type { ErrorCode } from '@sallyport/errors'
+import { isCodedError } from '@sallyport/errors'
 
 export const problemStatus: Readonly<Record<ErrorCode, number>> = {
   // Requests
@@ -81,4 +82,33 @@ export const problemStatus: Readonly<Record<ErrorCode, number>> = {
   'timed-out': 504,
   'malformed-bytes': 400,
   internal: 500,
+}
+
+/** An error's status; a device's own refusal keeps its meaning (RFC 8075 section 7, table 2) where it named its CoAP code. */
+export function statusOf(error: unknown): number {
+  if (!isCodedError(error)) return problemStatus.internal
+  const { coapCode } = error.details
+  if (error.code !== 'device-refused' || typeof coapCode !== 'string') return problemStatus[error.code]
+  return deviceRefusalStatus[coapCode] ?? problemStatus['device-refused']
+}
+
+/** Never 401: it is not the caller's login that the device refused. */
+const deviceRefusalStatus: Readonly<Record<string, number>> = {
+  '4.00': 400,
+  '4.01': 403,
+  '4.02': 400,
+  '4.03': 403,
+  '4.04': 404,
+  '4.05': 405,
+  '4.06': 406,
+  '4.08': 400,
+  '4.09': 409,
+  '4.12': 412,
+  '4.13': 413,
+  '4.15': 415,
+  '4.22': 422,
+  '4.29': 429,
+  '5.01': 501,
+  '5.03': 503,
+  '5.04': 504,
 }

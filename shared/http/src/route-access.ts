@@ -8,12 +8,15 @@ import type { HTTPMethods } from 'fastify'
 export type RouteAccess =
   /** Anyone, signed in or not. */
   | { readonly kind: 'public' }
+  /** Any person who is signed in. */
+  | { readonly kind: 'signed-in' }
   /** A person whose roles give the permission, such as `devices:read`. */
   | { readonly kind: 'permission'; readonly permission: string }
   /** One of our services, by its certificate. */
   | { readonly kind: 'service'; readonly services: readonly string[] }
 
 export const publicAccess: RouteAccess = { kind: 'public' }
+export const signedInAccess: RouteAccess = { kind: 'signed-in' }
 export const requires = (permission: string): RouteAccess => ({ kind: 'permission', permission })
 export const services = (...names: readonly string[]): RouteAccess => ({ kind: 'service', services: names })
 

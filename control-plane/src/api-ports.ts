@@ -1,0 +1,25 @@
+/** What the routes of the public API work with. */
+
+import type { Clock } from '@sallyport/clock'
+import type { Logger } from '@sallyport/diagnostics'
+import type { Store } from '@sallyport/store'
+import type { JWK } from 'jose'
+import type { CommandAnswers } from './command-answers.ts'
+import type { ControlPlaneMetrics } from './control-plane-metrics.ts'
+import type { LiveEvents } from './live-events.ts'
+import type { LoginLimit } from './login-limit.ts'
+import type { PersonTokens } from './person-tokens.ts'
+import type { SessionFamilies } from './session-families.ts'
+
+export interface ApiPorts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: ControlPlaneMetrics
+  readonly personTokens: PersonTokens
+  readonly sessions: SessionFamilies
+  readonly loginLimit: LoginLimit
+  readonly commandAnswers: CommandAnswers
+  readonly liveEvents: LiveEvents
+  readonly publishedKeys: () => readonly JWK[]
+}

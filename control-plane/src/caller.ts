@@ -1,0 +1,34 @@
+/** The person behind a request, once the access token was verified. The organization comes from it, never from the request. */
+
+import type { Instant } from '@sallyport/clock'
+import { CodedError } from '@sallyport/errors'
+import type { ActContext } from '@sallyport/store'
+import type { FastifyRequest } from 'fastify'
+
+export interface Caller {
+  readonly userId: string
+  readonly organizationId: string
+  readonly sessionId: string
+  readonly roles: readonly string[]
+  /** When the access token ends. */
+  readonly expiresAt: Instant
+}
+
+const callers = new WeakMap<FastifyRequest, Caller>()
+
+export function rememberCaller(request: FastifyRequest, caller: Caller): void {
+  callers.set(request, caller)
+}
+
+/** @throws CodedError `internal` on a route that is public: it has no caller, and asking for one is our mistake. */
+export function callerOf(request: FastifyRequest): Caller {
+  const caller = callers.get(request)
+  if (caller === undefined) throw new CodedError('internal', 'a public route asked who is calling')
+  return caller
+}
+
+/** Who does what the request asks for, as the audit trail names it. */
+export function actOf(request: FastifyRequest): ActContext {
+  const { userId } = callerOf(request)
+  return { actor: { kind: 'user', id: userId }, correlationId: request.id, address: request.ip }
+}

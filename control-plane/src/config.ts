@@ -1,0 +1,97 @@
+/** What the control plane is told by its environment. */
+
+import { serviceSettings, setting } from '@sallyport/config'
+
+export const controlPlaneSettings = {
+  ...serviceSettings,
+  httpPort: setting({
+    name: 'SALLYPORT_HTTP_PORT',
+    meaning: "The port of the people's HTTP API.",
+    kind: 'port',
+    default: 8080,
+  }),
+  internalPort: setting({
+    name: 'SALLYPORT_INTERNAL_PORT',
+    meaning: 'The port of the internal HTTP API, which only our own services reach, by mutual TLS.',
+    kind: 'port',
+    default: 8443,
+  }),
+  publicUrl: setting({
+    name: 'SALLYPORT_PUBLIC_URL',
+    meaning: 'Where people reach the API; without it the bound address, which is right on one machine only.',
+    kind: 'url',
+    schemes: ['http', 'https'],
+    optional: true,
+  }),
+  tokenIssuer: setting({
+    name: 'SALLYPORT_TOKEN_ISSUER',
+    meaning: 'The `iss` of every token; the gateways are told the same. Without it SALLYPORT_PUBLIC_URL.',
+    kind: 'string',
+    optional: true,
+  }),
+  hsmModule: setting({
+    name: 'SALLYPORT_HSM_MODULE',
+    meaning: 'The PKCS#11 module of the HSM.',
+    kind: 'path',
+  }),
+  hsmToken: setting({
+    name: 'SALLYPORT_HSM_TOKEN',
+    meaning: 'The label of the token with the key-encryption keys.',
+    kind: 'string',
+    default: 'kek',
+  }),
+  hsmPinFile: setting({
+    name: 'SALLYPORT_HSM_PIN_FILE',
+    meaning: "A file with the token's user PIN, readable by this service alone.",
+    kind: 'path',
+  }),
+  sealingKeyLabel: setting({
+    name: 'SALLYPORT_SEALING_KEY',
+    meaning: 'The label of the key in the token that seals the JWT keys.',
+    kind: 'string',
+    default: 'kek-1',
+  }),
+  softwareToken: setting({
+    name: 'SALLYPORT_ALLOW_SOFTWARE_HSM',
+    meaning: 'Lets a production start use SoftHSM, whose keys are files on this machine.',
+    kind: 'boolean',
+    default: false,
+  }),
+  firstAdminFile: setting({
+    name: 'SALLYPORT_FIRST_ADMIN_FILE',
+    meaning:
+      'Where the first admin’s login is written (mode 0600) when there is no organization yet. In production no first admin is made without it.',
+    kind: 'path',
+    optional: true,
+  }),
+  accessTokenLifetime: setting({
+    name: 'SALLYPORT_ACCESS_TOKEN_LIFETIME',
+    meaning: "How long a person's access token is good; at most 15 min.",
+    kind: 'duration',
+    default: '15m',
+  }),
+  sessionIdleTimeout: setting({
+    name: 'SALLYPORT_SESSION_IDLE_TIMEOUT',
+    meaning: 'A person who does not refresh for this long has to log in again.',
+    kind: 'duration',
+    default: '14d',
+  }),
+  sessionLifetime: setting({
+    name: 'SALLYPORT_SESSION_LIFETIME',
+    meaning: 'After this long a person has to log in again in any case.',
+    kind: 'duration',
+    default: '30d',
+  }),
+  deviceTokenLifetime: setting({
+    name: 'SALLYPORT_DEVICE_TOKEN_LIFETIME',
+    meaning: "How long a device's access token is good.",
+    kind: 'duration',
+    default: '24h',
+  }),
+  onboardingCodeLifetime: setting({
+    name: 'SALLYPORT_ONBOARDING_CODE_LIFETIME',
+    meaning: 'How long a device has to redeem its onboarding code; at most 10 min.',
+    kind: 'duration',
+    default: '10m',
+  }),
+}

@@ -1,0 +1,132 @@
+/**
+ * The tokens of people: an access token (RFC 9068) of at most 15 min and a refresh token, both JWTs of one session (`sid`).
+ *
+ * They differ in `typ` and in audience, so that neither passes for the other.
+ */
+
+import { randomUUID } from 'node:crypto'
+import type { Clock, Duration, Instant } from '@sallyport/clock'
+import { inSeconds, instant, later, minutes, seconds } from '@sallyport/clock'
+import { CodedError } from '@sallyport/errors'
+import { verifyAccessToken } from '@sallyport/keys'
+import type { JWK } from 'jose'
+import type { JwtSigningKey } from './jwt-signing-key.ts'
+
+export const personAudience = 'sallyport'
+export const refreshAudience = 'sallyport-refresh'
+
+export interface PersonSession {
+  readonly sessionId: string
+  readonly userId: string
+  readonly organizationId: string
+  readonly roles: readonly string[]
+  readonly startedAt: Instant
+}
+
+export interface PersonTokens {
+  issueAccess(session: PersonSession): Promise<{ readonly token: string; readonly expiresInSeconds: number }>
+  issueRefresh(session: PersonSession): Promise<string>
+  /** @throws CodedError `token-invalid`, `token-expired`. */
+  verifyAccess(token: string): Promise<{
+    readonly userId: string
+    readonly organizationId: string
+    readonly sessionId: string
+    readonly roles: readonly string[]
+    readonly expiresAt: Instant
+  }>
+  /** The signature and the claims alone: whether it is the good one of its family is for `SessionFamilies`. */
+  verifyRefresh(
+    token: string,
+  ): Promise<{ readonly userId: string; readonly sessionId: string; readonly startedAt: Instant }>
+  /** How long a family lives if it is not refreshed: until the idle timeout, or the session's end if that is sooner. */
+  timeToLive(session: { readonly startedAt: Instant }): Duration
+}
+
+export interface PersonTokenOptions {
+  readonly clock: Clock
+  readonly issuer: string
+  readonly signingKey: JwtSigningKey
+  readonly publishedKeys: () => readonly JWK[]
+  readonly accessLifetime: Duration
+  readonly idleTimeout: Duration
+  readonly sessionLifetime: Duration
+}
+
+const longestAccessLifetime = minutes(15)
+
+export function personTokens(options: PersonTokenOptions): PersonTokens {
+  const accessLifetime = Math.min(options.accessLifetime, longestAccessLifetime) as Duration
+  const timeToLive = ({ startedAt }: { startedAt: Instant }): Duration =>
+    Math.min(options.idleTimeout, Math.max(0, startedAt + options.sessionLifetime - options.clock.now())) as Duration
+  const issue = async (type: 'at+jwt' | 'rt+jwt', session: PersonSession, lifetime: Duration, own: object) => {
+    const now = options.clock.now()
+    return options.signingKey.sign(type, {
+      iss: options.issuer,
+      sub: session.userId,
+      sid: session.sessionId,
+      jti: randomUUID(),
+      iat: Math.floor(now / 1000),
+      exp: Math.floor(later(now, lifetime) / 1000),
+      client_id: 'console',
+      ...own,
+    })
+  }
+  const verify = async (token: string, type: 'at+jwt' | 'rt+jwt', audience: string) =>
+    verifyAccessToken({
+      token,
+      keys: options.publishedKeys(),
+      issuer: options.issuer,
+      audience,
+      now: options.clock.now(),
+      type,
+    })
+  return {
+    timeToLive,
+    issueAccess: async (session) => ({
+      token: await issue('at+jwt', session, accessLifetime, {
+        aud: personAudience,
+        org: session.organizationId,
+        roles: session.roles,
+      }),
+      expiresInSeconds: inSeconds(accessLifetime),
+    }),
+    issueRefresh: (session) =>
+      issue('rt+jwt', session, timeToLive(session), {
+        aud: refreshAudience,
+        auth_time: Math.floor(session.startedAt / 1000),
+      }),
+    async verifyAccess(token) {
+      const claims = await verify(token, 'at+jwt', personAudience)
+      return {
+        userId: text(claims.sub),
+        organizationId: text(claims.org),
+        sessionId: text(claims.sid),
+        roles: texts(claims.roles),
+        expiresAt: later(instant(0), seconds(number(claims.exp))),
+      }
+    },
+    async verifyRefresh(token) {
+      const claims = await verify(token, 'rt+jwt', refreshAudience)
+      return {
+        userId: text(claims.sub),
+        sessionId: text(claims.sid),
+        startedAt: later(instant(0), seconds(number(claims.auth_time))),
+      }
+    },
+  }
+}
+
+function text(claim: unknown): string {
+  if (typeof claim === 'string' && claim !== '') return claim
+  throw new CodedError('token-invalid', 'The token lacks a claim.')
+}
+
+function number(claim: unknown): number {
+  if (typeof claim === 'number' && Number.isFinite(claim)) return claim
+  throw new CodedError('token-invalid', 'The token lacks a claim.')
+}
+
+function texts(claim: unknown): readonly string[] {
+  if (Array.isArray(claim) && claim.every((item) => typeof item === 'string')) return claim
+  throw new CodedError('token-invalid', 'The token lacks a claim.')
+}

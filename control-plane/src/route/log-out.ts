@@ -1,0 +1,25 @@
+/** POST /api/v1/auth/logout: the end of the session, its access tokens with it. */
+
+import { Type } from '@fastify/type-provider-typebox'
+import { type HttpServer, signedInAccess } from '@sallyport/http'
+import type { ApiPorts } from '../api-ports.ts'
+import { callerOf } from '../caller.ts'
+
+export function registerLogOut(server: HttpServer, ports: ApiPorts): void {
+  server.post(
+    '/api/v1/auth/logout',
+    {
+      config: { access: signedInAccess },
+      schema: {
+        operationId: 'logOut',
+        summary: 'End the session',
+        tags: ['auth'],
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      await ports.sessions.end(callerOf(request).sessionId)
+      return reply.code(204).send(null)
+    },
+  )
+}

@@ -1,0 +1,99 @@
+/**
+ * People's sessions: one family of refresh tokens each, kept in Redis as the hash of the token that is good now.
+ *
+ * Each step is one script, so that of parallel refreshes exactly one wins. The loser within the leeway is told so; a token
+ * that comes back later was stolen or copied, and the family ends. A Redis that lost its data means logging in again; one
+ * that does not answer means `cache-unavailable`, never a silent yes.
+ */
+
+import { createHash } from 'node:crypto'
+import type { Duration } from '@sallyport/clock'
+import { seconds } from '@sallyport/clock'
+import { CodedError } from '@sallyport/errors'
+import type { RedisConnection } from '@sallyport/events'
+
+/** How long the loser of two parallel refreshes is told that it lost, rather than that it stole. */
+export const supersededLeeway = seconds(10)
+
+export type Rotation = 'rotated' | 'superseded' | 'reused' | 'unknown'
+
+export interface SessionFamilies {
+  begin(session: { readonly id: string; readonly refreshToken: string; readonly timeToLive: Duration }): Promise<void>
+  /** Replaces `presented` by `next` if it is the good one. `reused` has ended the family. */
+  rotate(session: {
+    readonly id: string
+    readonly presented: string
+    readonly next: string
+    readonly timeToLive: Duration
+  }): Promise<Rotation>
+  end(id: string): Promise<void>
+  /** Whether the session has neither ended nor been lost. */
+  isAlive(id: string): Promise<boolean>
+}
+
+const rotateScript = `
+local family = redis.call('HMGET', KEYS[1], 'current', 'previous', 'rotatedAt')
+if not family[1] then return 'unknown' end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if family[1] == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'current', ARGV[2], 'previous', ARGV[1], 'rotatedAt', now)
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+  return 'rotated'
+end
+if family[2] == ARGV[1] and now - family[3] <= tonumber(ARGV[4]) then return 'superseded' end
+redis.call('DEL', KEYS[1])
+return 'reused'
+`
+
+const rotations: ReadonlySet<unknown> = new Set<Rotation>(['rotated', 'superseded', 'reused', 'unknown'])
+
+export function redisSessionFamilies(redis: RedisConnection, leeway: Duration = supersededLeeway): SessionFamilies {
+  return {
+    begin: ({ id, refreshToken, timeToLive }) =>
+      reaching(async () => {
+        const key = keyOf(id)
+        const results = await redis
+          .multi()
+          .hset(key, { current: digest(refreshToken), previous: '', rotatedAt: '0' })
+          .pexpire(key, timeToLive)
+          .exec()
+        const failure = results?.find(([error]) => error !== null)?.[0]
+        if (results === null || failure) throw failure ?? new Error('the transaction was discarded')
+      }),
+    rotate: ({ id, presented, next, timeToLive }) =>
+      reaching(async () => {
+        const result = await redis.eval(
+          rotateScript,
+          1,
+          keyOf(id),
+          digest(presented),
+          digest(next),
+          String(timeToLive),
+          String(leeway),
+        )
+        if (!isRotation(result)) throw new Error('the script answered something else')
+        return result
+      }),
+    end: (id) =>
+      reaching(async () => {
+        await redis.del(keyOf(id))
+      }),
+    isAlive: (id) => reaching(async () => (await redis.exists(keyOf(id))) === 1),
+  }
+}
+
+const isRotation = (value: unknown): value is Rotation => rotations.has(value)
+
+const keyOf = (id: string): string => `sallyport:session:${id}`
+
+/** A token's hash: whoever reads Redis can use none of what is there. */
+const digest = (token: string): string => createHash('sha256').update(token).digest('base64url')
+
+async function reaching<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw new CodedError('cache-unavailable', 'Sessions cannot be reached now.', { cause })
+  }
+}
