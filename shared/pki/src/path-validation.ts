@@ -18,6 +18,7 @@ import { type Certificate, parseCertificate, sameBytes } from './certificate.ts'
 import { type CertificatePurpose, leafRefusal } from './certificate-purpose.ts'
 import { judgePath } from './path-judgement.ts'
 import { type PathRefusal, pathRefusal } from './path-refusal.ts'
+import { authorityKeyRefusal } from './public-key.ts'
 import { verifySignature } from './signature.ts'
 
 export interface PathAccepted {
@@ -105,7 +106,7 @@ class PathSearch {
   /** Tries every issuer of the last certificate; undefined when none leads to an accepted path. */
   #extend(path: readonly Certificate[]): PathAccepted | undefined {
     const last = path[path.length - 1] as Certificate
-    const anchors = this.#input.anchors.filter((anchor) => mayIssue(anchor, last))
+    const anchors = this.#input.anchors.filter((anchor) => mayIssue(anchor, last) && !repeats(path, anchor))
     for (const anchor of anchors) {
       const accepted = this.#complete(path, anchor)
       if (accepted !== undefined) return accepted
@@ -156,6 +157,12 @@ class PathSearch {
   #checkIssued(path: readonly Certificate[], issuer: Certificate): boolean {
     const index = path.length - 1
     const subject = path[index] as Certificate
+    const keyRefusal = authorityKeyRefusal(issuer.publicKey)
+    if (keyRefusal !== undefined) {
+      const detail = `the key of ${named(index + 1)} is ${keyRefusal}`
+      this.#refuse(2, pathRefusal('certificate-key-unsupported', index + 1, detail))
+      return false
+    }
     if (this.#signed(subject, issuer)) return true
     if (this.#checksLeft < 0) {
       this.#refuse(
@@ -225,5 +232,5 @@ function unknownAuthority(path: readonly Certificate[], last: Certificate): Path
   return pathRefusal('certificate-authority-unknown', index, detail)
 }
 
-const named = (index: number): string => (index === 0 ? 'the leaf' : `certificate ${index} of the path`)
+const named = (index: number): string => (index === 0 ? 'the leaf' : `authority ${index} above the leaf`)
 const shortened = (name: string): string => (name.length > 120 ? `${name.slice(0, 120)}…` : name)
