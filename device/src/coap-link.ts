@@ -55,6 +55,8 @@ export interface ConnectLinkOptions {
   readonly verifyPeer: VerifyPeer<Certificate>
   readonly onRequest?: RequestListener
   readonly handshakeTimeout?: Duration
+  /** Makes the association; DTLS over UDP by default. */
+  readonly connect?: typeof connectDtls<Certificate>
 }
 
 /** CBOR of OCF, as devices speak it. */
@@ -79,7 +81,7 @@ export class CoapLink {
     server.listen(sockets.server)
     server.on('error', () => undefined)
     try {
-      association = await connectDtls<Certificate>({
+      association = await (options.connect ?? connectDtls<Certificate>)({
         ...options.address,
         verifyPeer: options.verifyPeer,
         ...(options.credentials === undefined ? {} : { credentials: options.credentials }),

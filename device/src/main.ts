@@ -1,0 +1,220 @@
+/**
+ * The device's command line: `device provision`, `device run`, `device fleet`. Only this file reads arguments, environment
+ * and signals.
+ */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Clock, clockFrom, type Duration, seconds } from '@sallyport/clock'
+import { deviceIdFromCommonName } from '@sallyport/pki'
+import { Command, InvalidArgumentError } from 'commander'
+import { setCoapTiming } from './coap-timing.ts'
+import { parseCoapsUri } from './coaps-uri.ts'
+import type { DeviceContext } from './device-context.ts'
+import { type DeviceEvent, jsonOf, lineOf } from './device-event.ts'
+import { DeviceFailure, isDeviceFailure } from './device-failure.ts'
+import { runFleet } from './fleet.ts'
+import { makeFleetDevices, readFleetDevices } from './fleet-devices.ts'
+import { FleetProgress } from './fleet-progress.ts'
+import { summaryLines } from './fleet-summary.ts'
+import { ensureProvisioned } from './provisioned-device.ts'
+import { runDevice } from './run.ts'
+import { signUpOnly } from './session.ts'
+import { simulatedResources } from './simulated-resources.ts'
+import { readCertificates, readIdentityFiles, stateDirectory } from './state-directory.ts'
+
+interface DeviceFlags {
+  readonly dps: string
+  readonly trustAnchor: string
+  readonly certificate: string
+  readonly key: string
+  readonly state: string
+  readonly id?: string
+  readonly json?: boolean
+}
+
+interface RunFlags extends DeviceFlags {
+  readonly interval: Duration
+  readonly keepAlive: Duration
+  readonly once?: boolean
+  readonly renewNow?: boolean
+}
+
+interface FleetFlags {
+  readonly count: number
+  readonly dps: string
+  readonly trustAnchor: string
+  readonly certificates?: string
+  readonly manufacturer?: string
+  readonly concurrency: number
+  readonly stay: Duration
+  readonly interval: Duration
+  readonly attempts: number
+  readonly json?: boolean
+}
+
+const clock: Clock = clockFrom(Date.now)
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`)
+}
+
+const program = new Command('device')
+  .description('A simulated device: it speaks only CoAP over DTLS, with the dps and with the gateway.')
+  .showHelpAfterError()
+
+deviceCommand('provision', 'Gets an identity from the dps, signs up at the gateway, and leaves.').action(
+  async (flags: DeviceFlags) => {
+    const device = deviceContext(flags)
+    await signUpOnly(device, await ensureProvisioned(device))
+  },
+)
+
+deviceCommand('run', 'Provisions where needed, signs in, serves its resources and reports, until it is stopped.')
+  .option('--interval <seconds>', 'time between measurements', parseSeconds, seconds(10))
+  .option('--keep-alive <seconds>', 'time between keep-alive requests', parseSeconds, seconds(20))
+  .option('--once', 'sign in, report once, sign out')
+  .option('--renew-now', 'renew the certificate as soon as it is signed in (so does SIGHUP)')
+  .action(async (flags: RunFlags) => {
+    let renewNow: (() => void) | undefined
+    process.on('SIGHUP', () => renewNow?.())
+    await runDevice(deviceContext(flags), {
+      stop: stopSignal(),
+      telemetryInterval: flags.interval,
+      keepAlive: { interval: flags.keepAlive },
+      ...(flags.once === undefined ? {} : { once: flags.once }),
+      ...(flags.renewNow === undefined ? {} : { renewNow: flags.renewNow }),
+      onRunning: (controls) => {
+        renewNow = controls.renewNow
+      },
+    })
+  })
+
+program
+  .command('fleet')
+  .description('Many devices in one process: provision, sign in, report; then a summary.')
+  .requiredOption('--count <n>', 'how many devices', parseCount)
+  .requiredOption('--dps <uri>', 'address of the dps: coaps://host:port')
+  .requiredOption('--trust-anchor <file>', "PEM of the installation's root")
+  .option('--certificates <folder>', "manufacturer certificates, as 'certs manufacturer device' writes them")
+  .option('--manufacturer <folder>', "the manufacturer's CA: certificates are made with it for this run")
+  .option('--concurrency <n>', 'devices that are starting at a time', parseCount, 50)
+  .option('--stay <seconds>', 'how long the fleet stays and reports once all are signed in', parseSeconds, seconds(0))
+  .option('--interval <seconds>', 'time between measurements while it stays', parseSeconds, seconds(10))
+  .option('--attempts <n>', 'attempts of a device before it counts as failed', parseCount, 3)
+  .option('--json', 'the summary as JSON')
+  .addHelpText(
+    'after',
+    '\nExample:\n  device fleet --count 500 --dps coaps://127.0.0.1:15684 --trust-anchor .dev/pki/trust-anchor.pem --manufacturer .dev/manufacturer',
+  )
+  .action(fleet)
+
+async function fleet(flags: FleetFlags): Promise<void> {
+  parseCoapsUri(flags.dps)
+  const anchors = readCertificates(flags.trustAnchor)
+  const stop = stopSignal()
+  const temporary = flags.certificates === undefined ? mkdtempSync(join(tmpdir(), 'sallyport-fleet-')) : undefined
+  try {
+    if (temporary !== undefined) {
+      if (flags.manufacturer === undefined) {
+        throw new DeviceFailure('configuration', 'give --certificates or --manufacturer')
+      }
+      await makeFleetDevices(flags.manufacturer, temporary, flags.count)
+    }
+    const devices = readFleetDevices(temporary ?? flags.certificates ?? '', flags.count)
+    const progress = new FleetProgress({
+      total: flags.count,
+      write: (text) => process.stderr.write(text),
+      terminal: process.stderr.isTTY,
+      clock,
+    })
+    const tally = await runFleet({
+      ...{ devices, dps: flags.dps, anchors, stop, clock, random: Math.random },
+      ...{ concurrency: flags.concurrency, stay: flags.stay, attempts: flags.attempts },
+      telemetryInterval: flags.interval,
+      onProgress: (current) => progress.show(current),
+    })
+    progress.end()
+    const { rss, heapUsed } = process.memoryUsage()
+    const summary = tally.summary(clock.now(), { rssBytes: rss, heapBytes: heapUsed })
+    if (flags.json === true) print(JSON.stringify(summary))
+    else for (const line of summaryLines(summary)) print(line)
+    if (summary.failed > 0 || summary.lost > 0) process.exitCode = 1
+  } finally {
+    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true })
+  }
+}
+
+function deviceCommand(name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .requiredOption('--dps <uri>', 'address of the dps: coaps://host:port')
+    .requiredOption('--trust-anchor <file>', "PEM of the installation's root, which dps and gateway must lead to")
+    .requiredOption('--certificate <file>', 'PEM of the manufacturer certificate and its issuers, leaf first')
+    .requiredOption('--key <file>', "PEM of the manufacturer certificate's key (PKCS#8)")
+    .requiredOption('--state <folder>', 'where identity.pem, identity.key and tokens.json are kept')
+    .option('--id <uuid>', "the device id, where the certificate's common name is not uuid:<device id>")
+    .option('--json', 'events as JSON lines')
+}
+
+function deviceContext(flags: DeviceFlags): DeviceContext {
+  parseCoapsUri(flags.dps)
+  const manufacturer = readIdentityFiles(flags.certificate, flags.key)
+  const deviceId = deviceIdFromCommonName(
+    flags.id === undefined ? manufacturer.chain[0]?.commonName : `uuid:${flags.id}`,
+  )
+  if (deviceId === undefined) {
+    throw new DeviceFailure(
+      'configuration',
+      `${flags.certificate} has no common name uuid:<device id>: give --id <uuid>`,
+    )
+  }
+  return {
+    deviceId,
+    dps: flags.dps,
+    anchors: readCertificates(flags.trustAnchor),
+    manufacturer,
+    state: stateDirectory(flags.state),
+    resources: simulatedResources(Math.random),
+    clock,
+    random: Math.random,
+    report: (event: DeviceEvent) => {
+      const line = flags.json === true ? jsonOf(deviceId, event) : lineOf(deviceId, event)
+      if (line !== undefined) print(line)
+    },
+  }
+}
+
+/** Aborted by the first SIGINT or SIGTERM; the second ends the process at once. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(130)
+      stop.abort()
+    })
+  }
+  return stop.signal
+}
+
+function parseSeconds(text: string): Duration {
+  const value = Number(text)
+  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('a number of seconds is needed')
+  return seconds(value)
+}
+
+function parseCount(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 is needed')
+  return value
+}
+
+setCoapTiming()
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!isDeviceFailure(error)) throw error
+  process.stderr.write(`${error.message}\n`)
+  process.exitCode = 1
+}
