@@ -1,0 +1,288 @@
+/**
+ * The Device Provisioning Service, put together: devices prove a manufacturer key and leave with an identity certificate,
+ * an owner, access rules, and a code for their gateway.
+ */
+
+import { createPrivateKey, randomBytes, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { clockFrom, type Duration, minutes, seconds } from '@sallyport/clock'
+import { type CoapsServer, type DtlsCredentials, listenCoaps } from '@sallyport/coaps'
+import { createLogger, createMetrics, type Logger } from '@sallyport/diagnostics'
+import { CodedError, isCodedError } from '@sallyport/errors'
+import { type Management, openMutualTls, serviceClient, startManagement } from '@sallyport/http'
+import { certificatesFromPem } from '@sallyport/pki'
+import { openStore, type Store } from '@sallyport/store'
+import { AdmissionFailures } from './admission-failures.ts'
+import type { DpsConfiguration } from './config.ts'
+import { createDpsMetrics, type DpsMetrics } from './dps-metrics.ts'
+import { TokenAuthority } from './identity-authority.ts'
+import {
+  authorityRoles,
+  type InstallationAuthorities,
+  readInstallationAuthorities,
+} from './installation-authorities.ts'
+import { IdentityIssuer } from './issuance.ts'
+import { onboardingCodesFrom } from './onboarding-code.ts'
+import type { DpsPeer } from './peer.ts'
+import { peerVerification } from './peer-verification.ts'
+import { provisioningStoreOf } from './postgres-provisioning.ts'
+import { ProvisioningRecords } from './provisioning-record.ts'
+import { aclsResource } from './resource/acls.ts'
+import { cloudConfigurationResource } from './resource/cloud-configuration.ts'
+import { credentialsResource } from './resource/credentials.ts'
+import { ownershipResource } from './resource/ownership.ts'
+import { timeResource } from './resource/time.ts'
+import { transportObserver } from './transport-observer.ts'
+
+export interface DpsAddresses {
+  readonly coaps: { readonly host: string; readonly port: number }
+  readonly management: string
+}
+
+export interface Dps {
+  readonly addresses: DpsAddresses
+  readonly log: Logger
+  /** Takes no more work, finishes what is in flight (20 s at most), and closes everything. */
+  close(): Promise<void>
+}
+
+const failureFlushInterval: Duration = seconds(2)
+const reconcileInterval: Duration = minutes(1)
+const closeTimeout: Duration = seconds(20)
+
+export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
+  refuseSoftwareTokenInProduction(configuration)
+  const log = createLogger({ service: 'dps', level: configuration.logLevel })
+  const clock = clockFrom(() => Date.now())
+  const metrics = createMetrics({ service: 'dps' })
+  const authorities = readInstallationAuthorities(configuration.authoritiesFile)
+  const credentials = serverCredentials(configuration)
+
+  const store = await openStore({
+    connectionString: configuration.databaseUrl,
+    applicationName: 'sallyport-dps',
+    clock,
+    poolSize: configuration.databaseConnections,
+    log: (entry) => log.warn({ entry }, 'database'),
+  })
+  const closing: (() => Promise<unknown> | unknown)[] = [() => store.close()]
+  try {
+    await recordAuthorities(store, authorities)
+    const provisioning = provisioningStoreOf(store)
+    let server: CoapsServer<DpsPeer> | undefined
+    let issuer: IdentityIssuer | undefined
+    const counted: DpsMetrics = createDpsMetrics(metrics, {
+      associations: () => server?.counts ?? { live: 0, halfOpen: 0 },
+      issuancesWaiting: () => issuer?.waiting ?? 0,
+    })
+    const authority = new TokenAuthority({
+      authority: authorities.identity,
+      modulePath: configuration.hsmModule,
+      tokenLabel: configuration.hsmToken,
+      pinFile: configuration.hsmPinFile,
+      lock: { withLock: (work) => store.withAdvisoryLock(`hsm token ${configuration.hsmToken}`, work) },
+      observer: {
+        opened({ attempts }) {
+          counted.tokenUp(true)
+          log.info({ token: configuration.hsmToken, attempts }, 'HSM token opened')
+        },
+        lost({ reason }) {
+          counted.tokenUp(false)
+          log.error({ token: configuration.hsmToken, reason, code: 'hsm-unavailable' }, 'HSM token lost')
+        },
+      },
+    })
+    closing.unshift(() => authority.close())
+    await authority.signer().catch((error) => {
+      log.error({ err: error }, 'the issuing key cannot be used; credentials are refused until it can')
+    })
+    issuer = new IdentityIssuer({
+      store: provisioning.issuances,
+      authority,
+      clock,
+      randomBytes: (count) => new Uint8Array(randomBytes(count)),
+      onIssued: counted.certificateIssued,
+    })
+
+    const mutualTls = openMutualTls({
+      certificate: configuration.serviceCertificateFile,
+      key: configuration.serviceKeyFile,
+      authority: configuration.serviceAuthorityFile,
+    })
+    const controlPlane = serviceClient({ baseUrl: configuration.controlPlaneUrl, mutualTls, clock })
+    closing.unshift(async () => {
+      await controlPlane.close()
+      mutualTls.close()
+    })
+
+    const failures = new AdmissionFailures({ store: provisioning.failures, clock })
+    const records = new ProvisioningRecords({ store: provisioning.records, onStep: counted.step })
+    const hubId = async () => {
+      const hub = await store.hub.read()
+      if (hub === undefined) throw new CodedError('dependency-unavailable', 'no gateway has ever started')
+      return hub.hubId
+    }
+    const liveGateways = async () => (await store.gateways.live()).map((gateway) => gateway.coapsUri)
+    server = await listenCoaps<DpsPeer>({
+      host: configuration.host,
+      port: configuration.coapsPort,
+      credentials,
+      verifyPeer: peerVerification({
+        store: provisioning.admission,
+        identityAuthorities: [authorities.identity.certificate],
+        clock,
+        log,
+        recordRefusal: provisioning.recordRefusal,
+        newCorrelationId: randomUUID,
+      }),
+      observer: transportObserver({ log, metrics: counted, failures }),
+      resources: [
+        timeResource(records, clock),
+        ownershipResource(records),
+        cloudConfigurationResource(records, {
+          hubId,
+          liveGateways,
+          onboardingCodes: onboardingCodesFrom(controlPlane),
+        }),
+        credentialsResource(records, issuer, {
+          identityChain: authorities.identity.chain,
+          installationRoot: authorities['installation-root'].certificate,
+        }),
+        aclsResource(records, { hubId }),
+      ],
+    })
+    const listening = server
+    closing.unshift(() => listening.close())
+    closing.unshift(
+      await store.listen(
+        'device_closed',
+        (payload) => closeAssociationsOf(payload, listening),
+        () => {},
+      ),
+    )
+
+    const management = await startManagement({
+      host: configuration.host,
+      port: configuration.managementPort,
+      metrics,
+      readiness: {
+        database: { check: () => store.health() },
+        hsm: { check: () => authority.probe() },
+        'control-plane': { check: async () => assertClosed(controlPlane.circuit), soft: true },
+      },
+    })
+    closing.push(() => management.close())
+
+    const flush = () => failures.flush().catch((error) => log.warn({ err: error }, 'handshake failures stay uncounted'))
+    const reconcile = () => reconcileOnce(issuer, counted, log)
+    const timers = [setInterval(flush, failureFlushInterval), setInterval(reconcile, reconcileInterval)]
+    void reconcile()
+    log.info({ coaps: listening.address, management: management.url }, 'dps is ready')
+    return {
+      addresses: {
+        coaps: { host: listening.address.address, port: listening.address.port },
+        management: management.url,
+      },
+      log,
+      close: () => closeAll(management, timers, flush, closing, log),
+    }
+  } catch (error) {
+    for (const close of closing) await close()
+    throw error
+  }
+}
+
+function refuseSoftwareTokenInProduction(configuration: DpsConfiguration): void {
+  if (configuration.mode !== 'production' || configuration.softwareToken) return
+  if (/softhsm/i.test(configuration.hsmModule)) {
+    throw new CodedError(
+      'configuration-invalid',
+      'SALLYPORT_HSM_MODULE is SoftHSM, whose keys are files; a production start needs SALLYPORT_ALLOW_SOFTWARE_HSM=true for that',
+    )
+  }
+}
+
+function serverCredentials(configuration: DpsConfiguration): DtlsCredentials {
+  try {
+    return {
+      chain: certificatesFromPem(readFileSync(configuration.serverCertificateFile, 'utf8')).map(({ der }) => der),
+      privateKey: createPrivateKey(readFileSync(configuration.serverKeyFile, 'utf8')),
+    }
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : 'unreadable'
+    throw new CodedError('configuration-invalid', `the server certificate or its key cannot be used: ${reason}`, {
+      cause,
+    })
+  }
+}
+
+async function recordAuthorities(store: Store, authorities: InstallationAuthorities): Promise<void> {
+  for (const role of authorityRoles) {
+    const { certificate, keyId } = authorities[role]
+    await store.authorities.record({
+      role,
+      certificateDer: certificate.der,
+      keyId: Buffer.from(keyId).toString('hex'),
+    })
+  }
+}
+
+async function reconcileOnce(issuer: IdentityIssuer, metrics: DpsMetrics, log: Logger): Promise<void> {
+  try {
+    const withdrawn = await issuer.reconcile({
+      actor: { kind: 'service', id: 'dps' },
+      correlationId: randomUUID(),
+    })
+    metrics.orphansWithdrawn(withdrawn)
+    if (withdrawn > 0) log.warn({ withdrawn }, 'issuances that were never completed were withdrawn')
+  } catch (error) {
+    log.warn({ err: error }, 'orphaned issuances could not be looked for')
+  }
+}
+
+/** A device that was deleted or blocked is gone from here too, at once. */
+function closeAssociationsOf(payload: string, server: CoapsServer<DpsPeer>): void {
+  const deviceId = deviceIdInNotice(payload)
+  if (deviceId === undefined) return
+  for (const association of server.associations) {
+    const peer = association.identity
+    if (peer.kind === 'identity' && peer.deviceId === deviceId) association.close()
+  }
+}
+
+function deviceIdInNotice(payload: string): string | undefined {
+  try {
+    const notice: unknown = JSON.parse(payload)
+    const deviceId = typeof notice === 'object' && notice !== null && 'deviceId' in notice ? notice.deviceId : undefined
+    return typeof deviceId === 'string' ? deviceId : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function assertClosed(circuit: string): Promise<void> {
+  if (circuit === 'open') throw new CodedError('dependency-unavailable', 'the control plane keeps failing')
+}
+
+async function closeAll(
+  management: Management,
+  timers: readonly NodeJS.Timeout[],
+  flush: () => Promise<unknown>,
+  closing: readonly (() => Promise<unknown> | unknown)[],
+  log: Logger,
+): Promise<void> {
+  management.becomeUnready()
+  for (const timer of timers) clearInterval(timer)
+  const limit = new Promise((resolve) => setTimeout(resolve, closeTimeout).unref())
+  const close = async () => {
+    await flush()
+    for (const step of closing) {
+      try {
+        await step()
+      } catch (error) {
+        log.warn({ err: error, code: isCodedError(error) ? error.code : 'internal' }, 'not closed cleanly')
+      }
+    }
+  }
+  await Promise.race([close(), limit])
+}
