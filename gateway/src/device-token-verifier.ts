@@ -1,0 +1,142 @@
+/**
+ * Whether a device's access token is good here: signed by the control plane, in date, for the gateway, for this device, and
+ * bound to one of the device's certificates (RFC 8705 `x5t#S256`; design §7).
+ *
+ * The association proves which certificate, and so which device, is asking; the token must be that device's. A token bound to
+ * another certificate satisfies if that one was issued to the same device and not revoked: a renewed device keeps its token.
+ */
+
+import { createHash } from 'node:crypto'
+import { fromBase64Url, fromUtf8, toHex } from '@sallyport/bytes'
+import { type Clock, type Instant, instant } from '@sallyport/clock'
+import { CodedError, hasCode, isCodedError } from '@sallyport/errors'
+import { verifyAccessToken } from '@sallyport/keys'
+import type { RecordedIdentity } from '@sallyport/store'
+import type { DeviceIdentity } from './device-identity.ts'
+import type { JsonWebKeyCache } from './json-web-key-cache.ts'
+
+/** What a good token says. */
+export interface DeviceToken {
+  readonly deviceId: string
+  readonly organizationId: string
+  /** Lower-case hexadecimal SHA-256 of the certificate it is bound to. */
+  readonly boundTo: string
+  readonly expiresAt: Instant
+}
+
+export interface DeviceTokenVerifierOptions {
+  readonly keys: JsonWebKeyCache
+  readonly issuer: string
+  readonly clock: Clock
+  readonly findRecorded: (certificateSha256: string) => Promise<RecordedIdentity | undefined>
+}
+
+const audience = 'sallyport-gateway'
+const longestToken = 4096
+const mostRemembered = 20_000
+
+export class DeviceTokenVerifier {
+  readonly #options: DeviceTokenVerifierOptions
+  /** Tokens whose signature was verified, by hash; oldest first. */
+  readonly #verified = new Map<string, DeviceToken>()
+
+  constructor(options: DeviceTokenVerifierOptions) {
+    this.#options = options
+  }
+
+  /** @throws CodedError `device-token-invalid` whose message says why, or `dependency-unavailable` while no key is known. */
+  async verify(token: string, device: DeviceIdentity): Promise<DeviceToken> {
+    const known = await this.#verifySignature(token)
+    if (known.deviceId !== device.deviceId) throw refused('the token is for another device')
+    if (known.organizationId !== device.organizationId) throw refused("the token is for another organization's device")
+    await this.#assertBinding(known, device)
+    return known
+  }
+
+  /** Revocation: a token that was good once is looked at anew. */
+  forget(deviceId: string): void {
+    for (const [hash, token] of this.#verified) if (token.deviceId === deviceId) this.#verified.delete(hash)
+  }
+
+  async #verifySignature(token: string): Promise<DeviceToken> {
+    const now = this.#options.clock.now()
+    const hash = createHash('sha256').update(token).digest('base64')
+    const remembered = this.#verified.get(hash)
+    if (remembered !== undefined) {
+      if (now < remembered.expiresAt) return remembered
+      this.#verified.delete(hash)
+      throw refused('the token has expired')
+    }
+    const verified = await this.#verifyAnew(token, now)
+    this.#verified.set(hash, verified)
+    if (this.#verified.size > mostRemembered) {
+      for (const oldest of this.#verified.keys()) {
+        this.#verified.delete(oldest)
+        break
+      }
+    }
+    return verified
+  }
+
+  async #verifyAnew(token: string, now: Instant): Promise<DeviceToken> {
+    if (token.length > longestToken) throw refused('the token is too long')
+    const keys = await this.#options.keys.keysFor(unverifiedKeyId(token))
+    try {
+      const claims = await verifyAccessToken({
+        token,
+        keys,
+        issuer: this.#options.issuer,
+        audience,
+        now,
+        type: 'at+jwt',
+      })
+      return deviceTokenIn(claims)
+    } catch (error) {
+      if (hasCode(error, 'token-invalid', 'token-expired')) throw refused(error.message)
+      throw error
+    }
+  }
+
+  async #assertBinding(token: DeviceToken, device: DeviceIdentity): Promise<void> {
+    if (token.boundTo === device.certificateSha256) return
+    const bound = await this.#options.findRecorded(token.boundTo)
+    if (bound?.deviceId !== device.deviceId) throw refused('the token is bound to a certificate of another device')
+    if (bound.state === 'revoked') throw refused('the token is bound to a certificate that was revoked')
+  }
+}
+
+function deviceTokenIn(claims: Readonly<Record<string, unknown>>): DeviceToken {
+  const { sub, org, exp, cnf } = claims
+  const thumbprint = typeof cnf === 'object' && cnf !== null && 'x5t#S256' in cnf ? cnf['x5t#S256'] : undefined
+  if (typeof sub !== 'string' || typeof org !== 'string' || typeof exp !== 'number') throw refused('a claim is missing')
+  if (typeof thumbprint !== 'string') throw refused('the token is bound to no certificate')
+  return {
+    deviceId: sub,
+    organizationId: org,
+    boundTo: sha256In(thumbprint),
+    expiresAt: instant(exp * 1000),
+  }
+}
+
+function sha256In(thumbprint: string): string {
+  try {
+    return toHex(fromBase64Url(thumbprint))
+  } catch {
+    throw refused('the token is bound to no certificate')
+  }
+}
+
+/** The key id that the token names, before anything about it is proven: good for nothing but choosing a key. */
+function unverifiedKeyId(token: string): string | undefined {
+  const [header = ''] = token.split('.', 1)
+  try {
+    const parsed: unknown = JSON.parse(fromUtf8(fromBase64Url(header)))
+    const keyId = typeof parsed === 'object' && parsed !== null && 'kid' in parsed ? parsed.kid : undefined
+    return typeof keyId === 'string' ? keyId : undefined
+  } catch (error) {
+    if (isCodedError(error) || error instanceof SyntaxError) throw refused('the token is no JWT')
+    throw error
+  }
+}
+
+const refused = (why: string): CodedError => new CodedError('device-token-invalid', `Sign in refused: ${why}.`)

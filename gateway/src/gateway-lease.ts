@@ -1,0 +1,62 @@
+/**
+ * This gateway's lease in the database: renewed every 5 s; when it is older than 15 s the control plane takes the gateway for
+ * dead and its devices for offline.
+ */
+
+import { between, type Clock, type Instant, seconds } from '@sallyport/clock'
+import type { Logger } from '@sallyport/diagnostics'
+import type { Store } from '@sallyport/store'
+
+export interface GatewayLeaseOptions {
+  readonly gateways: Pick<Store['gateways'], 'register' | 'renewLease' | 'retire'>
+  readonly id: string
+  readonly coapsUri: string
+  readonly clock: Clock
+  readonly log: Logger
+  /** The lease had lapsed and is alive again: what others concluded meanwhile has to be put right. */
+  readonly onRecovered: () => void
+}
+
+export interface GatewayLease {
+  /** Ends the lease: the gateway's devices are offline, reason shutdown. */
+  retire(): Promise<void>
+}
+
+const renewedEvery = seconds(5)
+const lapsesAfter = seconds(15)
+
+/** @throws what the store throws when the gateway cannot be registered. */
+export async function startLease(options: GatewayLeaseOptions): Promise<GatewayLease> {
+  const registration = { id: options.id, coapsUri: options.coapsUri, startedAt: options.clock.now() }
+  await options.gateways.register(registration)
+  let renewedAt: Instant = options.clock.now()
+  let failing = false
+  let underWay = false
+  const renew = async (): Promise<void> => {
+    const lapsed = between(renewedAt, options.clock.now()) >= lapsesAfter
+    if (lapsed) await options.gateways.register(registration)
+    else await options.gateways.renewLease(options.id)
+    renewedAt = options.clock.now()
+    if (lapsed) options.onRecovered()
+    if (failing) options.log.info({ lapsed }, 'the lease is renewed again')
+    failing = false
+  }
+  const timer = setInterval(() => {
+    if (underWay) return
+    underWay = true
+    renew()
+      .catch((error: unknown) => {
+        if (!failing) options.log.warn({ err: error }, 'the lease could not be renewed')
+        failing = true
+      })
+      .finally(() => {
+        underWay = false
+      })
+  }, renewedEvery)
+  return {
+    async retire() {
+      clearInterval(timer)
+      await options.gateways.retire(options.id)
+    },
+  }
+}

@@ -1,0 +1,68 @@
+/** What the gateway counts and measures. Every label is from a closed set. */
+
+import type { Metrics } from '@sallyport/diagnostics'
+
+export interface GatewayCounts {
+  readonly associations: number
+  readonly halfOpen: number
+  readonly devicesOnline: number
+  readonly telemetryBuffered: number
+  readonly observations: number
+}
+
+export type GatewayMetrics = ReturnType<typeof gatewayMetrics>
+
+/** @param counts read when the metrics are scraped. */
+export function gatewayMetrics(metrics: Metrics, counts: () => GatewayCounts) {
+  const gauge = (name: `sallyport_${string}`, help: string, key: keyof GatewayCounts): void => {
+    metrics.gauge({ name, help, collect: (it) => it.set(counts()[key]) })
+  }
+  gauge('sallyport_gateway_associations', 'Live DTLS associations.', 'associations')
+  gauge('sallyport_gateway_half_open_handshakes', 'Handshakes that are not finished.', 'halfOpen')
+  gauge('sallyport_gateway_devices_online', 'Devices that are signed in here.', 'devicesOnline')
+  gauge('sallyport_gateway_telemetry_buffered_rows', 'Measurements that wait for their commit.', 'telemetryBuffered')
+  gauge('sallyport_gateway_peer_observations', 'Registrations of devices at our resources.', 'observations')
+  return {
+    handshakes: metrics.counter({
+      name: 'sallyport_gateway_handshakes_total',
+      help: 'Finished and failed DTLS handshakes; reason is an error code.',
+      labels: ['outcome', 'reason'],
+    }),
+    associationsClosed: metrics.counter({
+      name: 'sallyport_gateway_associations_closed_total',
+      help: 'Associations that ended, by reason.',
+      labels: ['reason'],
+    }),
+    datagramsDiscarded: metrics.counter({
+      name: 'sallyport_gateway_discarded_total',
+      help: 'Datagrams, records and messages dropped as noise, by reason.',
+      labels: ['reason'],
+    }),
+    requests: metrics.histogram({
+      name: 'sallyport_gateway_request_duration_seconds',
+      help: 'Requests of devices: time from the whole request to its answer.',
+      labels: ['method', 'path', 'code'],
+    }),
+    signIns: metrics.counter({
+      name: 'sallyport_gateway_sign_ins_total',
+      help: 'Sign-ins by outcome; reason is an error code.',
+      labels: ['outcome', 'reason'],
+    }),
+    commands: metrics.counter({
+      name: 'sallyport_gateway_commands_total',
+      help: 'Commands that ended, by state.',
+      labels: ['state'],
+    }),
+    twinReports: metrics.counter({
+      name: 'sallyport_gateway_twin_reports_total',
+      help: 'Representations of resources that devices reported.',
+      labels: ['outcome'],
+    }),
+    telemetryRows: metrics.counter({ name: 'sallyport_gateway_telemetry_rows_total', help: 'Measurements committed.' }),
+    telemetryBatchRows: metrics.histogram({
+      name: 'sallyport_gateway_telemetry_batch_rows',
+      help: 'Measurements in one commit.',
+      buckets: [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2000],
+    }),
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * What happens on the wire, as log lines, metrics and audit events.
+ *
+ * One line for each thing a person asks about (came, went, was refused); a refusal of a stranger is logged once per network,
+ * reason and minute.
+ */
+
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '@sallyport/clock'
+import type { CoapsObserver } from '@sallyport/coaps'
+import type { Logger } from '@sallyport/diagnostics'
+import type { AdmissionFailures } from './admission-failures.ts'
+import type { AuthenticationRecord } from './authentication-record.ts'
+import type { DeviceIdentity } from './device-identity.ts'
+import { logFieldsOf } from './device-request.ts'
+import type { GatewayMetrics } from './gateway-metrics.ts'
+import type { LiveDevice, LiveDevices } from './live-devices.ts'
+import type { Presence } from './presence.ts'
+
+export interface GatewayObserverOptions {
+  readonly devices: LiveDevices
+  readonly presence: Pick<Presence, 'contact'>
+  readonly failures: AdmissionFailures
+  readonly authentication: AuthenticationRecord
+  readonly metrics: () => GatewayMetrics
+  readonly clock: Clock
+  readonly log: Logger
+  readonly onClosed: (live: LiveDevice, wasSignedIn: boolean) => void
+}
+
+export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<DeviceIdentity> {
+  const { devices, log } = options
+  return {
+    associationOpened(association) {
+      devices.of(association)
+      options.metrics().handshakes.inc({ outcome: 'finished', reason: '' })
+      const correlationId = randomUUID()
+      options.authentication.succeeded(association, correlationId)
+      log.info({ ...logFieldsOf(association), correlationId }, 'association opened')
+    },
+    associationClosed(association, reason) {
+      options.metrics().associationsClosed.inc({ reason })
+      const live = devices.closed(association)
+      const wasSignedIn = live.session.ended()
+      log.info({ ...logFieldsOf(association), reason, wasSignedIn }, 'association closed')
+      options.onClosed(live, wasSignedIn)
+    },
+    handshakeFailed({ remote, code, alert, direction, detail }) {
+      options.metrics().handshakes.inc({ outcome: 'failed', reason: code })
+      if (options.failures.add(remote.address, code) > 1) return
+      log.warn({ address: remote.address, reason: code, alert, direction, detail }, 'handshake failed')
+    },
+    requestServed({ association, method, path, code, duration, correlationId, errorCode }) {
+      options.metrics().requests.observe({ method, path, code }, duration / 1000)
+      const live = devices.of(association)
+      options.presence.contact(live)
+      if (errorCode === undefined) return
+      log.info({ ...logFieldsOf(association), correlationId, method, path, code, reason: errorCode }, 'request refused')
+      if (code === '4.01' && live.session.refused(options.clock.now())) {
+        log.warn({ ...logFieldsOf(association), reason: errorCode }, 'association closed: ten refusals within a minute')
+        association.close()
+      }
+    },
+    requestFailed({ association, correlationId, error }) {
+      log.error({ ...logFieldsOf(association), correlationId, err: error }, 'request failed')
+    },
+    discarded(reason) {
+      options.metrics().datagramsDiscarded.inc({ reason })
+    },
+  }
+}

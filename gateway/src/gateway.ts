@@ -1,0 +1,284 @@
+/**
+ * The gateway, put together: the one place that knows which implementation serves which port.
+ *
+ * Starting order: database, control plane, keys; then the socket; then the lease. A request that comes in between waits.
+ * Stopping order: unready; finish what devices asked; close_notify; commit telemetry; devices offline; let go of everything.
+ */
+
+import { createPrivateKey, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { clockFrom, type Duration, seconds } from '@sallyport/clock'
+import { type CoapsServer, type DtlsCredentials, listenCoaps } from '@sallyport/coaps'
+import { createMetrics, type Logger } from '@sallyport/diagnostics'
+import { CodedError } from '@sallyport/errors'
+import { type CircuitState, openMutualTls, serviceClient, startManagement } from '@sallyport/http'
+import { certificatesFromPem, deviceIdFromCommonName, parseCertificate } from '@sallyport/pki'
+import { openStore, type TelemetryRow } from '@sallyport/store'
+import { admission } from './admission.ts'
+import { AdmissionFailures } from './admission-failures.ts'
+import { authenticationRecord } from './authentication-record.ts'
+import { CommandDispatch } from './command-dispatch.ts'
+import type { GatewayConfiguration } from './config.ts'
+import type { DeviceIdentity } from './device-identity.ts'
+import { DeviceTokenVerifier } from './device-token-verifier.ts'
+import { startLease } from './gateway-lease.ts'
+import { gatewayMetrics } from './gateway-metrics.ts'
+import { gatewayObserver } from './gateway-observer.ts'
+import { JsonWebKeyCache } from './json-web-key-cache.ts'
+import { type LiveDevice, LiveDevices } from './live-devices.ts'
+import { Presence } from './presence.ts'
+import { accountResource } from './resource/account.ts'
+import { deviceTwinResource } from './resource/device-twin.ts'
+import { discoveryResource } from './resource/discovery.ts'
+import { resourceDirectoryResource } from './resource/resource-directory.ts'
+import { sessionResource } from './resource/session.ts'
+import { telemetryResource } from './resource/telemetry.ts'
+import { timeResource } from './resource/time.ts'
+import { tokenRefreshResource } from './resource/token-refresh.ts'
+import { TelemetryBatch } from './telemetry-batch.ts'
+import { tokenEndpoint } from './token-endpoint.ts'
+import { TwinObserver } from './twin-observer.ts'
+import { watchWithdrawals } from './withdrawal.ts'
+
+export interface Gateway {
+  readonly id: string
+  readonly coaps: { readonly host: string; readonly port: number }
+  readonly management: string
+  /** Graceful: see the module's comment. Resolves when nothing is left open. */
+  close(): Promise<void>
+}
+
+/** A device that does not publish anew after signing in is watched by what it published before. */
+const publicationExpectedWithin = seconds(3)
+/** For commands under way at a stop; the devices' answers to the rest come to nobody. */
+const longestCommandAtStop = seconds(10)
+
+/**
+ * @throws CodedError `configuration-invalid` for files that cannot be used, `database-unavailable` when there is no database.
+ */
+export async function startGateway(configuration: GatewayConfiguration, log: Logger): Promise<Gateway> {
+  const clock = clockFrom(Date.now)
+  const id = configuration.gatewayId ?? `gateway-${randomUUID()}`
+  const credentials = readCredentials(configuration)
+  const mutualTls = openMutualTls({
+    certificate: configuration.serviceCertificateFile,
+    key: configuration.serviceKeyFile,
+    authority: configuration.serviceAuthorityFile,
+  })
+  const controlPlane = serviceClient({ baseUrl: configuration.controlPlaneUrl, mutualTls, clock })
+  const store = await openStore({
+    connectionString: configuration.databaseUrl,
+    applicationName: 'sallyport-gateway',
+    clock,
+  })
+  try {
+    await store.hub.ensure(hubIdOf(credentials))
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+
+  const metrics = createMetrics({ service: 'gateway' })
+  const devices = new LiveDevices(clock)
+  const endpoint = tokenEndpoint(controlPlane)
+  const keys = new JsonWebKeyCache({ fetch: () => endpoint.fetchKeys(), clock, log })
+  const tokens = new DeviceTokenVerifier({
+    keys,
+    issuer: configuration.tokenIssuer,
+    clock,
+    findRecorded: (certificateSha256) => store.certificates.findRecorded(certificateSha256),
+  })
+  let server: CoapsServer<DeviceIdentity> | undefined
+  const theServer = (): CoapsServer<DeviceIdentity> => {
+    if (server === undefined) throw new CodedError('shutting-down', 'The gateway is not listening.')
+    return server
+  }
+  const presence = new Presence({ store, devices, gatewayId: id, clock, log, onSessionEnded: endSession })
+  const twin = new TwinObserver({
+    server: theServer,
+    store,
+    log,
+    onContact: (association) => presence.contact(devices.of(association)),
+    onReported: (outcome) => measured.twinReports.inc({ outcome }),
+  })
+  const commands = new CommandDispatch({
+    server: theServer,
+    store,
+    devices,
+    twin,
+    gatewayId: id,
+    clock,
+    log,
+    onCompleted: (state) => measured.commands.inc({ state }),
+    onContact: (live) => presence.contact(live),
+  })
+  const telemetry = new TelemetryBatch<TelemetryRow>({
+    append: (rows) => store.telemetry.append(rows),
+    maxBufferedRows: configuration.telemetryBufferRows,
+    onCommitted(rows) {
+      measured.telemetryRows.inc(rows)
+      measured.telemetryBatchRows.observe(rows)
+    },
+  })
+  const failures = new AdmissionFailures({ auditEvents: store.auditEvents, clock, log })
+  const authentication = authenticationRecord({ auditEvents: store.auditEvents, log })
+  const measured = gatewayMetrics(metrics, () => ({
+    associations: server?.counts.live ?? 0,
+    halfOpen: server?.counts.halfOpen ?? 0,
+    observations: server?.counts.observations ?? 0,
+    devicesOnline: devices.signedInCount,
+    telemetryBuffered: telemetry.buffered,
+  }))
+
+  function endSession(live: LiveDevice): void {
+    twin.unwatch(live.association)
+  }
+  function afterSignIn(live: LiveDevice): void {
+    const { association } = live
+    measured.signIns.inc({ outcome: 'succeeded', reason: '' })
+    void commands.replay(association.identity.deviceId)
+    setTimeout(() => void watchPublished(live), publicationExpectedWithin).unref()
+  }
+  async function watchPublished(live: LiveDevice): Promise<void> {
+    const { association } = live
+    if (association.closed || twin.isWatching(association) || !live.session.isSignedIn(clock.now())) return
+    try {
+      await twin.watch(association, await store.resources.links(undefined, association.identity.deviceId))
+    } catch (error) {
+      log.warn({ deviceId: association.identity.deviceId, err: error }, 'published resources could not be read')
+    }
+  }
+
+  let stopping = false
+  const { promise: started, resolve: start } = Promise.withResolvers<void>()
+  server = await listenCoaps<DeviceIdentity>({
+    host: configuration.host,
+    port: configuration.coapsPort,
+    credentials,
+    verifyPeer: admission({ store, clock, log, onRefusedDevice: (refused) => authentication.refused(refused) }),
+    resources: [
+      accountResource({ endpoint, tokens, devices, store, log }),
+      sessionResource({
+        tokens,
+        devices,
+        presence,
+        store,
+        clock,
+        log,
+        onSignedIn: afterSignIn,
+        onSignedOut: endSession,
+        onRefused({ association, correlationId }, code) {
+          measured.signIns.inc({ outcome: 'refused', reason: code })
+          authentication.signInRefused(association, code, correlationId)
+        },
+      }),
+      tokenRefreshResource({ endpoint, log }),
+      resourceDirectoryResource({ store, twin, log }),
+      discoveryResource({ store, coapsUri: (): string => coapsUri }),
+      deviceTwinResource({ store }),
+      telemetryResource({ batch: telemetry, clock }),
+      timeResource({ clock }),
+    ],
+    async admit(request) {
+      await started
+      if (stopping) throw new CodedError('shutting-down', 'Connect again in a moment.')
+      devices.of(request.association).session.admit(request.path, clock.now())
+    },
+    observer: gatewayObserver({
+      devices,
+      presence,
+      failures,
+      authentication,
+      metrics: () => measured,
+      clock,
+      log,
+      onClosed(live, wasSignedIn) {
+        twin.unwatch(live.association)
+        if (!wasSignedIn || stopping) return
+        // A device that came back over another association is online there.
+        if (devices.signedInAs(live.association.identity.deviceId) !== undefined) return
+        void presence.goesOffline(live, 'association-closed')
+      },
+    }),
+  })
+  const { address, port } = server.address
+  const coapsUri: string =
+    configuration.coapsUri ?? `coaps://${address.includes(':') ? `[${address}]` : address}:${port}`
+  const lease = await startLease({
+    gateways: store.gateways,
+    id,
+    coapsUri,
+    clock,
+    log,
+    onRecovered: () => presence.declareAgain(),
+  })
+  const stopWatching = await watchWithdrawals({ store, devices, tokens, log })
+  await commands.start()
+  presence.start()
+  failures.start()
+  await keys.keysFor(undefined).catch(() => log.warn({}, 'no token keys yet: the control plane does not answer'))
+  const management = await startManagement({
+    host: configuration.host,
+    port: configuration.managementPort,
+    metrics,
+    readiness: {
+      database: { check: () => store.health() },
+      'control-plane': { check: () => assertReachable(controlPlane.circuit), soft: true },
+    },
+  })
+  start()
+
+  return {
+    id,
+    coaps: { host: address, port },
+    management: management.url,
+    async close() {
+      management.becomeUnready()
+      await within(commands.stop(), longestCommandAtStop)
+      stopping = true
+      await server.close()
+      await telemetry.drain()
+      await Promise.all([presence.stop(), failures.stop(), authentication.settled(), stopWatching()])
+      await lease.retire().catch((error: unknown) => log.warn({ err: error }, 'the lease was left to lapse'))
+      mutualTls.close()
+      await controlPlane.close()
+      await store.close()
+      await management.close()
+    },
+  }
+}
+
+function readCredentials(configuration: GatewayConfiguration): DtlsCredentials {
+  const { serverCertificateFile, serverKeyFile } = configuration
+  try {
+    return {
+      chain: certificatesFromPem(readFileSync(serverCertificateFile, 'utf8')).map((certificate) => certificate.der),
+      privateKey: createPrivateKey(readFileSync(serverKeyFile)),
+    }
+  } catch (cause) {
+    const files = `${serverCertificateFile}, ${serverKeyFile}`
+    throw new CodedError('configuration-invalid', `The server's credentials cannot be used: ${files}`, { cause })
+  }
+}
+
+/** Devices authorize the gateway by this name (`sid` of their cloud configuration). */
+function hubIdOf(credentials: DtlsCredentials): string {
+  const [leaf] = credentials.chain
+  const hubId = leaf === undefined ? undefined : deviceIdFromCommonName(parseCertificate(leaf).commonName)
+  if (hubId !== undefined) return hubId
+  throw new CodedError('configuration-invalid', 'The common name of SALLYPORT_SERVER_CERTIFICATE is not uuid:<hub id>.')
+}
+
+async function assertReachable(circuit: CircuitState): Promise<void> {
+  if (circuit !== 'closed') throw new CodedError('dependency-unavailable', 'The control plane keeps failing.')
+}
+
+/** Waits for the work, but no longer than that. */
+async function within(work: Promise<unknown>, longest: Duration): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, longest)
+  })
+  await Promise.race([work, late])
+  clearTimeout(timer)
+}

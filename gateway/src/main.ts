@@ -1,0 +1,82 @@
+/**
+ * The gateway's process: environment in, signals, exit code. `main.ts configuration` prints what it can be told.
+ */
+
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { describeConfiguration, readConfiguration, unknownVariables } from '@sallyport/config'
+import { createLogger, type Logger } from '@sallyport/diagnostics'
+import { hasCode } from '@sallyport/errors'
+import { type GatewayConfiguration, gatewaySettings } from './config.ts'
+import { type Gateway, startGateway } from './gateway.ts'
+
+const longestStop = 20_000
+
+if (process.argv[2] === 'configuration') {
+  process.stdout.write(`${JSON.stringify(describeConfiguration(gatewaySettings), null, 2)}\n`)
+} else {
+  await run()
+}
+
+async function run(): Promise<void> {
+  const configuration = configurationOrExit()
+  const log = createLogger({ service: 'gateway', level: configuration.logLevel })
+  for (const name of unknownVariables(gatewaySettings, process.env)) log.warn({ name }, 'unknown variable')
+  process.on('uncaughtException', (error) => die(log, error))
+  process.on('unhandledRejection', (error) => die(log, error))
+  try {
+    const gateway = await startGateway(configuration, log)
+    stopOnSignals(gateway, configuration, log)
+    announce(gateway, configuration, log)
+  } catch (error) {
+    log.fatal({ err: error }, 'the gateway could not start')
+    process.exit(1)
+  }
+}
+
+function configurationOrExit(): GatewayConfiguration {
+  try {
+    return readConfiguration(gatewaySettings, process.env)
+  } catch (error) {
+    if (!hasCode(error, 'configuration-invalid')) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(1)
+  }
+}
+
+/** Our own fault left the process in a state nobody has thought of: a new one is safer. */
+function die(log: Logger, error: unknown): void {
+  log.fatal({ err: error }, 'the gateway ends: a fault of its own')
+  process.exit(1)
+}
+
+function announce(gateway: Gateway, { readyFile }: GatewayConfiguration, log: Logger): void {
+  const { id, coaps, management } = gateway
+  log.info({ id, coaps, management }, 'gateway ready')
+  if (readyFile === undefined) return
+  const draft = `${readyFile}.${process.pid}`
+  writeFileSync(draft, JSON.stringify({ pid: process.pid, coaps, management }), { mode: 0o600 })
+  renameSync(draft, readyFile)
+}
+
+function stopOnSignals(gateway: Gateway, { readyFile }: GatewayConfiguration, log: Logger): void {
+  let stopping = false
+  const stop = (signal: string): void => {
+    if (stopping) return
+    stopping = true
+    log.info({ signal }, 'gateway stops')
+    if (readyFile !== undefined) rmSync(readyFile, { force: true })
+    setTimeout(() => {
+      log.error({}, 'the gateway did not stop in time')
+      process.exit(1)
+    }, longestStop).unref()
+    gateway.close().then(
+      () => {
+        log.info({}, 'gateway stopped')
+        process.exit(0)
+      },
+      (error: unknown) => die(log, error),
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}

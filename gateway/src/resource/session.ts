@@ -1,0 +1,132 @@
+/**
+ * POST /oic/sec/session: sign in (`login: true`) and sign out (`login: false`).
+ *
+ *   1. the body names this device, and the owner that its token names;
+ *   2. the token is good and bound to this device's certificates;
+ *   3. the certificate is live still, the device registered and not blocked;
+ *   4. the certificate counts as in use from now on, which supersedes the device's older ones;
+ *   5. the device is declared online; its older association here ends;
+ *   6. after the answer: what waited for the device is sent.
+ *
+ * The session ends with the token or the certificate, whichever ends first.
+ */
+
+import { type Clock, type Instant, inSeconds } from '@sallyport/clock'
+import type { CoapResponse } from '@sallyport/coaps'
+import type { Logger } from '@sallyport/diagnostics'
+import { CodedError, type ErrorCode, isCodedError } from '@sallyport/errors'
+import { optionalBooleanAt, optionalTextAt, textAt, type ValueRecord } from '@sallyport/representation'
+import type { Store } from '@sallyport/store'
+import { withdrawnCode } from '../admission.ts'
+import { assertOwnDevice } from '../device-id.ts'
+import { actOf, type DeviceRequest, type DeviceResource, logFieldsOf } from '../device-request.ts'
+import type { DeviceToken, DeviceTokenVerifier } from '../device-token-verifier.ts'
+import type { LiveDevice, LiveDevices } from '../live-devices.ts'
+import { answer, requestBody } from '../message-body.ts'
+import type { Presence } from '../presence.ts'
+
+export interface SessionOptions {
+  readonly tokens: Pick<DeviceTokenVerifier, 'verify'>
+  readonly devices: LiveDevices
+  readonly presence: Pick<Presence, 'comesOnline' | 'goesOffline'>
+  readonly store: {
+    readonly devices: Pick<Store['devices'], 'readForGateway'>
+    readonly certificates: Pick<Store['certificates'], 'findRecorded' | 'markSignedIn'>
+  }
+  readonly clock: Clock
+  readonly log: Logger
+  readonly onSignedIn: (live: LiveDevice) => void
+  readonly onSignedOut: (live: LiveDevice) => void
+  /** A sign-in that was refused: for the audit trail. */
+  readonly onRefused: (request: DeviceRequest, code: ErrorCode) => void
+}
+
+export function sessionResource(options: SessionOptions): DeviceResource {
+  return {
+    path: '/oic/sec/session',
+    attributes: { rt: 'oic.r.session', ct: [10000, 60, 50] },
+    handlers: { POST: (request) => signInOrOut(options, request) },
+  }
+}
+
+async function signInOrOut(options: SessionOptions, request: DeviceRequest): Promise<CoapResponse> {
+  const body = requestBody(request)
+  const login = optionalBooleanAt(body, 'login')
+  if (login === undefined) throw new CodedError('malformed-request', "'login' is missing")
+  if (!login) return signOut(options, request, body)
+  try {
+    return await signIn(options, request, body)
+  } catch (error) {
+    if (isCodedError(error) && error.blame !== 'environment') options.onRefused(request, error.code)
+    throw error
+  }
+}
+
+async function signIn(options: SessionOptions, request: DeviceRequest, body: ValueRecord): Promise<CoapResponse> {
+  const { association, correlationId } = request
+  const { identity } = association
+  assertOwnDevice(textAt(body, 'di'), identity)
+  const owner = textAt(body, 'uid')
+  const token = await options.tokens.verify(textAt(body, 'accesstoken'), identity)
+  if (owner !== token.organizationId) throw new CodedError('device-token-invalid', 'uid is not the owner in the token.')
+  const expectedInterval = await assertMaySignIn(options, request)
+
+  const live = options.devices.of(association)
+  const now = options.clock.now()
+  const endsAt = endOfSession(token, identity.certificateNotAfter)
+  const lasts = live.session.signedIn(now, endsAt)
+  live.expectedInterval = expectedInterval
+  try {
+    await options.store.certificates.markSignedIn(identity.certificateSha256, actOf(association, correlationId))
+    await options.presence.comesOnline(live, correlationId)
+  } catch (error) {
+    live.session.ended()
+    throw error
+  }
+  const replaced = options.devices.signIn(live)
+  if (replaced !== undefined) {
+    options.log.info({ ...logFieldsOf(replaced.association), by: association.id }, 'association replaced')
+    replaced.association.close()
+  }
+  options.log.info({ ...logFieldsOf(association), correlationId, expiresIn: inSeconds(lasts) }, 'device signed in')
+  options.onSignedIn(live)
+  return answer(request, '2.04', { expiresin: Math.floor(lasts / 1000) })
+}
+
+/** @returns how long the device may be silent. */
+async function assertMaySignIn(
+  options: SessionOptions,
+  { association }: DeviceRequest,
+): Promise<LiveDevice['expectedInterval']> {
+  const { deviceId, certificateSha256, certificateNotAfter } = association.identity
+  if (certificateNotAfter <= options.clock.now()) {
+    throw new CodedError('device-token-invalid', 'The certificate has expired; renew it.')
+  }
+  const [recorded, device] = await Promise.all([
+    options.store.certificates.findRecorded(certificateSha256),
+    options.store.devices.readForGateway(deviceId),
+  ])
+  const withdrawn = withdrawnCode(recorded, deviceId)
+  if (withdrawn !== undefined)
+    throw new CodedError(withdrawn, 'The certificate of this association is not live any more.')
+  if (device === undefined || !device.registered) {
+    throw new CodedError('device-not-registered', 'Sign up at /oic/sec/account first.')
+  }
+  return device.expectedInterval
+}
+
+const endOfSession = (token: DeviceToken, certificateNotAfter: Instant): Instant =>
+  Math.min(token.expiresAt, certificateNotAfter) as Instant
+
+async function signOut(options: SessionOptions, request: DeviceRequest, body: ValueRecord): Promise<CoapResponse> {
+  const { association, correlationId } = request
+  const live = options.devices.of(association)
+  const deviceId = optionalTextAt(body, 'di')
+  if (deviceId !== undefined) assertOwnDevice(deviceId, association.identity)
+  if (!live.session.ended()) throw new CodedError('device-not-signed-in', 'The device is not signed in.')
+  options.devices.signOut(live)
+  options.onSignedOut(live)
+  await options.presence.goesOffline(live, 'signed-out', correlationId)
+  options.log.info({ ...logFieldsOf(association), correlationId }, 'device signed out')
+  return answer(request, '2.04', {})
+}

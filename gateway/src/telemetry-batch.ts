@@ -1,0 +1,110 @@
+/**
+ * Group commit of telemetry: what arrives within some milliseconds becomes one insert, and every request waits for the commit
+ * that holds its rows.
+ *
+ * The buffer is bounded: when the database is slow, devices are told to come later instead of our memory growing. A batch
+ * that fails fails all requests in it; none is acknowledged.
+ */
+
+import { type Duration, milliseconds } from '@sallyport/clock'
+import { CodedError } from '@sallyport/errors'
+
+export interface TelemetryBatchOptions<Row> {
+  /** Resolves once the rows are committed. */
+  readonly append: (rows: readonly Row[]) => Promise<void>
+  /** Rows that may wait or be under way. */
+  readonly maxBufferedRows: number
+  /** How long the first row of a batch waits for company; default 8 ms. */
+  readonly gatherFor?: Duration
+  /** Told of each committed batch: for metrics. */
+  readonly onCommitted?: (rows: number) => void
+}
+
+interface Waiting<Row> {
+  readonly rows: readonly Row[]
+  committed(): void
+  failed(error: unknown): void
+}
+
+/** Rows of one insert: Postgres takes 65535 parameters. */
+const mostRowsAtOnce = 2000
+/** Batches under way at once: more would only take database connections from others. */
+const mostInFlight = 2
+
+export class TelemetryBatch<Row> {
+  readonly #options: TelemetryBatchOptions<Row>
+  #waiting: Waiting<Row>[] = []
+  #buffered = 0
+  #inFlight = 0
+  #timer: NodeJS.Timeout | undefined
+  #idle: (() => void)[] = []
+
+  constructor(options: TelemetryBatchOptions<Row>) {
+    this.#options = options
+  }
+
+  /** Rows that are not committed yet. */
+  get buffered(): number {
+    return this.#buffered
+  }
+
+  /**
+   * Resolves after the commit.
+   *
+   * @throws CodedError `overloaded` at once when the buffer is full, or whatever the insert failed with.
+   */
+  add(rows: readonly Row[]): Promise<void> {
+    if (this.#buffered + rows.length > this.#options.maxBufferedRows) {
+      return Promise.reject(new CodedError('overloaded', 'Telemetry waits for the database; send it again later.'))
+    }
+    this.#buffered += rows.length
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ rows, committed: resolve, failed: reject })
+      this.#timer ??= setTimeout(() => {
+        this.#timer = undefined
+        this.#flush()
+      }, this.#options.gatherFor ?? milliseconds(8))
+    })
+  }
+
+  /** Resolves when nothing waits any more: the last step before the database is closed. */
+  async drain(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#flush()
+    if (this.#buffered > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  #flush(): void {
+    while (this.#waiting.length > 0 && this.#inFlight < mostInFlight) void this.#commit(this.#take())
+  }
+
+  #take(): readonly Waiting<Row>[] {
+    let count = 0
+    let end = 0
+    for (const { rows } of this.#waiting) {
+      if (end > 0 && count + rows.length > mostRowsAtOnce) break
+      count += rows.length
+      end += 1
+    }
+    return this.#waiting.splice(0, end)
+  }
+
+  async #commit(batch: readonly Waiting<Row>[]): Promise<void> {
+    const rows = batch.flatMap((waiting) => waiting.rows)
+    this.#inFlight += 1
+    try {
+      await this.#options.append(rows)
+      this.#options.onCommitted?.(rows.length)
+      for (const waiting of batch) waiting.committed()
+    } catch (error) {
+      for (const waiting of batch) waiting.failed(error)
+    } finally {
+      this.#inFlight -= 1
+      this.#buffered -= rows.length
+      // What came meanwhile has gathered long enough.
+      if (this.#timer === undefined) this.#flush()
+      if (this.#buffered === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    }
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Ends associations whose right to be has gone: the device was deleted or blocked, its certificate revoked (< 1 s, by a
+ * database notification; a poll behind it finds what a lost notification missed).
+ */
+
+import { milliseconds, seconds } from '@sallyport/clock'
+import type { Logger } from '@sallyport/diagnostics'
+import type { Store } from '@sallyport/store'
+import { logFieldsOf } from './device-request.ts'
+import type { DeviceTokenVerifier } from './device-token-verifier.ts'
+import type { LiveDevice, LiveDevices } from './live-devices.ts'
+import { notificationFields } from './notification.ts'
+
+export interface WithdrawalOptions {
+  readonly store: Pick<Store, 'listen'> & { readonly certificates: Pick<Store['certificates'], 'withdrawnAmong'> }
+  readonly devices: LiveDevices
+  readonly tokens: Pick<DeviceTokenVerifier, 'forget'>
+  readonly log: Logger
+}
+
+const polledEvery = seconds(15)
+const mostAtOnce = 1000
+const answersLeaveWithin = milliseconds(100)
+
+/** @returns how to stop watching. */
+export async function watchWithdrawals(options: WithdrawalOptions): Promise<() => Promise<void>> {
+  const poll = (): void => {
+    closeWithdrawn(options).catch((error: unknown) => {
+      options.log.warn({ err: error }, 'withdrawn certificates could not be looked for')
+    })
+  }
+  const stopListening = await options.store.listen(
+    'device_closed',
+    (payload) => {
+      const { deviceId, reason } = notificationFields(payload)
+      if (deviceId === undefined) return
+      options.tokens.forget(deviceId)
+      for (const live of options.devices.ofDevice(deviceId)) close(options, live, reason ?? 'withdrawn')
+    },
+    poll,
+  )
+  const timer = setInterval(poll, polledEvery)
+  return async () => {
+    clearInterval(timer)
+    await stopListening()
+  }
+}
+
+async function closeWithdrawn(options: WithdrawalOptions): Promise<void> {
+  const all = [...options.devices.all]
+  for (let start = 0; start < all.length; start += mostAtOnce) {
+    const some = all.slice(start, start + mostAtOnce)
+    const withdrawn = new Set(
+      await options.store.certificates.withdrawnAmong(some.map((live) => live.association.identity.certificateSha256)),
+    )
+    for (const live of some) {
+      if (!withdrawn.has(live.association.identity.certificateSha256)) continue
+      options.tokens.forget(live.association.identity.deviceId)
+      close(options, live, 'withdrawn')
+    }
+  }
+}
+
+/** The session ends at once; the association some moments later, so that the answer to a sign-off still gets out. */
+function close(options: WithdrawalOptions, live: LiveDevice, reason: string): void {
+  live.session.ended()
+  options.devices.signOut(live)
+  options.log.info({ ...logFieldsOf(live.association), reason }, 'association closed: the device was withdrawn')
+  setTimeout(() => live.association.close(), answersLeaveWithin)
+}
