@@ -22,7 +22,7 @@ export interface DeviceTokens {
 
 export function deviceTokens(options: {
   readonly clock: Clock
-  readonly issuer: string
+  readonly issuer: () => string
   readonly signingKey: JwtSigningKey
   readonly lifetime: Duration
 }): DeviceTokens {
@@ -30,7 +30,7 @@ export function deviceTokens(options: {
     async issueAccess({ deviceId, organizationId, certificateSha256 }) {
       const now = options.clock.now()
       const token = await options.signingKey.sign('at+jwt', {
-        iss: options.issuer,
+        iss: options.issuer(),
         aud: deviceAudience,
         sub: deviceId,
         client_id: deviceId,

@@ -44,7 +44,7 @@ export interface PersonTokens {
 
 export interface PersonTokenOptions {
   readonly clock: Clock
-  readonly issuer: string
+  readonly issuer: () => string
   readonly signingKey: JwtSigningKey
   readonly publishedKeys: () => readonly JWK[]
   readonly accessLifetime: Duration
@@ -61,7 +61,7 @@ export function personTokens(options: PersonTokenOptions): PersonTokens {
   const issue = async (type: 'at+jwt' | 'rt+jwt', session: PersonSession, lifetime: Duration, own: object) => {
     const now = options.clock.now()
     return options.signingKey.sign(type, {
-      iss: options.issuer,
+      iss: options.issuer(),
       sub: session.userId,
       sid: session.sessionId,
       jti: randomUUID(),
@@ -75,7 +75,7 @@ export function personTokens(options: PersonTokenOptions): PersonTokens {
     verifyAccessToken({
       token,
       keys: options.publishedKeys(),
-      issuer: options.issuer,
+      issuer: options.issuer(),
       audience,
       now: options.clock.now(),
       type,

@@ -13,7 +13,7 @@ export {
 export {
   type Management,
   type ManagementOptions,
-  type MetricsRegistry,
+  type MetricsExposition,
   type ReadinessCheck,
   startManagement,
 } from './management.ts'

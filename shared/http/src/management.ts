@@ -9,10 +9,10 @@ import type { Duration } from '@sallyport/clock'
 import { seconds } from '@sallyport/clock'
 import { isCodedError } from '@sallyport/errors'
 
-/** A registry of prom-client, seen as what is needed of it. */
-export interface MetricsRegistry {
+/** The figures of a service, as text. */
+export interface MetricsExposition {
   readonly contentType: string
-  metrics(): Promise<string>
+  text(): Promise<string>
 }
 
 export interface ReadinessCheck {
@@ -26,7 +26,7 @@ export interface ManagementOptions {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
-  readonly metrics: MetricsRegistry
+  readonly metrics: MetricsExposition
   readonly readiness: Readonly<Record<string, ReadinessCheck>>
   /** For each check. Default 2 s. */
   readonly checkTimeout?: Duration
@@ -52,7 +52,7 @@ export async function startManagement(options: ManagementOptions): Promise<Manag
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         response.writeHead(405, { allow: 'GET, HEAD' }).end()
       } else if (path === '/metrics') {
-        response.writeHead(200, { 'content-type': options.metrics.contentType }).end(await options.metrics.metrics())
+        response.writeHead(200, { 'content-type': options.metrics.contentType }).end(await options.metrics.text())
       } else if (path === '/healthz') {
         sendJson(response, 200, { status: 'ok' })
       } else if (path === '/readyz') {

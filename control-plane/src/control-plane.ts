@@ -1,0 +1,235 @@
+/**
+ * The control plane, put together: people's HTTP API, the internal API for our services, the relay of events, the sweeper.
+ *
+ * It starts in the order in which its parts depend on each other and stops in the reverse. It refuses a database whose schema
+ * is behind, and in production anything that is only good for development.
+ */
+
+import { readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { SecretBytes, utf8 } from '@sallyport/bytes'
+import { clockFrom } from '@sallyport/clock'
+import type { Configuration } from '@sallyport/config'
+import { createLogger, createMetrics, type Logger } from '@sallyport/diagnostics'
+import { CodedError } from '@sallyport/errors'
+import { connectRedis, redisReadiness, startRelay } from '@sallyport/events'
+import { openToken, type Token } from '@sallyport/hsm'
+import { closeGracefully, type HttpObserver, type HttpServer, openMutualTls, startManagement } from '@sallyport/http'
+import { openStore, type Store } from '@sallyport/store'
+import { listenForAnswers } from './command-answers.ts'
+import type { controlPlaneSettings } from './config.ts'
+import { controlPlaneMetrics } from './control-plane-metrics.ts'
+import { deviceTokens } from './device-tokens.ts'
+import { ensureFirstAdmin } from './first-admin.ts'
+import { createInternalServer } from './internal-server.ts'
+import { openKeyRing } from './key-ring.ts'
+import { followEvents } from './live-events.ts'
+import { redisLoginLimit } from './login-limit.ts'
+import { personTokens } from './person-tokens.ts'
+import { createPublicServer } from './public-server.ts'
+import { redisSessionFamilies } from './session-families.ts'
+import { startSweeper } from './sweeper.ts'
+
+export type ControlPlaneConfiguration = Configuration<typeof controlPlaneSettings>
+
+export interface ControlPlane {
+  readonly addresses: { readonly http: string; readonly internal: string; readonly management: string }
+  readonly log: Logger
+  /** Graceful: unready first, then what is in flight finishes, at most 20 s. */
+  close(): Promise<void>
+}
+
+/** @throws CodedError `configuration-invalid`, `database-unavailable`, `hsm-unavailable`. */
+export async function startControlPlane(configuration: ControlPlaneConfiguration): Promise<ControlPlane> {
+  refuseSoftwareTokenInProduction(configuration)
+  const opened = new Opened()
+  try {
+    return await assemble(configuration, opened)
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+async function assemble(configuration: ControlPlaneConfiguration, opened: Opened): Promise<ControlPlane> {
+  const clock = clockFrom(() => Date.now())
+  const log = createLogger({ service: 'control-plane', level: configuration.logLevel })
+  const metrics = createMetrics({ service: 'control-plane' })
+  const figures = controlPlaneMetrics(metrics)
+
+  const store = await openStore({
+    connectionString: configuration.databaseUrl,
+    applicationName: 'sallyport-control-plane',
+    clock,
+  })
+  opened.add(() => store.close())
+  const token = await openKekToken(configuration, store, log)
+  opened.add(() => token.close())
+  const sealingKey = await token.findSealingKey(configuration.sealingKeyLabel)
+  const keyRing = await openKeyRing({ store, sealingKey, log })
+  opened.add(async () => keyRing.close())
+  await ensureFirstAdmin({ store, file: configuration.firstAdminFile, log })
+
+  const redisOptions = { url: configuration.redisUrl, name: 'control-plane', log }
+  const redis = connectRedis(redisOptions)
+  opened.add(async () => redis.disconnect())
+  const relay = startRelay({
+    outbox: store.outbox,
+    redis: connectedTo(opened, { ...redisOptions, name: 'control-plane-relay' }),
+    wake: (nudge) => store.listen('outbox', nudge, nudge),
+    log,
+  })
+  opened.add(() => relay.close())
+  const liveEvents = followEvents({ redis: redisOptions, outbox: store.outbox, log })
+  opened.add(() => liveEvents.close())
+  const commandAnswers = await listenForAnswers({ store, clock })
+  opened.add(() => commandAnswers.close())
+  const sweeper = startSweeper({ store, log })
+  opened.add(() => sweeper.close())
+
+  const observer = (listener: 'public' | 'internal'): HttpObserver => ({
+    requestServed(request) {
+      figures.requestServed(listener, request)
+      const { correlationId, method, route, status, duration, errorCode } = request
+      log.info({ listener, correlationId, method, route, status, duration, errorCode }, 'request')
+    },
+    requestFailed({ error, correlationId, route }) {
+      log.error({ listener, correlationId, route, err: error }, 'request failed')
+    },
+  })
+
+  // Bound before the tokens' issuer is settled, which may be the bound address; served only afterwards.
+  const address: { http?: string } = {}
+  const issuer = (): string => configuration.tokenIssuer ?? configuration.publicUrl ?? address.http ?? ''
+  const signingKey = keyRing.active
+  const publishedKeys = keyRing.published
+  const publicServer = await createPublicServer(
+    {
+      store,
+      clock,
+      log,
+      metrics: figures,
+      personTokens: personTokens({
+        clock,
+        issuer,
+        signingKey,
+        publishedKeys,
+        accessLifetime: configuration.accessTokenLifetime,
+        idleTimeout: configuration.sessionIdleTimeout,
+        sessionLifetime: configuration.sessionLifetime,
+      }),
+      sessions: redisSessionFamilies(redis),
+      loginLimit: redisLoginLimit(redis),
+      commandAnswers,
+      liveEvents,
+      publishedKeys,
+    },
+    observer('public'),
+  )
+  opened.add(() => closeGracefully(publicServer))
+  address.http = await listen(publicServer, 'http', configuration.host, configuration.httpPort)
+
+  const mutualTls = openMutualTls({
+    certificate: configuration.serviceCertificateFile,
+    key: configuration.serviceKeyFile,
+    authority: configuration.serviceAuthorityFile,
+  })
+  opened.add(async () => mutualTls.close())
+  const internalServer = createInternalServer(
+    {
+      store,
+      clock,
+      metrics: figures,
+      deviceTokens: deviceTokens({ clock, issuer, signingKey, lifetime: configuration.deviceTokenLifetime }),
+      onboardingCodeLifetime: configuration.onboardingCodeLifetime,
+      publishedKeys,
+    },
+    { mutualTls, observer: observer('internal') },
+  )
+  opened.add(() => closeGracefully(internalServer))
+  const internal = await listen(internalServer, 'https', configuration.host, configuration.internalPort)
+
+  const management = await startManagement({
+    host: configuration.host,
+    port: configuration.managementPort,
+    metrics,
+    readiness: {
+      database: { check: () => store.health() },
+      redis: { ...redisReadiness(redis), soft: true },
+      hsm: { check: () => token.probe(), soft: true },
+    },
+  })
+  const addresses = { http: address.http, internal, management: management.url }
+  log.info({ ...addresses }, 'the control plane is ready')
+  return {
+    addresses,
+    log,
+    async close() {
+      management.becomeUnready()
+      await opened.close()
+      await management.close()
+    },
+  }
+}
+
+/** What is open, closed in the reverse order; one that fails to close does not keep the others open. */
+class Opened {
+  readonly #closers: (() => Promise<void>)[] = []
+
+  add(close: () => Promise<void>): void {
+    this.#closers.push(close)
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) await close().catch(() => {})
+  }
+}
+
+function connectedTo(opened: Opened, options: Parameters<typeof connectRedis>[0]): ReturnType<typeof connectRedis> {
+  const redis = connectRedis(options)
+  opened.add(async () => redis.disconnect())
+  return redis
+}
+
+async function openKekToken(configuration: ControlPlaneConfiguration, store: Store, log: Logger): Promise<Token> {
+  const pin = readPin(configuration.hsmPinFile)
+  try {
+    return await openToken({
+      modulePath: configuration.hsmModule,
+      tokenLabel: configuration.hsmToken,
+      pin,
+      lock: { withLock: (work) => store.withAdvisoryLock(`hsm-token-${configuration.hsmToken}`, work) },
+      observer: { lost: ({ reason }) => log.warn({ reason }, 'the HSM token was lost') },
+    })
+  } catch (error) {
+    pin.wipe()
+    throw error
+  }
+}
+
+function readPin(path: string): SecretBytes {
+  try {
+    return new SecretBytes(utf8(readFileSync(path, 'utf8').trim()))
+  } catch (cause) {
+    throw new CodedError('configuration-invalid', `SALLYPORT_HSM_PIN_FILE cannot be read: ${path}`, { cause })
+  }
+}
+
+function refuseSoftwareTokenInProduction({ mode, hsmModule, softwareToken }: ControlPlaneConfiguration): void {
+  if (mode !== 'production' || softwareToken || !/softhsm/i.test(hsmModule)) return
+  throw new CodedError(
+    'configuration-invalid',
+    'SALLYPORT_HSM_MODULE is SoftHSM, whose keys are files: not in production, unless SALLYPORT_ALLOW_SOFTWARE_HSM is true.',
+  )
+}
+
+async function listen(server: HttpServer, scheme: 'http' | 'https', host: string, port: number): Promise<string> {
+  try {
+    await server.listen({ host, port })
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : 'failed'
+    throw new CodedError('configuration-invalid', `Cannot listen on ${host}:${port}: ${reason}`, { cause })
+  }
+  const bound = server.server.address() as AddressInfo
+  return `${scheme}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
+}

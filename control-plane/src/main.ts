@@ -1,0 +1,92 @@
+/**
+ * The control plane's process: environment in, signals, exit code.
+ *
+ * `migrate` brings the database to the present schema and ends; `configuration` prints what may stand in the environment,
+ * `openapi` the document of the API, both as JSON.
+ */
+
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { describeConfiguration, readConfiguration, serviceSettings, unknownVariables } from '@sallyport/config'
+import { isCodedError } from '@sallyport/errors'
+import { migrate } from '@sallyport/store'
+import { controlPlaneSettings } from './config.ts'
+import { type ControlPlane, startControlPlane } from './control-plane.ts'
+import { openApiDocument } from './open-api-document.ts'
+
+const longestStop = 25_000
+
+try {
+  await main(process.argv[2])
+} catch (error) {
+  const told = isCodedError(error) ? `${error.code}: ${error.message}` : String(error)
+  process.stderr.write(`control-plane: ${told}\n`)
+  process.exit(1)
+}
+
+async function main(command: string | undefined): Promise<void> {
+  switch (command) {
+    case undefined:
+      return run()
+    case 'migrate': {
+      const { databaseUrl } = readConfiguration({ databaseUrl: serviceSettings.databaseUrl }, process.env)
+      return print(await migrate({ connectionString: databaseUrl }))
+    }
+    case 'configuration':
+      return print(describeConfiguration(controlPlaneSettings))
+    case 'openapi':
+      return print(await openApiDocument())
+    default:
+      process.stderr.write('usage: main.ts [migrate | configuration | openapi]\n')
+      process.exitCode = 2
+  }
+}
+
+function print(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
+}
+
+async function run(): Promise<void> {
+  const configuration = readConfiguration(controlPlaneSettings, process.env)
+  const controlPlane = await startControlPlane(configuration)
+  const { log } = controlPlane
+  for (const name of unknownVariables(controlPlaneSettings, process.env)) log.warn({ name }, 'unknown variable')
+  // Our own fault left the process in a state nobody has thought of: a new one is safer.
+  const die = (error: unknown): void => {
+    log.fatal({ err: error }, 'the control plane ends: a fault of its own')
+    process.exit(1)
+  }
+  process.on('uncaughtException', die)
+  process.on('unhandledRejection', die)
+  stopOnSignals(controlPlane, configuration.readyFile)
+  if (configuration.readyFile !== undefined) writeReadyFile(configuration.readyFile, controlPlane)
+}
+
+function stopOnSignals(controlPlane: ControlPlane, readyFile: string | undefined): void {
+  const { log } = controlPlane
+  let stopping = false
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) return
+    stopping = true
+    log.info({ signal }, 'the control plane stops')
+    if (readyFile !== undefined) rmSync(readyFile, { force: true })
+    setTimeout(() => {
+      log.error({}, 'the control plane did not stop in time')
+      process.exit(1)
+    }, longestStop).unref()
+    controlPlane.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, 'the control plane did not stop cleanly')
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+/** Written beside it and renamed, so that no reader sees half of it. */
+function writeReadyFile(path: string, { addresses }: ControlPlane): void {
+  writeFileSync(`${path}.new`, `${JSON.stringify({ pid: process.pid, ...addresses })}\n`, { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+}

@@ -1,0 +1,69 @@
+/** The people's HTTP API: every route of `/api/v1`, the public keys, the document that describes it all. */
+
+import { createHttpServer, type HttpObserver, type HttpServer } from '@sallyport/http'
+import { describeApi, registerApiDocument } from './api-document.ts'
+import type { ApiPorts } from './api-ports.ts'
+import { authorizePerson } from './person-access.ts'
+import { registerChangeDevice } from './route/change-device.ts'
+import { registerChangeEnrollmentGroup } from './route/change-enrollment-group.ts'
+import { registerCommandResource } from './route/command-resource.ts'
+import { registerCreateEnrollmentGroup } from './route/create-enrollment-group.ts'
+import { registerDeleteDevice } from './route/delete-device.ts'
+import { registerDeleteEnrollmentGroup } from './route/delete-enrollment-group.ts'
+import { registerFollowEvents } from './route/follow-events.ts'
+import { registerListAuditEvents } from './route/list-audit-events.ts'
+import { registerListCommands } from './route/list-commands.ts'
+import { registerListDevices } from './route/list-devices.ts'
+import { registerListEnrollmentGroups } from './route/list-enrollment-groups.ts'
+import { registerListProvisioningRecords } from './route/list-provisioning-records.ts'
+import { registerListResources } from './route/list-resources.ts'
+import { registerLogIn } from './route/log-in.ts'
+import { registerLogOut } from './route/log-out.ts'
+import { registerPublishSigningKeys } from './route/publish-signing-keys.ts'
+import { registerReadCommand } from './route/read-command.ts'
+import { registerReadDevice } from './route/read-device.ts'
+import { registerReadEnrollmentGroup } from './route/read-enrollment-group.ts'
+import { registerReadMe } from './route/read-me.ts'
+import { registerReadProvisioningRecord } from './route/read-provisioning-record.ts'
+import { registerReadResource } from './route/read-resource.ts'
+import { registerReadTelemetry } from './route/read-telemetry.ts'
+import { registerRefreshSession } from './route/refresh-session.ts'
+
+const registrations = [
+  registerLogIn,
+  registerRefreshSession,
+  registerLogOut,
+  registerReadMe,
+  registerListEnrollmentGroups,
+  registerCreateEnrollmentGroup,
+  registerReadEnrollmentGroup,
+  registerChangeEnrollmentGroup,
+  registerDeleteEnrollmentGroup,
+  registerListProvisioningRecords,
+  registerReadProvisioningRecord,
+  registerListDevices,
+  registerReadDevice,
+  registerChangeDevice,
+  registerDeleteDevice,
+  registerListResources,
+  registerReadResource,
+  registerCommandResource,
+  registerListCommands,
+  registerReadCommand,
+  registerReadTelemetry,
+  registerFollowEvents,
+  registerListAuditEvents,
+]
+
+export async function createPublicServer(ports: ApiPorts, observer: HttpObserver = {}): Promise<HttpServer> {
+  const server = createHttpServer({
+    clock: ports.clock,
+    observer,
+    authorize: (request, access) => authorizePerson(request, access, ports),
+  })
+  await describeApi(server)
+  for (const register of registrations) register(server, ports)
+  registerPublishSigningKeys(server, ports.publishedKeys)
+  registerApiDocument(server)
+  return server
+}
