@@ -12,7 +12,7 @@ import { isCodedError } from '@sallyport/errors'
 /** The figures of a service, as text. */
 export interface MetricsExposition {
   readonly contentType: string
-  text(): Promise<string>
+  metrics(): Promise<string>
 }
 
 export interface ReadinessCheck {
@@ -52,7 +52,7 @@ export async function startManagement(options: ManagementOptions): Promise<Manag
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         response.writeHead(405, { allow: 'GET, HEAD' }).end()
       } else if (path === '/metrics') {
-        response.writeHead(200, { 'content-type': options.metrics.contentType }).end(await options.metrics.text())
+        response.writeHead(200, { 'content-type': options.metrics.contentType }).end(await options.metrics.metrics())
       } else if (path === '/healthz') {
         sendJson(response, 200, { status: 'ok' })
       } else if (path === '/readyz') {

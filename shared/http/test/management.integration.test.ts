@@ -3,7 +3,7 @@ import { CodedError } from '@sallyport/errors'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Management, type ReadinessCheck, startManagement } from '../src/index.ts'
 
-const metrics = { contentType: 'text/plain; version=0.0.4', text: async () => 'up 1\n' }
+const metrics = { contentType: 'text/plain; version=0.0.4', metrics: async () => 'up 1\n' }
 let management: Management | undefined
 
 async function start(readiness: Record<string, ReadinessCheck> = {}): Promise<string> {
