@@ -105,7 +105,14 @@ class Life {
   #renewAt: Instant
   #refreshAt: Instant | undefined
 
-  constructor(device: DeviceContext, options: RunOptions, telemetry: Telemetry, identity: Identity, session: Session) {
+  constructor(
+    device: DeviceContext,
+    options: RunOptions,
+    telemetry: Telemetry,
+    identity: Identity,
+    session: Session,
+    renewNow: boolean,
+  ) {
     this.#device = device
     this.#options = options
     this.#telemetry = telemetry
