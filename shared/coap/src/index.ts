@@ -1,2 +1,45 @@
-export { type CoapMethod, methodCodes, type ResponseCode, responseCodes } from './code-registry.ts'
+export { type Block, type BlockSize, blockSizeWithin, blockValue, readBlock } from './block-option.ts'
+export type { CoapAssociation } from './coap-association.ts'
+export { CoapEndpoint, type CoapEndpointOptions, type EndpointCounts } from './coap-endpoint.ts'
+export {
+  type CoapMethod,
+  isSuccess,
+  methodCodes,
+  type ResponseCode,
+  responseCodeByte,
+  responseCodes,
+} from './code-registry.ts'
 export { type ContentFormatName, contentFormats } from './content-formats.ts'
+export { defaultEndpointLimits, type EndpointLimits } from './endpoint-limits.ts'
+export type {
+  BodyPart,
+  IncomingRequest,
+  Observation,
+  ObservationEnd,
+  OutgoingRequest,
+  OutgoingResponse,
+  Output,
+  Ping,
+  ReceivedResponse,
+  RequestMessage,
+  ResourceLookup,
+  ResourceTraits,
+} from './exchange.ts'
+export { encodeLinks, type LinkFilter, type WebLink } from './link-format.ts'
+export {
+  type CoapMessage,
+  type CoapOption,
+  encodeEmpty,
+  encodeMessage,
+  type MalformedMessage,
+  type MessageType,
+  messageTypes,
+  type ParsedMessage,
+  parseMessage,
+  readUint,
+  uintValue,
+} from './message-codec.ts'
+export { isFresher, type NotificationPosition } from './observe-freshness.ts'
+export { isCritical, isUnsafe, type OptionName, optionNumbers } from './option-registry.ts'
+export { problemDetails } from './problem-details.ts'
+export { ResourceRouter, type RouteMatch } from './resource-router.ts'

@@ -1,11 +1,17 @@
 /** CoAP over DTLS: a client with one association, for our own programs. It serves resources too, if it is given any. */
 
 import type { Duration } from '@sallyport/clock'
+import { seconds } from '@sallyport/clock'
 import type { Association } from './association.ts'
 import type { ClientObservation, ClientRequest, ClientResponse } from './client-request.ts'
 import type { CoapResource } from './coap-resource.ts'
+import { CoapService, defaultMtu } from './coap-service.ts'
 import type { CoapsObserver } from './coaps-observer.ts'
 import type { ConnectDtlsOptions } from './dtls-connection.ts'
+import { connectDtls } from './dtls-connection.ts'
+
+const patienceAtClose = seconds(5)
+const maxEarlyMessages = 16
 
 export type ConnectCoapsOptions<Identity> = Omit<ConnectDtlsOptions<Identity>, 'onData' | 'onClosed'> & {
   readonly resources?: readonly CoapResource<Identity>[]
@@ -24,6 +30,39 @@ export interface CoapsClient<Identity> {
   close(): Promise<void>
 }
 
-export function connectCoaps<Identity>(_options: ConnectCoapsOptions<Identity>): Promise<CoapsClient<Identity>> {
-  return Promise.reject(new Error('not yet'))
+/**
+ * Resolves once the handshake is finished.
+ *
+ * @throws CodedError as `connectDtls` does
+ */
+export async function connectCoaps<Identity>(options: ConnectCoapsOptions<Identity>): Promise<CoapsClient<Identity>> {
+  const { resources = [], observer, ...dtls } = options
+  const service = new CoapService<Identity>({ resources, observer, mtu: options.mtu ?? defaultMtu })
+  // The server may speak first, before whoever awaits the handshake has been resumed.
+  const early: Uint8Array[] = []
+  let connected: Association<Identity> | undefined
+  const association = await connectDtls<Identity>({
+    ...dtls,
+    onData: (plaintext) => {
+      if (connected !== undefined) service.data(connected, plaintext)
+      else if (early.length < maxEarlyMessages) early.push(plaintext.slice())
+    },
+    onClosed: (reason) => {
+      if (connected !== undefined) service.closed(connected, reason)
+    },
+  })
+  connected = association
+  service.opened(association)
+  for (const plaintext of early.splice(0)) service.data(association, plaintext)
+  return {
+    association,
+    request: (request) => service.request(association, request),
+    observe: (request, onNotification, onEnded) => service.observe(association, request, onNotification, onEnded),
+    ping: (timeout) => service.ping(association, timeout),
+    close: async () => {
+      await service.stop(patienceAtClose)
+      association.close()
+      service.end()
+    },
+  }
 }

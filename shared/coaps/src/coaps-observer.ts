@@ -7,7 +7,8 @@ import type { Association, AssociationCloseReason, HandshakeFailure } from './as
 
 export interface ServedRequest<Identity> {
   readonly association: Association<Identity>
-  readonly method: CoapMethod
+  /** `-` for a code that is no method. */
+  readonly method: CoapMethod | '-'
   /** The resource's pattern, never the path itself: a label for metrics. `-` where no resource matched. */
   readonly path: string
   readonly code: ResponseCode

@@ -1,10 +1,15 @@
 /** CoAP over DTLS: the server that a service runs. */
 
 import type { Duration } from '@sallyport/clock'
+import { seconds } from '@sallyport/clock'
 import type { Association, DtlsCredentials, VerifyPeer } from './association.ts'
 import type { ClientObservation, ClientRequest, ClientResponse } from './client-request.ts'
 import type { CoapRequest, CoapResource } from './coap-resource.ts'
+import { CoapService, defaultMtu } from './coap-service.ts'
 import type { CoapsObserver } from './coaps-observer.ts'
+import { listenDtls } from './dtls-listener.ts'
+
+const patienceAtClose = seconds(5)
 
 export interface ListenCoapsOptions<Identity> {
   readonly host: string
@@ -52,6 +57,38 @@ export interface CoapsServer<Identity> {
   close(): Promise<void>
 }
 
-export function listenCoaps<Identity>(_options: ListenCoapsOptions<Identity>): Promise<CoapsServer<Identity>> {
-  return Promise.reject(new Error('not yet'))
+/** Resolves once the socket is bound. */
+export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity>): Promise<CoapsServer<Identity>> {
+  const { host, port, credentials, verifyPeer, resources, admit, observer, mtu = defaultMtu } = options
+  const service = new CoapService<Identity>({ resources, admit, observer, mtu })
+  const listener = await listenDtls<Identity>({
+    host,
+    port,
+    credentials,
+    verifyPeer,
+    mtu,
+    events: {
+      opened: (association) => service.opened(association),
+      data: (association, plaintext) => service.data(association, plaintext),
+      closed: (association, reason) => service.closed(association, reason),
+      handshakeFailed: (failure) => observer?.handshakeFailed?.(failure),
+      discarded: (reason) => observer?.discarded?.(reason),
+    },
+  })
+  return {
+    address: listener.address,
+    associations: listener.associations,
+    get counts() {
+      return { ...service.counts, live: listener.counts.live, halfOpen: listener.counts.halfOpen }
+    },
+    request: (association, request) => service.request(association, request),
+    observe: (association, request, onNotification, onEnded) =>
+      service.observe(association, request, onNotification, onEnded),
+    ping: (association, timeout) => service.ping(association, timeout),
+    close: async () => {
+      await service.stop(patienceAtClose)
+      await listener.close()
+      service.end()
+    },
+  }
 }

@@ -1,0 +1,34 @@
+/**
+ * What the endpoint keeps for one association: nothing at first, then only what is in use.
+ *
+ * Message IDs, tokens, observations and transfers live here and nowhere else, so that none of them can ever match
+ * a message of another peer (RFC 7252 section 9.1).
+ */
+
+import type { Confirmable, IncomingRequest, Observation, OutgoingRequest, ResourceTraits } from './exchange.ts'
+import type { RecentExchanges } from './recent-exchanges.ts'
+import type { ServedBody } from './served-bodies.ts'
+import type { Upload } from './uploads.ts'
+
+export class CoapAssociation<Peer, Resource extends ResourceTraits> {
+  readonly peer: Peer
+  closed = false
+  /** Of the next message of ours; undefined until one is sent. */
+  nextMessageId: number | undefined
+  recent: RecentExchanges | undefined
+  openRequests: Set<IncomingRequest<Peer, Resource>> | undefined
+  outstanding: Confirmable<Peer, Resource>[] | undefined
+  waiting: Confirmable<Peer, Resource>[] | undefined
+  /** By token. */
+  requests: Map<string, OutgoingRequest<Peer, Resource>> | undefined
+  /** By token. */
+  observations: Map<string, Observation<Peer, Resource>> | undefined
+  /** By key; in order of last use. */
+  uploads: Map<string, Upload<Peer, Resource>> | undefined
+  /** By key; in order of last use. */
+  servedBodies: Map<string, ServedBody<Peer, Resource>> | undefined
+
+  constructor(peer: Peer) {
+    this.peer = peer
+  }
+}

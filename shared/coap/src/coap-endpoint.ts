@@ -1,0 +1,287 @@
+/**
+ * A CoAP endpoint over associations: server and client of RFC 7252, 7641 and 7959 at once, without sockets, timers or
+ * promises.
+ *
+ * In: one message of an association, the time, an answer. Out: outputs to drain with `nextOutput`, and `nextTimeout`, at
+ * which `handleTimeout` is due. All associations share one queue of deadlines; an idle association has none.
+ * What it refuses to do: to match anything across associations, and to keep anything without a bound.
+ */
+
+import type { Duration, Instant } from '@sallyport/clock'
+import { later, TimerQueue } from '@sallyport/clock'
+import { CoapAssociation } from './coap-association.ts'
+import { emptyCode, isRequestCode, isResponseCode } from './code-registry.ts'
+import type { EndpointContext, Timed } from './endpoint-context.ts'
+import type { EndpointLimits } from './endpoint-limits.ts'
+import { defaultEndpointLimits } from './endpoint-limits.ts'
+import type {
+  Confirmable,
+  IncomingRequest,
+  Observation,
+  OutgoingRequest,
+  OutgoingResponse,
+  Output,
+  Ping,
+  RequestMessage,
+  ResourceLookup,
+  ResourceTraits,
+} from './exchange.ts'
+import { IncomingRequests } from './incoming-requests.ts'
+import type { CoapMessage, MalformedMessage } from './message-codec.ts'
+import { encodeEmpty, messageTypes, parseMessage } from './message-codec.ts'
+import { MessageLayer } from './message-layer.ts'
+import { Observations } from './observations.ts'
+import { OutgoingRequests } from './outgoing-requests.ts'
+
+export interface CoapEndpointOptions<Resource extends ResourceTraits> {
+  readonly resources: ResourceLookup<Resource>
+  /** Unpredictable bytes. */
+  readonly randomBytes: (count: number) => Uint8Array
+  readonly limits?: Partial<EndpointLimits>
+}
+
+export interface EndpointCounts {
+  /** Requests of peers that wait for their answer. */
+  readonly openRequests: number
+  readonly observations: number
+  readonly uploadBytes: number
+  readonly servedBodyBytes: number
+}
+
+export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
+  readonly #context: EndpointContext<Peer, Resource>
+  readonly #messages: MessageLayer<Peer, Resource>
+  readonly #observations: Observations<Peer, Resource>
+  readonly #incoming: IncomingRequests<Peer, Resource>
+  readonly #outgoing: OutgoingRequests<Peer, Resource>
+  #drained = 0
+
+  constructor(options: CoapEndpointOptions<Resource>) {
+    this.#context = {
+      limits: { ...defaultEndpointLimits, ...options.limits },
+      resources: options.resources,
+      randomBytes: options.randomBytes,
+      timers: new TimerQueue<Timed<Peer, Resource>>(),
+      outputs: [],
+    }
+    this.#messages = new MessageLayer(this.#context)
+    this.#observations = new Observations(this.#context, this.#messages)
+    this.#incoming = new IncomingRequests(this.#context, this.#messages, this.#observations)
+    this.#outgoing = new OutgoingRequests(this.#context, this.#messages)
+  }
+
+  get counts(): EndpointCounts {
+    return {
+      openRequests: this.#incoming.open,
+      observations: this.#observations.count,
+      uploadBytes: this.#incoming.uploads.bytes,
+      servedBodyBytes: this.#incoming.servedBodies.bytes,
+    }
+  }
+
+  /** When `handleTimeout` is due next; it moves with every call. */
+  get nextTimeout(): Instant | undefined {
+    return this.#context.timers.next()
+  }
+
+  /** The next output, in order; undefined when all have been taken. */
+  nextOutput(): Output<Peer, Resource> | undefined {
+    const { outputs } = this.#context
+    const output = outputs[this.#drained]
+    if (output === undefined) {
+      outputs.length = 0
+      this.#drained = 0
+      return undefined
+    }
+    this.#drained++
+    return output
+  }
+
+  /** @param peer stands in the outputs for this association */
+  associate(peer: Peer): CoapAssociation<Peer, Resource> {
+    return new CoapAssociation<Peer, Resource>(peer)
+  }
+
+  /** Everything of the association ends: requests fail, observations are over, transfers are forgotten. */
+  dissociate(association: CoapAssociation<Peer, Resource>, now: Instant): void {
+    if (association.closed) return
+    association.closed = true
+    this.#outgoing.close(association, now)
+    this.#observations.close(association)
+    this.#incoming.close(association)
+    const outstanding = [...(association.waiting ?? []), ...(association.outstanding ?? [])]
+    association.waiting = undefined
+    for (const confirmable of outstanding) {
+      this.#messages.end(confirmable, now)
+      if (confirmable.purpose.kind === 'ping') this.#endPing(confirmable.purpose, false)
+    }
+    association.recent = undefined
+  }
+
+  /** @param view one message, read during the call only */
+  handleMessage(association: CoapAssociation<Peer, Resource>, view: Uint8Array, now: Instant): void {
+    if (association.closed) return
+    const parsed = parseMessage(view)
+    if (!parsed.wellFormed) return this.#handleMalformed(association, parsed)
+    const { message } = parsed
+    const { code, type, messageId } = message
+    if (code === emptyCode) return this.#handleEmpty(association, message, now)
+    if (type === messageTypes.reset || (isRequestCode(code) && type === messageTypes.acknowledgement)) {
+      return this.#discarded(association, 'code that its message type may not have')
+    }
+    if (isRequestCode(code)) return this.#incoming.handle(association, message, now)
+    if (isResponseCode(code)) return this.#outgoing.handle(association, message, now)
+    this.#discarded(association, 'reserved code')
+    if (type === messageTypes.confirmable) this.#messages.reset(association, messageId)
+  }
+
+  handleTimeout(now: Instant): void {
+    const { timers } = this.#context
+    for (let timed = timers.takeExpired(now); timed !== undefined; timed = timers.takeExpired(now)) {
+      this.#expire(timed, now)
+    }
+  }
+
+  /** Answers a request output; a second answer, or one after the association has closed, is ignored. */
+  respond(request: IncomingRequest<Peer, Resource>, response: OutgoingResponse, now: Instant): void {
+    this.#incoming.respond(request, response, now)
+  }
+
+  /** Sends the present state of an observed resource; ignored when the observation is over. */
+  notify(observation: Observation<Peer, Resource>, response: OutgoingResponse, now: Instant): void {
+    this.#observations.notify(observation, response, this.#incoming, now)
+  }
+
+  /** Ends a registration from our side, without a word to the peer. */
+  endObservation(observation: Observation<Peer, Resource>): void {
+    this.#observations.end(observation, 'cancelled')
+  }
+
+  /** @throws CodedError `malformed-request` for a path or query that has no encoding */
+  request(
+    association: CoapAssociation<Peer, Resource>,
+    message: RequestMessage,
+    now: Instant,
+  ): OutgoingRequest<Peer, Resource> {
+    return this.#outgoing.begin(association, message, now)
+  }
+
+  /** Ends an observation of ours, or gives up a request. */
+  cancel(request: OutgoingRequest<Peer, Resource>, now: Instant): void {
+    this.#outgoing.cancel(request, now)
+  }
+
+  /** An empty confirmable message, which the peer answers with a Reset (RFC 7252 section 4.3). */
+  ping(association: CoapAssociation<Peer, Resource>, timeout: Duration, now: Instant): Ping<Peer, Resource> {
+    const ping: Ping<Peer, Resource> = { kind: 'ping', association, state: 'waiting', confirmable: undefined }
+    const messageId = this.#messages.nextMessageId(association)
+    const message = encodeEmpty(messageTypes.confirmable, messageId)
+    if (!association.closed)
+      ping.confirmable = this.#messages.sendConfirmable(association, messageId, message, ping, now)
+    if (ping.confirmable === undefined) this.#endPing(ping, false)
+    else this.#context.timers.set(ping, later(now, timeout))
+    return ping
+  }
+
+  #handleMalformed(association: CoapAssociation<Peer, Resource>, malformed: MalformedMessage): void {
+    this.#discarded(association, malformed.reason)
+    // Only a confirmable message is rejected aloud (RFC 7252 section 4.2); the others are ignored (section 4.3).
+    const { rejectable } = malformed
+    if (rejectable?.type === messageTypes.confirmable) this.#messages.reset(association, rejectable.messageId)
+  }
+
+  #handleEmpty(association: CoapAssociation<Peer, Resource>, message: CoapMessage, now: Instant): void {
+    const { messageId } = message
+    switch (message.type) {
+      case messageTypes.confirmable:
+        this.#messages.reset(association, messageId)
+        return
+      case messageTypes.nonConfirmable:
+        return this.#discarded(association, 'empty non-confirmable message')
+      case messageTypes.acknowledgement: {
+        const confirmable = this.#messages.answered(association, messageId, now)
+        if (confirmable === undefined) return this.#discarded(association, 'acknowledgement that matches nothing')
+        return this.#acknowledged(confirmable, now)
+      }
+      case messageTypes.reset: {
+        const confirmable = this.#messages.answered(association, messageId, now)
+        if (confirmable === undefined) return this.#observations.resetByMessageId(association, messageId)
+        return this.#reset(confirmable, now)
+      }
+    }
+  }
+
+  #acknowledged(confirmable: Confirmable<Peer, Resource>, now: Instant): void {
+    const { purpose } = confirmable
+    switch (purpose.kind) {
+      case 'outgoing-request':
+        return this.#outgoing.acknowledged(purpose)
+      case 'observation':
+        return this.#observations.acknowledged(purpose, this.#incoming, now)
+      case 'ping':
+        return this.#endPing(purpose, true)
+      case 'separate-response':
+        return
+    }
+  }
+
+  #reset(confirmable: Confirmable<Peer, Resource>, now: Instant): void {
+    const { purpose } = confirmable
+    switch (purpose.kind) {
+      case 'outgoing-request':
+        purpose.confirmable = undefined
+        return this.#outgoing.fail(purpose, 'device-refused', 'the peer rejected the message', now)
+      case 'observation':
+        return this.#observations.end(purpose, 'reset')
+      case 'ping':
+        return this.#endPing(purpose, true)
+      case 'separate-response':
+        return this.#discarded(confirmable.association, 'separate response rejected')
+    }
+  }
+
+  #expire(timed: Timed<Peer, Resource>, now: Instant): void {
+    switch (timed.kind) {
+      case 'confirmable':
+        if (this.#messages.expired(timed, now) === 'given-up') this.#givenUp(timed, now)
+        return
+      case 'incoming-request':
+        return this.#incoming.acknowledgeLate(timed)
+      case 'outgoing-request':
+        return this.#outgoing.fail(timed, 'timed-out', 'no response in time', now)
+      case 'ping':
+        if (timed.confirmable !== undefined) this.#messages.end(timed.confirmable, now)
+        return this.#endPing(timed, false)
+      case 'upload':
+        return this.#incoming.uploads.drop(timed)
+      case 'served-body':
+        return this.#incoming.servedBodies.drop(timed)
+    }
+  }
+
+  #givenUp(confirmable: Confirmable<Peer, Resource>, now: Instant): void {
+    const { purpose } = confirmable
+    switch (purpose.kind) {
+      case 'outgoing-request':
+        purpose.confirmable = undefined
+        return this.#outgoing.fail(purpose, 'timed-out', 'the message was not acknowledged', now)
+      case 'observation':
+        return this.#observations.end(purpose, 'timed-out')
+      case 'ping':
+        return this.#endPing(purpose, false)
+      case 'separate-response':
+        return this.#discarded(confirmable.association, 'separate response not acknowledged')
+    }
+  }
+
+  #endPing(ping: Ping<Peer, Resource>, answered: boolean): void {
+    if (ping.state === 'ended') return
+    ping.state = 'ended'
+    this.#context.timers.cancel(ping)
+    this.#context.outputs.push({ kind: 'pong', ping, answered })
+  }
+
+  #discarded(association: CoapAssociation<Peer, Resource>, reason: string): void {
+    this.#context.outputs.push({ kind: 'discarded', peer: association.peer, reason })
+  }
+}

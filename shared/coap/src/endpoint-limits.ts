@@ -1,0 +1,64 @@
+/** What one endpoint may hold and how long it waits. Every buffer of the endpoint has its bound here. */
+
+import type { Duration } from '@sallyport/clock'
+import { hours, seconds } from '@sallyport/clock'
+
+export interface EndpointLimits {
+  /** Largest block sent or taken, 16 to 1024 bytes; smaller where the path carries less. */
+  readonly maxBlockBytes: number
+  /** Exchanges of one association whose Message ID is remembered. */
+  readonly recentExchanges: number
+  /** Bytes of replies that one association may have kept for duplicates. */
+  readonly recentReplyBytes: number
+  /** Requests of one association that wait for their handler; more get 5.03. */
+  readonly openExchanges: number
+  /** Confirmable messages of one association on their way (NSTART, RFC 7252 section 4.7). */
+  readonly outstandingConfirmables: number
+  /** Confirmable messages of one association that wait for their turn. */
+  readonly waitingConfirmables: number
+  /** Requests of ours on one association that wait for a response, observations included. */
+  readonly outgoingRequests: number
+  readonly observations: number
+  /** Unfinished Block1 transfers of one association; the longest idle one gives way. */
+  readonly uploads: number
+  /** Bytes of unfinished Block1 transfers over all associations; more get 5.03. */
+  readonly uploadBytes: number
+  /** Bodies of one association that are being fetched block by block. */
+  readonly servedBodies: number
+  readonly servedBodyBytes: number
+  /** An unfinished transfer is forgotten after this long without a block. */
+  readonly transferLifetime: Duration
+  /** A response that takes longer is sent separately, after an empty acknowledgement. */
+  readonly piggybackDelay: Duration
+  /** ACK_TIMEOUT (RFC 7252 section 4.8). */
+  readonly acknowledgementTimeout: Duration
+  readonly maxRetransmit: number
+  /** A Message ID may be used anew after this long: EXCHANGE_LIFETIME (RFC 7252 section 4.8.2). */
+  readonly exchangeLifetime: Duration
+  /** Every so many non-confirmable notifications one is confirmable. */
+  readonly confirmableEvery: number
+  /** A confirmable notification at least this often (RFC 7641 section 4.5). */
+  readonly confirmableInterval: Duration
+}
+
+export const defaultEndpointLimits: EndpointLimits = {
+  maxBlockBytes: 1024,
+  recentExchanges: 64,
+  recentReplyBytes: 16_384,
+  openExchanges: 32,
+  outstandingConfirmables: 1,
+  waitingConfirmables: 64,
+  outgoingRequests: 64,
+  observations: 32,
+  uploads: 4,
+  uploadBytes: 64 * 1024 * 1024,
+  servedBodies: 4,
+  servedBodyBytes: 64 * 1024 * 1024,
+  transferLifetime: seconds(120),
+  piggybackDelay: seconds(1),
+  acknowledgementTimeout: seconds(2),
+  maxRetransmit: 4,
+  exchangeLifetime: seconds(247),
+  confirmableEvery: 5,
+  confirmableInterval: hours(24),
+}

@@ -1,0 +1,222 @@
+/** What the endpoint tells and is told: requests, responses, observations, and the outputs to drain. */
+
+import type { Duration, Instant } from '@sallyport/clock'
+import type { ErrorCode } from '@sallyport/errors'
+import type { Block } from './block-option.ts'
+import type { CoapAssociation } from './coap-association.ts'
+import type { CoapMethod, ResponseCode } from './code-registry.ts'
+import type { NotificationPosition } from './observe-freshness.ts'
+import type { RecentExchange } from './recent-exchanges.ts'
+import type { RouteMatch } from './resource-router.ts'
+
+/** What the endpoint must know of a resource before it takes the bytes of a request. */
+export interface ResourceTraits {
+  readonly methods: ReadonlySet<CoapMethod>
+  readonly maxRequestBytes: number
+  readonly observable: boolean
+  /**
+   * `whole`: a body that comes in blocks is assembled within `maxRequestBytes`. `blocks`: each block is a request output
+   * of its own, with its `part`; the endpoint keeps the offset and no bytes.
+   */
+  readonly receives: 'whole' | 'blocks'
+}
+
+export interface ResourceLookup<Resource extends ResourceTraits> {
+  find(segments: readonly string[]): RouteMatch<Resource> | undefined
+}
+
+/** Which bytes of a body a message carries. */
+export interface BodyPart {
+  readonly offset: number
+  readonly more: boolean
+  /** Of the whole body, where the peer said it. Unverified. */
+  readonly totalBytes: number | undefined
+}
+
+/** A request of the peer that waits for its answer. */
+export interface IncomingRequest<Peer, Resource extends ResourceTraits> {
+  readonly kind: 'incoming-request'
+  readonly association: CoapAssociation<Peer, Resource>
+  readonly method: CoapMethod
+  readonly resource: Resource
+  readonly parameters: Readonly<Record<string, string>>
+  readonly path: string
+  readonly query: readonly string[]
+  readonly contentFormat: number | undefined
+  readonly accept: number | undefined
+  readonly payload: Uint8Array
+  /** Only for a resource that receives blocks. */
+  readonly part: BodyPart | undefined
+  /** The bytes of the response that the peer asks for; a resource that streams answers with just these. */
+  readonly range: { readonly offset: number; readonly length: number }
+  /** A registration that comes into being when the response is a success. */
+  observation: Observation<Peer, Resource> | undefined
+  readonly wire: IncomingWire
+}
+
+/** The wire's side of a request; of no interest to whoever answers it. */
+export interface IncomingWire {
+  readonly confirmable: boolean
+  readonly messageId: number
+  readonly token: Uint8Array
+  readonly recent: RecentExchange
+  readonly block1: Block | undefined
+  readonly block2: Block | undefined
+  readonly etags: readonly Uint8Array[]
+  /** Equal for requests whose response is the same body (RFC 7252 section 5.6: the cache key). */
+  readonly bodyKey: string
+  state: 'waiting' | 'acknowledged' | 'answered'
+}
+
+export interface OutgoingResponse {
+  readonly code: ResponseCode
+  readonly payload?: Uint8Array
+  readonly contentFormat?: number
+  /** 1 to 8 bytes; made from the payload where blocks need one. */
+  readonly etag?: Uint8Array
+  /** Seconds. */
+  readonly maxAge?: number
+  readonly locationPath?: readonly string[]
+  readonly locationQuery?: readonly string[]
+  /** The payload is the part of a longer body that `range` asked for. An `etag` should go with it. */
+  readonly part?: { readonly more: boolean; readonly totalBytes?: number }
+}
+
+/** A registration of the peer at one of our resources (RFC 7641). */
+export interface Observation<Peer, Resource extends ResourceTraits> {
+  readonly kind: 'observation'
+  readonly association: CoapAssociation<Peer, Resource>
+  readonly request: IncomingRequest<Peer, Resource>
+  readonly tokenKey: string
+  state: 'registering' | 'active' | 'ended'
+  sequence: number
+  sinceConfirmable: number
+  lastConfirmableAt: Instant
+  lastMessageId: number
+  /** A confirmable notification is on its way. */
+  inFlight: boolean
+  /** The newest state, to be sent when that has been acknowledged. Older ones are never sent. */
+  next: OutgoingResponse | undefined
+}
+
+export type ObservationEnd =
+  | 'deregistered'
+  | 'replaced'
+  | 'reset'
+  | 'timed-out'
+  | 'refused'
+  | 'limit'
+  | 'association-closed'
+  | 'cancelled'
+
+export interface RequestMessage {
+  readonly method: CoapMethod
+  readonly path: string
+  readonly query?: readonly string[]
+  readonly payload?: Uint8Array
+  readonly contentFormat?: number
+  readonly accept?: number
+  readonly confirmable?: boolean
+  readonly observe?: boolean
+  /** Longest time without progress. */
+  readonly timeout: Duration
+  readonly maxResponseBytes: number
+}
+
+export interface ReceivedResponse {
+  readonly code: ResponseCode
+  readonly payload: Uint8Array
+  readonly contentFormat: number | undefined
+  readonly etag: Uint8Array | undefined
+  readonly observe: number | undefined
+}
+
+/** A request of ours. */
+export interface OutgoingRequest<Peer, Resource extends ResourceTraits> {
+  readonly kind: 'outgoing-request'
+  readonly association: CoapAssociation<Peer, Resource>
+  readonly message: RequestMessage
+  token: Uint8Array
+  tokenKey: string
+  state: 'sending' | 'observing' | 'ended'
+  confirmable: Confirmable<Peer, Resource> | undefined
+  blockBytes: number
+  /** Of the request's payload, acknowledged by 2.31. */
+  sentBytes: number
+  /** Of the response's body. */
+  received: Uint8Array[]
+  receivedBytes: number
+  etag: Uint8Array | undefined
+  restarts: number
+  newest: NotificationPosition | undefined
+  /** The observation for which this request fetches the rest of a notification. */
+  readonly continues: OutgoingRequest<Peer, Resource> | undefined
+  continuedBy: OutgoingRequest<Peer, Resource> | undefined
+  /** Nobody waits for the outcome: a deregistration. */
+  readonly silent: boolean
+}
+
+export interface Ping<Peer, Resource extends ResourceTraits> {
+  readonly kind: 'ping'
+  readonly association: CoapAssociation<Peer, Resource>
+  state: 'waiting' | 'ended'
+  confirmable: Confirmable<Peer, Resource> | undefined
+}
+
+/** A confirmable message of ours until it is acknowledged, reset or given up. */
+export interface Confirmable<Peer, Resource extends ResourceTraits> {
+  readonly kind: 'confirmable'
+  readonly association: CoapAssociation<Peer, Resource>
+  readonly messageId: number
+  readonly message: Uint8Array
+  readonly purpose:
+    | OutgoingRequest<Peer, Resource>
+    | Observation<Peer, Resource>
+    | Ping<Peer, Resource>
+    | { readonly kind: 'separate-response' }
+  timeout: Duration
+  transmissions: number
+}
+
+export type Output<Peer, Resource extends ResourceTraits> =
+  | { readonly kind: 'send'; readonly peer: Peer; readonly message: Uint8Array }
+  /** To be answered with `respond`, at any time. */
+  | { readonly kind: 'request'; readonly request: IncomingRequest<Peer, Resource> }
+  /** The endpoint has answered a request by itself; told for the log. */
+  | {
+      readonly kind: 'refused'
+      readonly peer: Peer
+      readonly resource: Resource | undefined
+      readonly method: CoapMethod | undefined
+      readonly code: ResponseCode
+      readonly errorCode: ErrorCode
+    }
+  /** A request of ours was answered. `observed`: notifications will follow. */
+  | {
+      readonly kind: 'response'
+      readonly request: OutgoingRequest<Peer, Resource>
+      readonly response: ReceivedResponse
+      readonly observed: boolean
+    }
+  | {
+      readonly kind: 'request-failed'
+      readonly request: OutgoingRequest<Peer, Resource>
+      readonly code: ErrorCode
+      readonly detail: string
+    }
+  | {
+      readonly kind: 'notification'
+      readonly request: OutgoingRequest<Peer, Resource>
+      readonly response: ReceivedResponse
+    }
+  /** No more notifications come for this request of ours. */
+  | { readonly kind: 'subscription-ended'; readonly request: OutgoingRequest<Peer, Resource>; readonly reason: string }
+  /** A registration of the peer is over. */
+  | {
+      readonly kind: 'observation-ended'
+      readonly observation: Observation<Peer, Resource>
+      readonly reason: ObservationEnd
+    }
+  | { readonly kind: 'pong'; readonly ping: Ping<Peer, Resource>; readonly answered: boolean }
+  /** Noise: to be counted. */
+  | { readonly kind: 'discarded'; readonly peer: Peer; readonly reason: string }

@@ -1,0 +1,428 @@
+/**
+ * The server's half of the endpoint: from a request message to an answer on the wire.
+ *
+ * 1. A Message ID seen before gets what was replied then (RFC 7252 section 4.5).
+ * 2. Options, path, method and resource are checked, in that order; what fails is answered here.
+ * 3. Blocks of a body are taken one by one (RFC 7959); a body fetched by blocks is served from what is kept.
+ * 4. What is left is a request output. Its answer is piggy-backed when it comes in time, else separate
+ *    (RFC 7252 section 5.2); a confirmable request gets a confirmable answer, a non-confirmable one its like.
+ */
+
+import { createHash } from 'node:crypto'
+import type { Instant } from '@sallyport/clock'
+import { later } from '@sallyport/clock'
+import type { ErrorCode } from '@sallyport/errors'
+import type { Block } from './block-option.ts'
+import { blockSizeWithin, blockValue, offsetOf } from './block-option.ts'
+import type { CoapAssociation } from './coap-association.ts'
+import type { CoapMethod, ResponseCode } from './code-registry.ts'
+import { isSuccess, methodCodes, methodOf, responseCodeByte } from './code-registry.ts'
+import { contentFormats } from './content-formats.ts'
+import type { EndpointContext } from './endpoint-context.ts'
+import type { BodyPart, IncomingRequest, IncomingWire, OutgoingResponse, ResourceTraits } from './exchange.ts'
+import type { CoapMessage, CoapOption, MessageType } from './message-codec.ts'
+import { encodeMessage, messageTypes, noBytes, uintValue } from './message-codec.ts'
+import type { MessageLayer } from './message-layer.ts'
+import type { Observations } from './observations.ts'
+import { optionNumbers } from './option-registry.ts'
+import { problemDetails } from './problem-details.ts'
+import type { RecentExchange } from './recent-exchanges.ts'
+import type { RequestOptions } from './request-options.ts'
+import { readRequestOptions } from './request-options.ts'
+import { ServedBodies } from './served-bodies.ts'
+import { tokenKeyOf } from './token.ts'
+import { Uploads } from './uploads.ts'
+import { textOptions } from './uri-path.ts'
+
+/** Seconds after which a peer that was refused for want of room may come again. */
+const overloadedMaxAge = 10
+
+/** What an early answer must say of the exchange it belongs to. */
+interface Addressee {
+  readonly method: CoapMethod | undefined
+  readonly confirmable: boolean
+  readonly messageId: number
+  readonly token: Uint8Array
+  readonly recent: RecentExchange
+}
+
+export class IncomingRequests<Peer, Resource extends ResourceTraits> {
+  readonly #context: EndpointContext<Peer, Resource>
+  readonly #messages: MessageLayer<Peer, Resource>
+  readonly #observations: Observations<Peer, Resource>
+  readonly uploads: Uploads<Peer, Resource>
+  readonly servedBodies: ServedBodies<Peer, Resource>
+  /** Requests that wait for their answer, over all associations. */
+  open = 0
+
+  constructor(
+    context: EndpointContext<Peer, Resource>,
+    messages: MessageLayer<Peer, Resource>,
+    observations: Observations<Peer, Resource>,
+  ) {
+    this.#context = context
+    this.#messages = messages
+    this.#observations = observations
+    this.uploads = new Uploads(context)
+    this.servedBodies = new ServedBodies(context)
+  }
+
+  handle(association: CoapAssociation<Peer, Resource>, message: CoapMessage, now: Instant): void {
+    const { messageId } = message
+    const ring = this.#messages.recentOf(association)
+    const seen = ring.find(messageId, now)
+    // A reply that was let go can only be made again where that changes nothing (RFC 7252 section 4.5).
+    if (seen !== undefined && !(seen.forgotten && message.code === methodCodes.GET)) {
+      this.#discarded(association, 'duplicate')
+      if (seen.reply !== undefined) this.#messages.send(association, seen.reply)
+      return
+    }
+    const confirmable = message.type === messageTypes.confirmable
+    const to: Addressee = {
+      method: methodOf(message.code),
+      confirmable,
+      messageId,
+      token: message.token.slice(),
+      recent: ring.add(messageId, now),
+    }
+    const options = readRequestOptions(message)
+    if ('refused' in options) {
+      if (options.refused === 'bad-option' && !confirmable) {
+        this.#discarded(association, 'critical option in a non-confirmable message')
+        this.#messages.reset(association, messageId)
+        return
+      }
+      const code: ResponseCode = options.refused === 'bad-option' ? '4.02' : '4.00'
+      return this.#refuse(association, to, code, options.refused, options.detail, now)
+    }
+    this.#route(association, message, options, to, now)
+  }
+
+  #route(
+    association: CoapAssociation<Peer, Resource>,
+    message: CoapMessage,
+    options: RequestOptions,
+    to: Addressee,
+    now: Instant,
+  ): void {
+    const { limits, resources } = this.#context
+    const { method } = to
+    if (options.proxied) return this.#refuse(association, to, '5.05', 'bad-option', 'no proxy', now)
+    const match = resources.find(options.segments)
+    if (match === undefined) return this.#refuse(association, to, '4.04', 'not-found', '', now)
+    const { resource, parameters } = match
+    if (method === undefined || !resource.methods.has(method)) {
+      const allowed = [...resource.methods].join(', ')
+      return this.#refuse(association, to, '4.05', 'method-not-allowed', allowed, now, resource)
+    }
+    if (message.payload.length > resource.maxRequestBytes) return this.#refuseSize(association, to, resource, now)
+
+    const path = `/${options.segments.join('/')}`
+    const target = `${method}\n${path}\n${options.query.join('\n')}`
+    const blockBytes = blockSizeWithin(limits.maxBlockBytes)
+    let payload: Uint8Array = noBytes
+    let part: BodyPart | undefined
+    const { block1, block2 } = options
+    if (block1 !== undefined) {
+      const step = this.uploads.take(
+        association,
+        {
+          key: `${target}\n${options.contentFormat}`,
+          block: block1,
+          payload: message.payload,
+          announcedBytes: options.size1,
+          maxBytes: resource.maxRequestBytes,
+          receives: resource.receives,
+        },
+        now,
+      )
+      switch (step.kind) {
+        case 'continue': {
+          // A smaller size is agreed on with the first block (RFC 7959 section 2.5); later ones keep theirs.
+          const answer = block1.number === 0 && block1.size > blockBytes ? { ...block1, size: blockBytes } : block1
+          return this.#reply(association, to, '2.31', [block1Option(answer)], noBytes, now)
+        }
+        case 'refused':
+          if (step.code === 'request-too-large') return this.#refuseSize(association, to, resource, now)
+          return this.#refuse(association, to, uploadStatus(step.code), step.code, step.detail, now, resource)
+        case 'complete':
+          payload = step.body
+          break
+        case 'part':
+          payload = message.payload.slice()
+          part = { offset: step.offset, more: block1.more, totalBytes: options.size1 }
+          break
+      }
+    } else {
+      payload = message.payload.slice()
+      if (resource.receives === 'blocks') part = { offset: 0, more: false, totalBytes: payload.length }
+    }
+
+    const wire: IncomingWire = {
+      confirmable: to.confirmable,
+      messageId: to.messageId,
+      token: to.token,
+      recent: to.recent,
+      block1,
+      block2,
+      etags: options.etags.map((etag) => etag.slice()),
+      bodyKey: `${target}\n${options.accept}`,
+      state: 'waiting',
+    }
+    const request: IncomingRequest<Peer, Resource> = {
+      kind: 'incoming-request',
+      association,
+      method,
+      resource,
+      parameters,
+      path,
+      query: options.query,
+      contentFormat: options.contentFormat,
+      accept: options.accept,
+      payload,
+      part,
+      range: {
+        offset: block2 === undefined ? 0 : offsetOf(block2),
+        length: Math.min(block2?.size ?? blockBytes, blockBytes),
+      },
+      observation: undefined,
+      wire,
+    }
+    if (block2 !== undefined && block2.number > 0) {
+      const kept = this.servedBodies.find(association, wire.bodyKey, now)
+      if (kept !== undefined) return this.#answer(request, kept, now)
+      if (method !== 'GET' && method !== 'FETCH') {
+        return this.#refuse(association, to, '4.08', 'block-sequence-broken', 'the body is gone', now, resource)
+      }
+    }
+    if ((association.openRequests?.size ?? 0) >= limits.openExchanges) {
+      return this.#refuse(association, to, '5.03', 'overloaded', '', now, resource)
+    }
+    this.#observe(request, options.observe, now)
+    association.openRequests ??= new Set()
+    association.openRequests.add(request)
+    this.open++
+    if (wire.confirmable) this.#context.timers.set(request, later(now, limits.piggybackDelay))
+    this.#context.outputs.push({ kind: 'request', request })
+  }
+
+  /** RFC 7641 section 4.1: 0 registers, 1 deregisters; both are a GET besides. */
+  #observe(request: IncomingRequest<Peer, Resource>, observe: number | undefined, now: Instant): void {
+    const { association, wire } = request
+    if (request.method !== 'GET' || wire.token.length === 0) return
+    if (observe === 1) this.#observations.endByToken(association, tokenKeyOf(wire.token), 'deregistered')
+    if (observe !== 0 || !request.resource.observable || (wire.block2?.number ?? 0) > 0) return
+    request.observation = this.#observations.register(request, now)
+  }
+
+  /** One second has passed: the peer must know that its request has arrived. */
+  acknowledgeLate(request: IncomingRequest<Peer, Resource>): void {
+    if (request.wire.state !== 'waiting') return
+    request.wire.state = 'acknowledged'
+    this.#keep(
+      request.association,
+      request.wire.recent,
+      this.#messages.acknowledge(request.association, request.wire.messageId),
+    )
+  }
+
+  respond(request: IncomingRequest<Peer, Resource>, response: OutgoingResponse, now: Instant): void {
+    if (request.wire.state === 'answered' || !this.#finish(request)) return
+    this.#answer(request, response, now)
+  }
+
+  /** Forgets what waits, when an association closes. */
+  close(association: CoapAssociation<Peer, Resource>): void {
+    for (const request of association.openRequests ?? []) this.#finish(request)
+    for (const upload of association.uploads?.values() ?? []) this.uploads.drop(upload)
+    for (const body of association.servedBodies?.values() ?? []) this.servedBodies.drop(body)
+  }
+
+  #finish(request: IncomingRequest<Peer, Resource>): boolean {
+    if (!request.association.openRequests?.delete(request)) return false
+    this.open--
+    this.#context.timers.cancel(request)
+    return true
+  }
+
+  #answer(request: IncomingRequest<Peer, Resource>, response: OutgoingResponse, now: Instant): void {
+    const { association, wire, observation } = request
+    const options: CoapOption[] = []
+    if (observation !== undefined) {
+      const sequence = this.#observations.activate(observation, isSuccess(response.code), now)
+      if (sequence !== undefined) options.push({ number: optionNumbers.Observe, value: uintValue(sequence) })
+    }
+    if (wire.block1 !== undefined) options.push(block1Option(wire.block1))
+    const shaped = this.#shape(request, response, options, now)
+    this.#reply(association, wire, shaped.code, options, shaped.payload, now)
+    wire.state = 'answered'
+  }
+
+  /** A notification of an observation: confirmable or not as the caller says. Gives the message and its id. */
+  encodeNotification(
+    request: IncomingRequest<Peer, Resource>,
+    response: OutgoingResponse,
+    sequence: number | undefined,
+    confirmable: boolean,
+    now: Instant,
+  ): { readonly messageId: number; readonly message: Uint8Array } {
+    const options: CoapOption[] = []
+    if (sequence !== undefined) options.push({ number: optionNumbers.Observe, value: uintValue(sequence) })
+    const shaped = this.#shape(request, response, options, now)
+    const messageId = this.#messages.nextMessageId(request.association)
+    const type = confirmable ? messageTypes.confirmable : messageTypes.nonConfirmable
+    const code = responseCodeByte(shaped.code)
+    return {
+      messageId,
+      message: encodeMessage({ type, code, messageId, token: request.wire.token, options, payload: shaped.payload }),
+    }
+  }
+
+  /** Adds the options of a response and cuts its body to the block that is due. */
+  #shape(
+    request: IncomingRequest<Peer, Resource>,
+    response: OutgoingResponse,
+    options: CoapOption[],
+    now: Instant,
+  ): { readonly code: ResponseCode; readonly payload: Uint8Array } {
+    const { association, wire } = request
+    const payload = response.payload ?? noBytes
+    const size = blockSizeWithin(request.range.length)
+    const succeeded = isSuccess(response.code)
+    // An error is sent as it is, whichever block was asked for.
+    const offset = succeeded ? request.range.offset : 0
+    const isPart = response.part !== undefined
+    const inBlocks = isPart || payload.length > size || (wire.block2 !== undefined && succeeded)
+    const etag = response.etag ?? (succeeded && !isPart && payload.length > size ? etagOf(payload) : undefined)
+
+    if (etag !== undefined && response.code === '2.05' && wire.etags.some((known) => sameBytes(known, etag))) {
+      options.push({ number: optionNumbers.ETag, value: etag })
+      addMaxAge(options, response)
+      return { code: '2.03', payload: noBytes }
+    }
+    if (!isPart && offset > 0 && offset >= payload.length) {
+      return { code: '4.00', payload: problemOptions(options, 'malformed-request', 'no such block') }
+    }
+    if (etag !== undefined) options.push({ number: optionNumbers.ETag, value: etag })
+    if (response.contentFormat !== undefined) {
+      options.push({ number: optionNumbers['Content-Format'], value: uintValue(response.contentFormat) })
+    }
+    addMaxAge(options, response)
+    options.push(...textOptions(optionNumbers['Location-Path'], response.locationPath ?? []))
+    options.push(...textOptions(optionNumbers['Location-Query'], response.locationQuery ?? []))
+    if (!inBlocks) return { code: response.code, payload }
+
+    const more = response.part?.more ?? offset + size < payload.length
+    options.push({ number: optionNumbers.Block2, value: blockValue({ number: offset / size, more, size }) })
+    const total = isPart ? response.part?.totalBytes : payload.length
+    if (offset === 0 && more && total !== undefined) {
+      options.push({ number: optionNumbers.Size2, value: uintValue(total) })
+    }
+    if (isPart) return { code: response.code, payload }
+    if (offset === 0 && more) {
+      const kept = etag === undefined ? response : { ...response, etag }
+      this.servedBodies.keep(association, wire.bodyKey, kept, now)
+    }
+    return { code: response.code, payload: payload.subarray(offset, offset + size) }
+  }
+
+  #refuseSize(association: CoapAssociation<Peer, Resource>, to: Addressee, resource: Resource, now: Instant): void {
+    const options: CoapOption[] = [{ number: optionNumbers.Size1, value: uintValue(resource.maxRequestBytes) }]
+    const payload = problemOptions(options, 'request-too-large', `at most ${resource.maxRequestBytes} bytes`)
+    this.#told(association, to, resource, '4.13', 'request-too-large')
+    this.#reply(association, to, '4.13', options, payload, now)
+  }
+
+  #refuse(
+    association: CoapAssociation<Peer, Resource>,
+    to: Addressee,
+    code: ResponseCode,
+    errorCode: ErrorCode,
+    detail: string,
+    now: Instant,
+    resource?: Resource,
+  ): void {
+    const options: CoapOption[] = []
+    if (code === '5.03') options.push({ number: optionNumbers['Max-Age'], value: uintValue(overloadedMaxAge) })
+    this.#told(association, to, resource, code, errorCode)
+    this.#reply(association, to, code, options, problemOptions(options, errorCode, detail), now)
+  }
+
+  #reply(
+    association: CoapAssociation<Peer, Resource>,
+    to: Omit<Addressee, 'method'> | IncomingWire,
+    code: ResponseCode,
+    options: readonly CoapOption[],
+    payload: Uint8Array,
+    now: Instant,
+  ): void {
+    const late = 'state' in to && to.state === 'acknowledged'
+    const piggybacked = to.confirmable && !late
+    const messageId = piggybacked ? to.messageId : this.#messages.nextMessageId(association)
+    const type: MessageType = piggybacked
+      ? messageTypes.acknowledgement
+      : late
+        ? messageTypes.confirmable
+        : messageTypes.nonConfirmable
+    const message = encodeMessage({ type, code: responseCodeByte(code), messageId, token: to.token, options, payload })
+    if (piggybacked) this.#keep(association, to.recent, message)
+    if (!late) return this.#messages.send(association, message)
+    const sent = this.#messages.sendConfirmable(association, messageId, message, { kind: 'separate-response' }, now)
+    if (sent === undefined) this.#discarded(association, 'separate response without a place in the queue')
+  }
+
+  #keep(association: CoapAssociation<Peer, Resource>, recent: RecentExchange, reply: Uint8Array): void {
+    this.#messages.recentOf(association).keepReply(recent, reply)
+  }
+
+  #told(
+    association: CoapAssociation<Peer, Resource>,
+    to: Addressee,
+    resource: Resource | undefined,
+    code: ResponseCode,
+    errorCode: ErrorCode,
+  ): void {
+    this.#context.outputs.push({
+      kind: 'refused',
+      peer: association.peer,
+      resource,
+      method: to.method,
+      code,
+      errorCode,
+    })
+  }
+
+  #discarded(association: CoapAssociation<Peer, Resource>, reason: string): void {
+    this.#context.outputs.push({ kind: 'discarded', peer: association.peer, reason })
+  }
+}
+
+const block1Option = (block: Block): CoapOption => ({ number: optionNumbers.Block1, value: blockValue(block) })
+
+function problemOptions(options: CoapOption[], code: ErrorCode, detail: string): Uint8Array {
+  const format = contentFormats['application/concise-problem-details+cbor']
+  options.push({ number: optionNumbers['Content-Format'], value: uintValue(format) })
+  return problemDetails(code, detail)
+}
+
+function addMaxAge(options: CoapOption[], response: OutgoingResponse): void {
+  if (response.maxAge !== undefined)
+    options.push({ number: optionNumbers['Max-Age'], value: uintValue(response.maxAge) })
+}
+
+function uploadStatus(code: ErrorCode): ResponseCode {
+  switch (code) {
+    case 'block-sequence-broken':
+      return '4.08'
+    case 'overloaded':
+      return '5.03'
+    default:
+      return '4.00'
+  }
+}
+
+const etagOf = (payload: Uint8Array): Uint8Array =>
+  new Uint8Array(createHash('sha256').update(payload).digest()).subarray(0, 8)
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, index) => byte === b[index])

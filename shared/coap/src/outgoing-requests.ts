@@ -1,0 +1,462 @@
+/**
+ * The client's half of the endpoint: from a request of ours to its whole response.
+ *
+ * 1. The request is sent, block by block where its body is long (Block1, RFC 7959 section 2.5).
+ * 2. The response is matched by its token on this association; a body in blocks is fetched to its end (Block2, section 2.4).
+ * 3. With Observe, the request stays: notifications are put in order (RFC 7641 section 3.4), long ones are fetched too.
+ *
+ * Each further message has a token of its own, so that a late response to an earlier one matches nothing.
+ */
+
+import type { Instant } from '@sallyport/clock'
+import { later } from '@sallyport/clock'
+import type { ErrorCode } from '@sallyport/errors'
+import type { Block } from './block-option.ts'
+import { blockSizeWithin, blockValue, offsetOf } from './block-option.ts'
+import type { CoapAssociation } from './coap-association.ts'
+import type { ResponseCode } from './code-registry.ts'
+import { isSuccess, methodCodes, responseCodeOf } from './code-registry.ts'
+import type { EndpointContext } from './endpoint-context.ts'
+import type { Confirmable, OutgoingRequest, ReceivedResponse, RequestMessage, ResourceTraits } from './exchange.ts'
+import type { CoapMessage, CoapOption } from './message-codec.ts'
+import { encodeMessage, messageTypes, noBytes, uintValue } from './message-codec.ts'
+import type { MessageLayer } from './message-layer.ts'
+import { isFresher } from './observe-freshness.ts'
+import { optionNumbers } from './option-registry.ts'
+import type { ResponseOptions } from './request-options.ts'
+import { readResponseOptions } from './request-options.ts'
+import { tokenBytes, tokenKeyOf } from './token.ts'
+import { pathOptions, textOptions } from './uri-path.ts'
+
+/** A body that changes while it is fetched is begun anew so many times. */
+const maxRestarts = 2
+
+const register = 0
+const deregister = 1
+
+export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
+  readonly #context: EndpointContext<Peer, Resource>
+  readonly #messages: MessageLayer<Peer, Resource>
+
+  constructor(context: EndpointContext<Peer, Resource>, messages: MessageLayer<Peer, Resource>) {
+    this.#context = context
+    this.#messages = messages
+  }
+
+  /** @throws CodedError `malformed-request` for a path or query that has no encoding */
+  begin(
+    association: CoapAssociation<Peer, Resource>,
+    message: RequestMessage,
+    now: Instant,
+  ): OutgoingRequest<Peer, Resource> {
+    const request = this.#create(association, message)
+    if (association.closed) this.#fail(request, 'association-closed', 'the association is closed', now)
+    else if ((association.requests?.size ?? 0) >= this.#context.limits.outgoingRequests) {
+      this.#fail(request, 'overloaded', 'too many requests wait on this association', now)
+    } else this.#send(request, message.observe === true ? register : undefined, now)
+    return request
+  }
+
+  /** Ends an observation of ours or a request whose answer is no longer wanted. No output follows. */
+  cancel(request: OutgoingRequest<Peer, Resource>, now: Instant): void {
+    const wasObserving = request.state === 'observing'
+    if (request.state === 'ended') return
+    this.#end(request, now)
+    if (!wasObserving || request.association.closed) return
+    const farewell = this.#create(request.association, request.message, { silent: true })
+    this.#send(farewell, deregister, now, request.token)
+  }
+
+  handle(association: CoapAssociation<Peer, Resource>, message: CoapMessage, now: Instant): void {
+    const { messageId, type } = message
+    const request = association.requests?.get(tokenKeyOf(message.token))
+    if (type === messageTypes.acknowledgement) {
+      const outstanding = this.#messages.outstandingOf(association, messageId)
+      // Piggy-backed: Message ID and token must both match (RFC 7252 section 5.3.2).
+      if (outstanding === undefined || request === undefined || outstanding !== request.confirmable) {
+        return this.#discarded(association, 'response that matches nothing')
+      }
+      const options = readResponseOptions(message)
+      if (options === undefined) return this.#fail(request, 'bad-option', 'a critical option in the response', now)
+      return this.#received(request, message, options, now)
+    }
+
+    const ring = this.#messages.recentOf(association)
+    const seen = ring.find(messageId, now)
+    if (seen !== undefined) {
+      this.#discarded(association, 'duplicate')
+      if (seen.reply !== undefined) this.#messages.send(association, seen.reply)
+      return
+    }
+    const recent = ring.add(messageId, now)
+    const options = request === undefined ? undefined : readResponseOptions(message)
+    if (request === undefined || options === undefined) {
+      this.#discarded(association, 'response that matches nothing')
+      return ring.keepReply(recent, this.#messages.reset(association, messageId))
+    }
+    if (type === messageTypes.confirmable) ring.keepReply(recent, this.#messages.acknowledge(association, messageId))
+    this.#received(request, message, options, now)
+  }
+
+  /** Reset, given up, or no answer in time. */
+  fail(request: OutgoingRequest<Peer, Resource>, code: ErrorCode, detail: string, now: Instant): void {
+    this.#fail(request, code, detail, now)
+  }
+
+  /** The peer has the request; the response will come separately. */
+  acknowledged(request: OutgoingRequest<Peer, Resource>): void {
+    request.confirmable = undefined
+  }
+
+  close(association: CoapAssociation<Peer, Resource>, now: Instant): void {
+    for (const request of [...(association.requests?.values() ?? [])]) {
+      this.#fail(request, 'association-closed', 'the association is closed', now)
+    }
+  }
+
+  #create(
+    association: CoapAssociation<Peer, Resource>,
+    message: RequestMessage,
+    options: { readonly silent?: boolean; readonly continues?: OutgoingRequest<Peer, Resource> } = {},
+  ): OutgoingRequest<Peer, Resource> {
+    return {
+      kind: 'outgoing-request',
+      association,
+      message,
+      token: noBytes,
+      tokenKey: '',
+      state: 'sending',
+      confirmable: undefined,
+      blockBytes: blockSizeWithin(this.#context.limits.maxBlockBytes),
+      sentBytes: 0,
+      received: [],
+      receivedBytes: 0,
+      etag: undefined,
+      restarts: 0,
+      newest: undefined,
+      continues: options.continues,
+      continuedBy: undefined,
+      silent: options.silent ?? false,
+    }
+  }
+
+  /** Sends the message that is due: the next block of the request's body, or the request for the next one of the response's. */
+  #send(
+    request: OutgoingRequest<Peer, Resource>,
+    observe: number | undefined,
+    now: Instant,
+    token: Uint8Array = this.#context.randomBytes(tokenBytes),
+  ): void {
+    const { association, message, blockBytes } = request
+    const { limits, timers } = this.#context
+    const options = [...pathOptions(message.path), ...textOptions(optionNumbers['Uri-Query'], message.query ?? [])]
+    if (observe !== undefined) options.push({ number: optionNumbers.Observe, value: uintValue(observe) })
+    if (message.accept !== undefined) options.push({ number: optionNumbers.Accept, value: uintValue(message.accept) })
+    const payload = this.#addBlocks(request, options)
+
+    this.#forgetToken(request)
+    request.token = token
+    request.tokenKey = tokenKeyOf(token)
+    association.requests ??= new Map()
+    association.requests.set(request.tokenKey, request)
+    timers.set(request, later(now, message.timeout))
+    const messageId = this.#messages.nextMessageId(association)
+    const confirmable = message.confirmable ?? true
+    const bytes = encodeMessage({
+      type: confirmable ? messageTypes.confirmable : messageTypes.nonConfirmable,
+      code: methodCodes[message.method],
+      messageId,
+      token,
+      options,
+      payload,
+    })
+    if (!confirmable) return this.#messages.send(association, bytes)
+    request.blockBytes = Math.min(blockBytes, limits.maxBlockBytes)
+    request.confirmable = this.#messages.sendConfirmable(association, messageId, bytes, request, now)
+    if (request.confirmable === undefined)
+      this.#fail(request, 'overloaded', 'too many messages wait on this association', now)
+  }
+
+  /** The options of the block that is due, and its bytes. */
+  #addBlocks(request: OutgoingRequest<Peer, Resource>, options: CoapOption[]): Uint8Array {
+    const { message, blockBytes, sentBytes, receivedBytes } = request
+    const size = blockSizeWithin(blockBytes)
+    const body = message.payload ?? noBytes
+    if (receivedBytes > 0) {
+      const block = { number: receivedBytes / size, more: false, size }
+      options.push({ number: optionNumbers.Block2, value: blockValue(block) })
+      return noBytes
+    }
+    if (size < 1024) options.push({ number: optionNumbers.Block2, value: blockValue({ number: 0, more: false, size }) })
+    if (body.length === 0) return body
+    if (message.contentFormat !== undefined) {
+      options.push({ number: optionNumbers['Content-Format'], value: uintValue(message.contentFormat) })
+    }
+    if (body.length <= size && sentBytes === 0) return body
+    const more = sentBytes + size < body.length
+    options.push({ number: optionNumbers.Block1, value: blockValue({ number: sentBytes / size, more, size }) })
+    if (sentBytes === 0) options.push({ number: optionNumbers.Size1, value: uintValue(body.length) })
+    return body.subarray(sentBytes, sentBytes + size)
+  }
+
+  #received(
+    request: OutgoingRequest<Peer, Resource>,
+    message: CoapMessage,
+    options: ResponseOptions,
+    now: Instant,
+  ): void {
+    const code = responseCodeOf(message.code)
+    if (code === undefined) return
+    // A response acknowledges its request, even when it comes before the acknowledgement (RFC 7252 section 5.2.2).
+    if (request.confirmable !== undefined) this.#messages.end(request.confirmable, now)
+    request.confirmable = undefined
+    if (request.state === 'observing') return this.#notified(request, code, message, options, now)
+    if (this.#sendsOn(request, code, options, now)) return
+    this.#receivedBody(request, code, message, options, now)
+  }
+
+  /** Block1: true when there is more to send, or the same once more in smaller blocks. */
+  #sendsOn(
+    request: OutgoingRequest<Peer, Resource>,
+    code: ResponseCode,
+    options: ResponseOptions,
+    now: Instant,
+  ): boolean {
+    const body = request.message.payload ?? noBytes
+    const size = blockSizeWithin(request.blockBytes)
+    const { block1 } = options
+    if (block1 === undefined || request.receivedBytes > 0) return false
+    if (code === '4.13' && request.sentBytes === 0 && block1.size < size && body.length > block1.size) {
+      request.blockBytes = block1.size
+      this.#send(request, undefined, now)
+      return true
+    }
+    if (!isSuccess(code) || request.sentBytes + size >= body.length) return false
+    if (offsetOf(block1) !== request.sentBytes) {
+      this.#fail(request, 'block-sequence-broken', 'the peer acknowledged another block', now)
+      return true
+    }
+    request.sentBytes += size
+    request.blockBytes = Math.min(size, block1.size)
+    this.#send(request, undefined, now)
+    return true
+  }
+
+  /** Block2: takes what has come, and asks for the rest. */
+  #receivedBody(
+    request: OutgoingRequest<Peer, Resource>,
+    code: ResponseCode,
+    message: CoapMessage,
+    options: ResponseOptions,
+    now: Instant,
+  ): void {
+    const { block2, etag } = options
+    const { payload } = message
+    if (request.receivedBytes > 0 && isSuccess(code)) {
+      if (block2 === undefined || offsetOf(block2) !== request.receivedBytes) {
+        return this.#fail(request, 'block-sequence-broken', 'the peer sent another block', now)
+      }
+      if (!sameEtag(request.etag, etag)) return this.#restart(request, now)
+    }
+    const isFirst = request.receivedBytes === 0
+    // An error in the middle stands for the whole; what had come is worth nothing.
+    if (!isSuccess(code)) this.#dropBody(request)
+    if (request.receivedBytes + payload.length > request.message.maxResponseBytes) {
+      return this.#fail(request, 'request-too-large', `a response over ${request.message.maxResponseBytes} bytes`, now)
+    }
+    request.received.push(payload.slice())
+    request.receivedBytes += payload.length
+    if (isFirst) request.etag = etag?.slice()
+    if (block2 === undefined || !block2.more) return this.#complete(request, code, options, now)
+    if (payload.length !== block2.size || (isFirst && block2.number !== 0)) {
+      return this.#fail(request, 'block-sequence-broken', 'a block has another length than it says', now)
+    }
+    request.blockBytes = block2.size
+    if (
+      isFirst &&
+      isSuccess(code) &&
+      request.message.observe === true &&
+      options.observe !== undefined &&
+      request.continues === undefined
+    ) {
+      return this.#continueElsewhere(request, code, message, options, block2, now)
+    }
+    this.#send(request, undefined, now)
+  }
+
+  /** An observation keeps its token; the rest of its body is fetched by a request beside it (RFC 7959 section 3.4). */
+  #continueElsewhere(
+    request: OutgoingRequest<Peer, Resource>,
+    code: ResponseCode,
+    message: CoapMessage,
+    options: ResponseOptions,
+    block: Block,
+    now: Instant,
+  ): void {
+    const isFirst = request.state !== 'observing'
+    const observe = options.observe ?? 0
+    request.newest = { sequence: observe, at: now }
+    request.state = 'observing'
+    this.#context.timers.cancel(request)
+    this.#dropBody(request)
+    if (request.continuedBy !== undefined) this.#end(request.continuedBy, now)
+    const rest = this.#create(request.association, { ...request.message, observe: isFirst }, { continues: request })
+    rest.blockBytes = block.size
+    rest.received = [message.payload.slice()]
+    rest.receivedBytes = message.payload.length
+    rest.etag = options.etag?.slice()
+    rest.newest = request.newest
+    request.continuedBy = rest
+    if (!isSuccess(code)) return
+    this.#send(rest, undefined, now)
+  }
+
+  #notified(
+    request: OutgoingRequest<Peer, Resource>,
+    code: ResponseCode,
+    message: CoapMessage,
+    options: ResponseOptions,
+    now: Instant,
+  ): void {
+    if (!isSuccess(code) || options.observe === undefined) {
+      const response = responseOf(code, message.payload.slice(), options, undefined)
+      this.#end(request, now)
+      this.#context.outputs.push({ kind: 'notification', request, response })
+      this.#context.outputs.push({ kind: 'subscription-ended', request, reason: code })
+      return
+    }
+    const incoming = { sequence: options.observe, at: now }
+    if (request.newest !== undefined && !isFresher(request.newest, incoming)) {
+      return this.#discarded(request.association, 'stale notification')
+    }
+    const { block2 } = options
+    if (block2?.more === true) {
+      if (block2.number !== 0 || message.payload.length !== block2.size) {
+        return this.#discarded(request.association, 'notification with a wrong block')
+      }
+      return this.#continueElsewhere(request, code, message, options, block2, now)
+    }
+    request.newest = incoming
+    if (request.continuedBy !== undefined) this.#end(request.continuedBy, now)
+    request.continuedBy = undefined
+    const response = responseOf(code, message.payload.slice(), options, options.observe)
+    this.#context.outputs.push({ kind: 'notification', request, response })
+  }
+
+  #complete(
+    request: OutgoingRequest<Peer, Resource>,
+    code: ResponseCode,
+    options: ResponseOptions,
+    now: Instant,
+  ): void {
+    const body = joined(request.received, request.receivedBytes)
+    const etag = request.etag
+    this.#dropBody(request)
+    const { continues } = request
+    if (continues !== undefined) {
+      this.#end(request, now)
+      continues.continuedBy = undefined
+      if (continues.state !== 'observing') return
+      const response = responseOf(code, body, { ...options, etag }, request.newest?.sequence)
+      if (request.message.observe !== true)
+        this.#context.outputs.push({ kind: 'notification', request: continues, response })
+      else this.#context.outputs.push({ kind: 'response', request: continues, response, observed: true })
+      return
+    }
+    const observed = request.message.observe === true && isSuccess(code) && options.observe !== undefined
+    const response = responseOf(code, body, { ...options, etag }, observed ? options.observe : undefined)
+    if (observed) {
+      request.state = 'observing'
+      request.newest = { sequence: options.observe ?? 0, at: now }
+      this.#context.timers.cancel(request)
+    } else this.#end(request, now)
+    if (!request.silent) this.#context.outputs.push({ kind: 'response', request, response, observed })
+  }
+
+  #restart(request: OutgoingRequest<Peer, Resource>, now: Instant): void {
+    const repeatable = request.message.method === 'GET' || request.message.method === 'FETCH'
+    if (!repeatable || ++request.restarts > maxRestarts) {
+      return this.#fail(request, 'block-sequence-broken', 'the body changed while it was fetched', now)
+    }
+    this.#dropBody(request)
+    this.#send(request, undefined, now)
+  }
+
+  #fail(request: OutgoingRequest<Peer, Resource>, code: ErrorCode, detail: string, now: Instant): void {
+    if (request.state === 'ended') return
+    const wasObserving = request.state === 'observing'
+    this.#end(request, now)
+    const { continues } = request
+    if (request.silent) return
+    if (continues !== undefined) {
+      // The rest of a notification is lost, its observation is not; the first response failed as a whole.
+      continues.continuedBy = undefined
+      if (request.message.observe !== true) return this.#discarded(request.association, 'notification not complete')
+      this.#end(continues, now)
+      this.#context.outputs.push({ kind: 'request-failed', request: continues, code, detail })
+    } else if (wasObserving) this.#context.outputs.push({ kind: 'subscription-ended', request, reason: code })
+    else this.#context.outputs.push({ kind: 'request-failed', request, code, detail })
+  }
+
+  #end(request: OutgoingRequest<Peer, Resource>, now: Instant): void {
+    request.state = 'ended'
+    this.#forgetToken(request)
+    this.#context.timers.cancel(request)
+    this.#dropBody(request)
+    const { confirmable, continuedBy } = request
+    request.confirmable = undefined
+    request.continuedBy = undefined
+    if (confirmable !== undefined) this.#messages.end(confirmable, now)
+    if (continuedBy !== undefined) this.#end(continuedBy, now)
+  }
+
+  #forgetToken(request: OutgoingRequest<Peer, Resource>): void {
+    const { requests } = request.association
+    if (requests?.get(request.tokenKey) === request) requests.delete(request.tokenKey)
+  }
+
+  #dropBody(request: OutgoingRequest<Peer, Resource>): void {
+    request.received = []
+    request.receivedBytes = 0
+    request.etag = undefined
+  }
+
+  #discarded(association: CoapAssociation<Peer, Resource>, reason: string): void {
+    this.#context.outputs.push({ kind: 'discarded', peer: association.peer, reason })
+  }
+}
+
+/** True when a confirmable message was sent for this purpose. */
+export const isRequest = <Peer, Resource extends ResourceTraits>(
+  purpose: Confirmable<Peer, Resource>['purpose'],
+): purpose is OutgoingRequest<Peer, Resource> => purpose.kind === 'outgoing-request'
+
+const responseOf = (
+  code: ResponseCode,
+  payload: Uint8Array,
+  options: ResponseOptions,
+  observe: number | undefined,
+): ReceivedResponse => ({
+  code,
+  payload,
+  contentFormat: options.contentFormat,
+  etag: options.etag?.slice(),
+  observe,
+})
+
+function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const [only] = parts
+  if (parts.length === 1 && only !== undefined) return only
+  const body = new Uint8Array(length)
+  let offset = 0
+  for (const part of parts) {
+    body.set(part, offset)
+    offset += part.length
+  }
+  return body
+}
+
+function sameEtag(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return a.length === b.length && a.every((byte, index) => byte === b[index])
+}

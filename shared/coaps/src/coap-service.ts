@@ -1,0 +1,495 @@
+/**
+ * Runs the CoAP endpoint over associations: gives it time and random bytes, carries out its outputs, calls handlers.
+ *
+ * It owns no socket. Server and client feed it what their associations deliver. What it adds to the protocol: a correlation
+ * id for each request, errors as problem details (RFC 9290), the gate before handlers, and the end of an association that
+ * keeps asking for what it may not (ten 4.01 within a minute).
+ */
+
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { Duration, Instant } from '@sallyport/clock'
+import { between, instant, seconds } from '@sallyport/clock'
+import type {
+  CoapAssociation,
+  IncomingRequest,
+  Observation,
+  OutgoingRequest,
+  OutgoingResponse,
+  Output,
+  Ping,
+  ReceivedResponse,
+} from '@sallyport/coap'
+import { blockSizeWithin, CoapEndpoint, contentFormats, problemDetails } from '@sallyport/coap'
+import type { ErrorCode } from '@sallyport/errors'
+import { CodedError, isCodedError } from '@sallyport/errors'
+import type { Association, AssociationCloseReason } from './association.ts'
+import type { ClientObservation, ClientRequest, ClientResponse } from './client-request.ts'
+import type { CoapRequest, CoapResource, CoapResponse } from './coap-resource.ts'
+import { coapStatusOf } from './coap-status.ts'
+import type { CoapsObserver } from './coaps-observer.ts'
+import type { ServedResource } from './served-resource.ts'
+import { routerOf } from './served-resource.ts'
+
+export interface CoapServiceOptions<Identity> {
+  readonly resources: readonly CoapResource<Identity>[]
+  readonly admit?: ((request: CoapRequest<Identity>) => void | Promise<void>) | undefined
+  readonly observer?: CoapsObserver<Identity> | undefined
+  /** UDP payload bytes. */
+  readonly mtu: number
+}
+
+/** One association and what this service keeps for it. */
+class Peer<Identity> {
+  readonly association: Association<Identity>
+  readonly coap: CoapAssociation<Peer<Identity>, ServedResource<Identity>>
+  abort: AbortController | undefined
+  unauthorized = 0
+  unauthorizedSince: Instant = instant(0)
+
+  constructor(association: Association<Identity>, endpoint: CoapEndpoint<Peer<Identity>, ServedResource<Identity>>) {
+    this.association = association
+    this.coap = endpoint.associate(this)
+  }
+}
+
+interface PendingCall {
+  readonly resolve: (outcome: { readonly response: ClientResponse; readonly observed: boolean }) => void
+  readonly reject: (error: CodedError) => void
+}
+
+interface Subscription {
+  readonly onNotification: (response: ClientResponse) => void
+  readonly onEnded: (reason: string) => void
+}
+
+/** A peer's registration: how to end it, and whether the resource has changed while its state is being read. */
+interface Registration {
+  end: (() => void) | undefined
+  reading: boolean
+  changed: boolean
+}
+
+type Incoming<Identity> = IncomingRequest<Peer<Identity>, ServedResource<Identity>>
+type Outgoing<Identity> = OutgoingRequest<Peer<Identity>, ServedResource<Identity>>
+type Observed<Identity> = Observation<Peer<Identity>, ServedResource<Identity>>
+
+const maxUnauthorized = 10
+const unauthorizedWindow = seconds(60)
+const defaultTimeout = seconds(10)
+const defaultMaxResponseBytes = 262_144
+const retryAfterSeconds = 10
+/** Bytes that a DTLS record and the header and options of a message take beside a block. */
+const overheadBytes = 37 + 80
+
+export const defaultMtu = 1200
+
+export class CoapService<Identity> {
+  readonly #options: CoapServiceOptions<Identity>
+  readonly #endpoint: CoapEndpoint<Peer<Identity>, ServedResource<Identity>>
+  readonly #peers = new Map<Association<Identity>, Peer<Identity>>()
+  readonly #calls = new Map<Outgoing<Identity>, PendingCall>()
+  readonly #subscriptions = new Map<Outgoing<Identity>, Subscription>()
+  readonly #registrations = new Map<Observed<Identity>, Registration>()
+  readonly #pings = new Map<Ping<Peer<Identity>, ServedResource<Identity>>, (answered: boolean) => void>()
+  /** Peers to close once what they are owed has been sent. */
+  readonly #unwelcome: Peer<Identity>[] = []
+  #timer: NodeJS.Timeout | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  #draining = false
+  #stopping = false
+  #idle: (() => void) | undefined
+
+  constructor(options: CoapServiceOptions<Identity>) {
+    this.#options = options
+    this.#endpoint = new CoapEndpoint({
+      resources: routerOf(options.resources),
+      randomBytes: (count) => randomBytes(count),
+      limits: { maxBlockBytes: blockSizeWithin(options.mtu - overheadBytes) },
+    })
+  }
+
+  get counts(): { readonly exchanges: number; readonly observations: number } {
+    const { openRequests, observations } = this.#endpoint.counts
+    return { exchanges: openRequests, observations }
+  }
+
+  opened(association: Association<Identity>): void {
+    this.#peerOf(association)
+    this.#options.observer?.associationOpened?.(association)
+  }
+
+  /** @param plaintext read during the call only */
+  data(association: Association<Identity>, plaintext: Uint8Array): void {
+    const now = this.#now()
+    this.#endpoint.handleMessage(this.#peerOf(association).coap, plaintext, now)
+    this.#drain()
+  }
+
+  closed(association: Association<Identity>, reason: AssociationCloseReason): void {
+    const peer = this.#peers.get(association)
+    if (peer !== undefined) {
+      this.#peers.delete(association)
+      this.#endpoint.dissociate(peer.coap, this.#now())
+      peer.abort?.abort(new CodedError('association-closed', 'the association is closed'))
+      this.#drain()
+    }
+    this.#options.observer?.associationClosed?.(association, reason)
+  }
+
+  async request(association: Association<Identity>, request: ClientRequest): Promise<ClientResponse> {
+    const { response } = await this.#call(association, request, undefined)
+    return response
+  }
+
+  async observe(
+    association: Association<Identity>,
+    request: ClientRequest,
+    onNotification: (response: ClientResponse) => void,
+    onEnded: (reason: string) => void,
+  ): Promise<ClientObservation> {
+    const { outgoing, response, observed } = await this.#call(association, request, { onNotification, onEnded })
+    return {
+      first: response,
+      observed,
+      cancel: () => {
+        if (!this.#subscriptions.delete(outgoing)) return
+        this.#endpoint.cancel(outgoing, this.#now())
+        this.#drain()
+      },
+    }
+  }
+
+  ping(association: Association<Identity>, timeout: Duration): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (association.closed) return resolve(false)
+      const ping = this.#endpoint.ping(this.#peerOf(association).coap, timeout, this.#now())
+      this.#pings.set(ping, resolve)
+      this.#drain()
+    })
+  }
+
+  /** Refuses new requests with 5.03 and resolves when those in flight are answered, or after `patience`. */
+  async stop(patience: Duration): Promise<void> {
+    this.#stopping = true
+    if (this.#endpoint.counts.openRequests === 0) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, patience)
+      this.#idle = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  /** Ends everything that is left. To be called when the associations are closed. */
+  end(): void {
+    for (const association of [...this.#peers.keys()]) this.closed(association, 'local')
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
+  }
+
+  #peerOf(association: Association<Identity>): Peer<Identity> {
+    const known = this.#peers.get(association)
+    if (known !== undefined) return known
+    const peer = new Peer(association, this.#endpoint)
+    this.#peers.set(association, peer)
+    return peer
+  }
+
+  #call(
+    association: Association<Identity>,
+    request: ClientRequest,
+    subscription: Subscription | undefined,
+  ): Promise<{ outgoing: Outgoing<Identity>; response: ClientResponse; observed: boolean }> {
+    return new Promise((resolve, reject) => {
+      if (association.closed) throw new CodedError('association-closed', 'the association is closed')
+      const { timeout = defaultTimeout, maxResponseBytes = defaultMaxResponseBytes, ...rest } = request
+      const outgoing = this.#endpoint.request(
+        this.#peerOf(association).coap,
+        { ...rest, timeout, maxResponseBytes, observe: subscription !== undefined },
+        this.#now(),
+      )
+      this.#calls.set(outgoing, {
+        resolve: ({ response, observed }) => {
+          if (observed && subscription !== undefined) this.#subscriptions.set(outgoing, subscription)
+          resolve({ outgoing, response, observed })
+        },
+        reject,
+      })
+      this.#drain()
+    })
+  }
+
+  /** Carries out what the endpoint wants. A handler that answers at once comes back here while outputs are being drained. */
+  #drain(): void {
+    if (this.#draining) return
+    this.#draining = true
+    try {
+      for (let output = this.#endpoint.nextOutput(); output !== undefined; output = this.#endpoint.nextOutput()) {
+        this.#carryOut(output)
+      }
+    } finally {
+      this.#draining = false
+    }
+    // After the last answer has been sent.
+    for (const peer of this.#unwelcome.splice(0)) peer.association.close()
+    this.#setTimer()
+    if (this.#idle !== undefined && this.#endpoint.counts.openRequests === 0) this.#idle()
+  }
+
+  #carryOut(output: Output<Peer<Identity>, ServedResource<Identity>>): void {
+    const { observer } = this.#options
+    switch (output.kind) {
+      case 'send':
+        return output.peer.association.send(output.message)
+      case 'request':
+        return this.#serve(output.request)
+      case 'refused': {
+        const { association } = output.peer
+        observer?.requestServed?.({
+          association,
+          method: output.method ?? '-',
+          path: output.resource?.declared.path ?? '-',
+          code: output.code,
+          duration: seconds(0),
+          correlationId: randomUUID(),
+          errorCode: output.errorCode,
+        })
+        return
+      }
+      case 'response':
+        this.#calls.get(output.request)?.resolve({ response: output.response, observed: output.observed })
+        this.#calls.delete(output.request)
+        return
+      case 'request-failed':
+        this.#calls.get(output.request)?.reject(new CodedError(output.code, output.detail))
+        this.#calls.delete(output.request)
+        return
+      case 'notification':
+        return this.#notified(output.request, output.response)
+      case 'subscription-ended': {
+        const subscription = this.#subscriptions.get(output.request)
+        this.#subscriptions.delete(output.request)
+        return this.#guarded(output.request.association.peer, () => subscription?.onEnded(output.reason))
+      }
+      case 'observation-ended': {
+        const registration = this.#registrations.get(output.observation)
+        this.#registrations.delete(output.observation)
+        return this.#guarded(output.observation.association.peer, () => registration?.end?.())
+      }
+      case 'pong':
+        this.#pings.get(output.ping)?.(output.answered)
+        this.#pings.delete(output.ping)
+        return
+      case 'discarded':
+        return observer?.discarded?.(output.reason)
+    }
+  }
+
+  #notified(request: Outgoing<Identity>, response: ReceivedResponse): void {
+    const subscription = this.#subscriptions.get(request)
+    this.#guarded(request.association.peer, () => subscription?.onNotification(response))
+  }
+
+  /** Calls what is not ours: its fault is told, and the endpoint goes on. */
+  #guarded(peer: Peer<Identity>, call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      this.#options.observer?.requestFailed?.({ association: peer.association, correlationId: randomUUID(), error })
+    }
+  }
+
+  #serve(incoming: Incoming<Identity>): void {
+    const request = new ServedRequest(incoming)
+    const startedAt = this.#now()
+    const { observation } = incoming
+    const answered = (response: OutgoingResponse, errorCode?: ErrorCode) => {
+      this.#answer(incoming, request, startedAt, { response, errorCode })
+      if (observation !== undefined) this.#readAgain(observation)
+    }
+    const failed = (error: unknown) => {
+      const problem = this.#problem(request, error)
+      answered(problem.response, problem.errorCode)
+    }
+    try {
+      if (observation !== undefined) this.#register(observation, request)
+    } catch (error) {
+      return failed(error)
+    }
+    this.#run(incoming, request, (response) => answered(response), failed)
+  }
+
+  /** Tells the resource of an observer before its state is first read, so that no change in between is missed. */
+  #register(observation: Observed<Identity>, request: ServedRequest<Identity>): void {
+    const registration: Registration = { end: undefined, reading: true, changed: false }
+    this.#registrations.set(observation, registration)
+    registration.end = observation.request.resource.declared.observe?.(request, () => {
+      registration.changed = true
+      if (!registration.reading) this.#readAgain(observation)
+    })
+  }
+
+  /** Gate and handler, at once where they are not asynchronous. */
+  #run(
+    incoming: Incoming<Identity>,
+    request: ServedRequest<Identity>,
+    done: (response: CoapResponse) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    let outcome: CoapResponse | Promise<CoapResponse>
+    try {
+      if (this.#stopping) throw new CodedError('shutting-down', 'the service is stopping')
+      const handler = incoming.resource.declared.handlers[incoming.method]
+      if (handler === undefined) throw new CodedError('method-not-allowed', incoming.method)
+      const admitted = this.#options.admit?.(request)
+      outcome = admitted instanceof Promise ? admitted.then(() => handler(request)) : handler(request)
+    } catch (error) {
+      return failed(error)
+    }
+    if (!(outcome instanceof Promise)) return done(outcome)
+    outcome.then(done, failed)
+  }
+
+  #answer(
+    incoming: Incoming<Identity>,
+    request: ServedRequest<Identity>,
+    startedAt: Instant,
+    answer: { readonly response: OutgoingResponse; readonly errorCode: ErrorCode | undefined },
+  ): void {
+    const now = this.#now()
+    const { peer } = incoming.association
+    let { response, errorCode } = answer
+    try {
+      this.#endpoint.respond(incoming, response, now)
+    } catch (error) {
+      // The handler gave what has no encoding. The request is still open only if nothing was sent.
+      ;({ response, errorCode } = this.#problem(request, error))
+      this.#endpoint.respond(incoming, response, now)
+    }
+    this.#options.observer?.requestServed?.({
+      association: peer.association,
+      method: incoming.method,
+      path: incoming.resource.declared.path,
+      code: response.code,
+      duration: between(startedAt, now),
+      correlationId: request.correlationId,
+      ...(errorCode === undefined ? {} : { errorCode }),
+    })
+    if (response.code === '4.01') this.#countUnauthorized(peer, now)
+    this.#drain()
+  }
+
+  /** Reads the state of an observed resource and sends it; changes that come meanwhile are read once more, together. */
+  #readAgain(observation: Observed<Identity>): void {
+    const registration = this.#registrations.get(observation)
+    if (registration === undefined) return
+    registration.reading = false
+    if (!registration.changed) return
+    registration.changed = false
+    registration.reading = true
+    const request = new ServedRequest(observation.request)
+    const notify = (response: OutgoingResponse) => {
+      this.#endpoint.notify(observation, response, this.#now())
+      this.#drain()
+      this.#readAgain(observation)
+    }
+    this.#run(observation.request, request, notify, (error) => notify(this.#problem(request, error).response))
+  }
+
+  #problem(
+    request: ServedRequest<Identity>,
+    error: unknown,
+  ): { readonly response: OutgoingResponse; readonly errorCode: ErrorCode } {
+    const { association, correlationId } = request
+    const errorCode = isCodedError(error) ? error.code : 'internal'
+    if (!isCodedError(error) || error.blame === 'us') {
+      this.#options.observer?.requestFailed?.({ association, correlationId, error })
+    }
+    const code = coapStatusOf[errorCode]
+    const detail = isCodedError(error) ? error.message : `correlation id ${correlationId}`
+    const problem: OutgoingResponse = {
+      code,
+      payload: problemDetails(errorCode, detail),
+      contentFormat: contentFormats['application/concise-problem-details+cbor'],
+    }
+    return {
+      response: code === '5.03' || code === '4.29' ? { ...problem, maxAge: retryAfterSeconds } : problem,
+      errorCode,
+    }
+  }
+
+  #countUnauthorized(peer: Peer<Identity>, now: Instant): void {
+    if (peer.unauthorized === 0 || now - peer.unauthorizedSince > unauthorizedWindow) {
+      peer.unauthorized = 0
+      peer.unauthorizedSince = now
+    }
+    if (++peer.unauthorized === maxUnauthorized) this.#unwelcome.push(peer)
+  }
+
+  /** Monotonic: nothing here may depend on what the wall clock is set to. */
+  #now(): Instant {
+    return instant(performance.now())
+  }
+
+  #setTimer(): void {
+    const next = this.#endpoint.nextTimeout
+    // A timer that comes too early does no harm, so it is moved only when it would come too late.
+    if (next === undefined || next >= this.#timerAt) return
+    clearTimeout(this.#timer)
+    this.#timerAt = next
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAt = Number.POSITIVE_INFINITY
+        this.#endpoint.handleTimeout(this.#now())
+        this.#drain()
+      },
+      Math.max(1, Math.ceil(next - this.#now())),
+    )
+  }
+}
+
+/** What a handler sees of a request. Query pairs, id and signal are made when they are first asked for. */
+class ServedRequest<Identity> implements CoapRequest<Identity> {
+  readonly #incoming: Incoming<Identity>
+  readonly correlationId: string = randomUUID()
+
+  constructor(incoming: Incoming<Identity>) {
+    this.#incoming = incoming
+  }
+
+  get association(): Association<Identity> {
+    return this.#incoming.association.peer.association
+  }
+  get method(): CoapRequest<Identity>['method'] {
+    return this.#incoming.method
+  }
+  get path(): string {
+    return this.#incoming.path
+  }
+  get parameters(): Readonly<Record<string, string>> {
+    return this.#incoming.parameters
+  }
+  get query(): CoapRequest<Identity>['query'] {
+    return this.#incoming.query.map((text) => {
+      const at = text.indexOf('=')
+      return at === -1 ? { name: text, value: '' } : { name: text.slice(0, at), value: text.slice(at + 1) }
+    })
+  }
+  get contentFormat(): number | undefined {
+    return this.#incoming.contentFormat
+  }
+  get accept(): number | undefined {
+    return this.#incoming.accept
+  }
+  get payload(): Uint8Array {
+    return this.#incoming.payload
+  }
+  get signal(): AbortSignal {
+    const { peer } = this.#incoming.association
+    peer.abort ??= new AbortController()
+    if (this.#incoming.association.closed) peer.abort.abort()
+    return peer.abort.signal
+  }
+}
