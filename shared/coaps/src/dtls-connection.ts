@@ -1,19 +1,189 @@
+/** A DTLS client on a UDP socket of its own: joins the sans-I/O client of @sallyport/dtls to node:dgram. */
+
+import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:dgram'
 import type { Duration } from '@sallyport/clock'
-import type { CipherSuiteName } from '@sallyport/dtls'
-import type { Association, AssociationCloseReason, DtlsCredentials, VerifyPeer } from './association.ts'
+import { type CipherSuiteName, DtlsClient, type Output } from '@sallyport/dtls'
+import { CodedError } from '@sallyport/errors'
+import type { Association, AssociationCloseReason, DtlsCredentials, RemoteAddress, VerifyPeer } from './association.ts'
+import { answerWithNodeCrypto, requireCurve } from './dtls-answers.ts'
+import { DtlsAssociation } from './dtls-association.ts'
+import { connectSocket, DatagramSender, MachineTimer, monotonicClock, resolveHost } from './dtls-socket.ts'
+import { judge } from './dtls-verdict.ts'
 
 export interface ConnectDtlsOptions<Identity> {
   readonly host: string
   readonly port: number
+  /** Absent: the server gets no certificate, should it ask. */
   readonly credentials?: DtlsCredentials
   readonly verifyPeer: VerifyPeer<Identity>
+  /** Bytes of UDP payload of the handshake's datagrams. Default 1200. */
   readonly mtu?: number
   readonly cipherSuites?: readonly CipherSuiteName[]
+  /** Default 60 s. */
   readonly handshakeTimeout?: Duration
+  /** @param plaintext of one record; the view is valid only during the call */
   readonly onData: (plaintext: Uint8Array) => void
   readonly onClosed: (reason: AssociationCloseReason) => void
 }
 
-export function connectDtls<Identity>(_options: ConnectDtlsOptions<Identity>): Promise<Association<Identity>> {
-  return Promise.reject(new Error('being built'))
+/**
+ * Resolves once the handshake is finished and `verifyPeer` has accepted the server.
+ *
+ * @throws CodedError `handshake-failed` (details: `alert`, `direction`, `reason`: the code of what was wrong),
+ * `handshake-timed-out`, `configuration-invalid` for credentials that do not fit
+ */
+export async function connectDtls<Identity>(options: ConnectDtlsOptions<Identity>): Promise<Association<Identity>> {
+  const { credentials, mtu, cipherSuites, handshakeTimeout } = options
+  const certificate =
+    credentials === undefined ? undefined : { chain: credentials.chain, curve: requireCurve(credentials) }
+  const host = await resolveHost(options.host)
+  const socket = await connectSocket(host, options.port)
+  const server = { address: host.address, port: options.port }
+  const machine = new DtlsClient(
+    {
+      server,
+      random: randomBytes(32),
+      ...(certificate === undefined ? {} : { certificate }),
+      ...(mtu === undefined ? {} : { mtu }),
+      ...(cipherSuites === undefined ? {} : { cipherSuites }),
+      ...(handshakeTimeout === undefined ? {} : { handshakeTimeout }),
+    },
+    monotonicClock.now(),
+  )
+  return await new Promise((resolve, reject) => {
+    new ClientConnection(options, machine, socket, server, { resolve, reject }).start()
+  })
+}
+
+interface Settlement<Identity> {
+  resolve(association: Association<Identity>): void
+  reject(error: CodedError): void
+}
+
+class ClientConnection<Identity> {
+  readonly #options: ConnectDtlsOptions<Identity>
+  readonly #machine: DtlsClient
+  readonly #sender: DatagramSender
+  readonly #timer: MachineTimer
+  readonly #remote: RemoteAddress
+  readonly #settlement: Settlement<Identity>
+  #accepted: { readonly identity: Identity } | undefined
+  #association: DtlsAssociation<Identity> | undefined
+  #draining = false
+
+  constructor(
+    options: ConnectDtlsOptions<Identity>,
+    machine: DtlsClient,
+    socket: Socket,
+    remote: RemoteAddress,
+    settlement: Settlement<Identity>,
+  ) {
+    this.#options = options
+    this.#machine = machine
+    this.#remote = remote
+    this.#settlement = settlement
+    this.#sender = new DatagramSender(socket)
+    this.#timer = new MachineTimer(() => {
+      machine.handleTimeout(monotonicClock.now())
+      this.#drain()
+    })
+    socket.on('message', (datagram) => {
+      machine.handleDatagram(datagram, monotonicClock.now())
+      this.#drain()
+    })
+  }
+
+  start(): void {
+    this.#drain()
+  }
+
+  #drain(): void {
+    if (this.#draining) return
+    this.#draining = true
+    try {
+      for (let output = this.#machine.takeOutput(); output !== undefined; output = this.#machine.takeOutput()) {
+        this.#handle(output)
+      }
+    } finally {
+      this.#draining = false
+    }
+  }
+
+  #handle(output: Output): void {
+    switch (output.kind) {
+      case 'send':
+        this.#sender.send(output.datagram)
+        return
+      case 'setTimeout':
+        this.#timer.set(output.at)
+        return
+      case 'ask':
+        this.#answer(output)
+        return
+      case 'connected':
+        this.#open(output)
+        return
+      case 'data':
+        this.#options.onData(output.plaintext)
+        return
+      case 'closed':
+        this.#release()
+        this.#association?.markClosed()
+        this.#options.onClosed(output.reason)
+        return
+      case 'handshakeFailed':
+        this.#release()
+        this.#settlement.reject(connectError(output))
+        return
+      case 'makeCookieSecret':
+      case 'discarded':
+        return
+    }
+  }
+
+  #release(): void {
+    this.#timer.set(undefined)
+    void this.#sender.close()
+  }
+
+  #answer({ question, handle }: Output & { kind: 'ask' }): void {
+    const { credentials, verifyPeer } = this.#options
+    if (question.kind !== 'verifyPeer') {
+      this.#machine.answer(handle, answerWithNodeCrypto(question, credentials?.privateKey), monotonicClock.now())
+      return
+    }
+    judge(verifyPeer, question.chain, question.peer).then((judgement) => {
+      if ('identity' in judgement) this.#accepted = judgement
+      this.#machine.answer(handle, { kind: 'verifyPeer', decision: judgement.decision }, monotonicClock.now())
+      this.#drain()
+    })
+  }
+
+  #open({ association: handle, cipherSuite }: Output & { kind: 'connected' }): void {
+    if (this.#accepted === undefined) throw new Error('an association with a server that nobody accepted')
+    this.#association = new DtlsAssociation<Identity>({
+      handle,
+      identity: this.#accepted.identity,
+      remote: this.#remote,
+      cipherSuite,
+      send: (plaintext) => {
+        this.#machine.send(plaintext)
+        this.#drain()
+      },
+      close: () => {
+        this.#machine.close()
+        this.#drain()
+      },
+    })
+    this.#settlement.resolve(this.#association)
+  }
+}
+
+function connectError(output: Output & { kind: 'handshakeFailed' }): CodedError {
+  const { code, alert, direction, detail } = output
+  if (code === 'handshake-timed-out') return new CodedError(code, detail)
+  return new CodedError('handshake-failed', detail, {
+    details: { direction, reason: code, ...(alert === undefined ? {} : { alert }) },
+  })
 }

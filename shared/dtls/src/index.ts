@@ -1,3 +1,21 @@
 export { type AlertName, alertNumbers } from './alert.ts'
+export { readCertificateKey, type UnverifiedCertificateKey } from './certificate-key.ts'
 export { type CipherSuiteName, cipherSuites, defaultCipherSuites } from './cipher-suite.ts'
-export type { CloseReason } from './output.ts'
+export { DtlsClient, type DtlsClientConfiguration } from './dtls-client.ts'
+export { DtlsServer, type DtlsServerConfiguration } from './dtls-server.ts'
+export { defaultNamedGroups, type NamedGroupName } from './named-group.ts'
+export type {
+  Answer,
+  AssociationHandle,
+  CloseReason,
+  DiscardReason,
+  KeyShare,
+  Output,
+  PeerAddress,
+  PeerDecision,
+  Question,
+  QuestionHandle,
+  SignatureVerdict,
+} from './output.ts'
+export type { PlainRecord, ProtectRecords, RecordProtection } from './record-protection.ts'
+export { type CurveName, type SignatureSchemeName, signatureSchemes } from './signature-scheme.ts'

@@ -1,9 +1,139 @@
+/**
+ * What the machines ask of the world: one closed union of outputs, drained after each input, and the answers to those
+ * that are questions.
+ *
+ * Randomness, key generation, our signatures, time and the judgement of a chain all come from outside, so that a run
+ * can be replayed and costly work can leave the loop. Answering late, or never, is safe: a handshake that waits expires.
+ */
+
+import type { Instant } from '@sallyport/clock'
+import type { ErrorCode } from '@sallyport/errors'
+import type { AlertName } from './alert.ts'
+import type { CipherSuiteName } from './cipher-suite.ts'
+import type { NamedGroupName } from './named-group.ts'
+import type { SignatureSchemeName } from './signature-scheme.ts'
+
+export interface PeerAddress {
+  readonly address: string
+  readonly port: number
+}
+
+/** Names an association, or the handshake that will become one, within its machine; never used again. */
+export type AssociationHandle = number
+
+/** Names a question until it is answered. */
+export type QuestionHandle = number
+
 export type CloseReason =
+  /** The peer said good-bye. */
   | 'close-notify'
+  /** The peer sent a fatal alert. */
   | 'fatal-alert'
+  /** We closed it. */
   | 'local'
+  /** The same address completed a new handshake. */
   | 'replaced'
+  /** Nothing authentic came for too long. */
   | 'idle'
+  /** The endpoint stops. */
   | 'shutdown'
+  /** No record number is left to send with. */
   | 'sequence-exhausted'
+  /** Too many records failed authentication under one key. */
   | 'forgery-limit'
+
+export interface KeyShare {
+  readonly publicKey: Uint8Array
+  readonly privateKey: Uint8Array
+}
+
+/** A question to the outside. `association` names the handshake it belongs to. */
+export type Question =
+  /** Fresh: never used for two handshakes. `random` is 32 bytes more for a hello. */
+  | { readonly kind: 'makeKeyShare'; readonly group: NamedGroupName }
+  /** ECDH. A point that is not on the curve, or a result of all zeros, is `undefined`. */
+  | {
+      readonly kind: 'agree'
+      readonly group: NamedGroupName
+      readonly privateKey: Uint8Array
+      readonly peerPublicKey: Uint8Array
+    }
+  /** With the key of our certificate; DER as ECDSA signatures travel. */
+  | { readonly kind: 'sign'; readonly scheme: SignatureSchemeName; readonly content: Uint8Array }
+  /** With the key in `certificate`, which is the peer's and not trusted. */
+  | {
+      readonly kind: 'verifySignature'
+      readonly scheme: SignatureSchemeName
+      readonly certificate: Uint8Array
+      readonly content: Uint8Array
+      readonly signature: Uint8Array
+    }
+  /** Who holds this chain, and may it come in? The peer has proven that it holds the leaf's key. */
+  | { readonly kind: 'verifyPeer'; readonly chain: readonly Uint8Array[]; readonly peer: PeerAddress }
+
+export type SignatureVerdict = 'valid' | 'invalid' | 'certificate-malformed' | 'key-unsupported'
+
+export type PeerDecision =
+  | { readonly accepted: true }
+  | { readonly accepted: false; readonly alert: AlertName; readonly code: ErrorCode; readonly detail: string }
+
+export type Answer =
+  | { readonly kind: 'makeKeyShare'; readonly keyShare: KeyShare; readonly random: Uint8Array }
+  | { readonly kind: 'agree'; readonly sharedSecret: Uint8Array | undefined }
+  | { readonly kind: 'sign'; readonly signature: Uint8Array }
+  | { readonly kind: 'verifySignature'; readonly verdict: SignatureVerdict }
+  | { readonly kind: 'verifyPeer'; readonly decision: PeerDecision }
+  /** Our side failed to answer: the handshake ends with internal_error. */
+  | { readonly kind: 'failed'; readonly detail: string }
+
+export type DiscardReason =
+  | 'not-a-record'
+  | 'unknown-association'
+  | 'unexpected-epoch'
+  | 'unexpected-content'
+  | 'replayed'
+  | 'not-authentic'
+  | 'plaintext-in-association'
+  | 'fragment-malformed'
+  | 'fragment-refused'
+  | 'hello-malformed'
+  | 'hello-fragmented'
+  | 'hello-too-small'
+  | 'hello-repeated'
+  | 'half-open-limit'
+  | 'association-limit'
+  | 'early-record-limit'
+  | 'early-change-cipher-spec'
+  | 'alert-ignored'
+
+export type Output =
+  | { readonly kind: 'send'; readonly peer: PeerAddress; readonly datagram: Uint8Array }
+  /** Call `handleTimeout` at `at`; replaces the former request. Undefined: there is nothing to wait for. */
+  | { readonly kind: 'setTimeout'; readonly at: Instant | undefined }
+  | {
+      readonly kind: 'ask'
+      readonly association: AssociationHandle
+      readonly handle: QuestionHandle
+      readonly question: Question
+    }
+  | { readonly kind: 'makeCookieSecret' }
+  | {
+      readonly kind: 'connected'
+      readonly association: AssociationHandle
+      readonly peer: PeerAddress
+      readonly cipherSuite: CipherSuiteName
+    }
+  /** Plaintext of one record, in a buffer of its own. */
+  | { readonly kind: 'data'; readonly association: AssociationHandle; readonly plaintext: Uint8Array }
+  | { readonly kind: 'closed'; readonly association: AssociationHandle; readonly reason: CloseReason }
+  | {
+      readonly kind: 'handshakeFailed'
+      readonly association: AssociationHandle
+      readonly peer: PeerAddress
+      readonly code: ErrorCode
+      readonly alert: AlertName | undefined
+      readonly direction: 'sent' | 'received' | 'none'
+      readonly detail: string
+      readonly chain: readonly Uint8Array[] | undefined
+    }
+  | { readonly kind: 'discarded'; readonly reason: DiscardReason }

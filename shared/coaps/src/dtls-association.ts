@@ -1,0 +1,52 @@
+/** An open association, as its users hold it; the machine behind it is the listener's or the connection's. */
+
+import { randomBytes } from 'node:crypto'
+import { type Instant, instant } from '@sallyport/clock'
+import type { AssociationHandle, CipherSuiteName } from '@sallyport/dtls'
+import type { Association, RemoteAddress } from './association.ts'
+import { monotonicClock } from './dtls-socket.ts'
+
+export interface DtlsAssociationStart<Identity> {
+  readonly handle: AssociationHandle
+  readonly identity: Identity
+  readonly remote: RemoteAddress
+  readonly cipherSuite: CipherSuiteName
+  readonly send: (plaintext: Uint8Array) => void
+  readonly close: () => void
+}
+
+export class DtlsAssociation<Identity> implements Association<Identity> {
+  readonly id = randomBytes(8).toString('hex')
+  readonly openedAt: Instant = instant(Math.round(monotonicClock.now()))
+  readonly identity: Identity
+  readonly remote: RemoteAddress
+  readonly cipherSuite: CipherSuiteName
+  readonly handle: AssociationHandle
+  readonly #start: DtlsAssociationStart<Identity>
+  #closed = false
+
+  constructor(start: DtlsAssociationStart<Identity>) {
+    this.#start = start
+    this.handle = start.handle
+    this.identity = start.identity
+    this.remote = start.remote
+    this.cipherSuite = start.cipherSuite
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  send(plaintext: Uint8Array): void {
+    if (!this.#closed) this.#start.send(plaintext)
+  }
+
+  close(): void {
+    if (!this.#closed) this.#start.close()
+  }
+
+  /** The machine says that it is over. */
+  markClosed(): void {
+    this.#closed = true
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * The datagram side of DTLS on node:dgram: a socket, and the one timer that a machine asks for.
+ *
+ * Sending is fire and forget, as on the network: an error is a lost datagram, and DTLS or CoAP sends again.
+ */
+
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { lookup } from 'node:dns/promises'
+import { type Clock, clockFrom, type Instant } from '@sallyport/clock'
+
+/** Monotonic, and close to the time of day: what the machines are run by. */
+export const monotonicClock: Clock = clockFrom(() => performance.timeOrigin + performance.now())
+
+export interface ResolvedHost {
+  readonly address: string
+  readonly family: 4 | 6
+}
+
+export async function resolveHost(host: string): Promise<ResolvedHost> {
+  const { address, family } = await lookup(host)
+  return { address, family: family === 6 ? 6 : 4 }
+}
+
+/** Takes bursts: handshakes of a fleet that comes back at once. The kernel grants what its limit allows. */
+const receiveBufferBytes = 4 * 1024 * 1024
+
+/** Addresses are numbers here, so nothing is looked up: node:dgram would go through its resolver for each datagram. */
+function createDatagramSocket(family: 4 | 6): Socket {
+  return createSocket({
+    type: family === 6 ? 'udp6' : 'udp4',
+    recvBufferSize: receiveBufferBytes,
+    lookup: (address, _options, callback) => callback(null, address, family),
+  })
+}
+
+/** @throws the system's error, such as EADDRINUSE */
+export async function bindSocket(host: string, port: number): Promise<Socket> {
+  const { address, family } = await resolveHost(host)
+  const socket = createDatagramSocket(family)
+  await settled(socket, 'listening', () => socket.bind({ address, port, exclusive: true }))
+  return socket
+}
+
+/** A socket that only hears, and only speaks to, one address. */
+export async function connectSocket(remote: ResolvedHost, port: number): Promise<Socket> {
+  const socket = createDatagramSocket(remote.family)
+  await settled(socket, 'connect', () => socket.connect(port, remote.address))
+  return socket
+}
+
+function settled(socket: Socket, event: 'listening' | 'connect', start: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error): void => {
+      socket.close()
+      reject(error)
+    }
+    socket.once('error', fail)
+    socket.once(event, () => {
+      socket.off('error', fail)
+      // ICMP errors arrive here: anyone can send them, and what is lost is sent again.
+      socket.on('error', () => undefined)
+      resolve()
+    })
+    start()
+  })
+}
+
+/** Closes once what was handed to the socket has left. */
+export class DatagramSender {
+  readonly #socket: Socket
+  #pending = 0
+  #closed: (() => void) | undefined
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  send(datagram: Uint8Array, to?: Pick<RemoteInfo, 'address' | 'port'>): void {
+    if (this.#closed !== undefined) return
+    this.#pending += 1
+    const sent = (): void => {
+      this.#pending -= 1
+      if (this.#pending === 0 && this.#closed !== undefined) this.#socket.close(this.#closed)
+    }
+    if (to === undefined) this.#socket.send(datagram, sent)
+    else this.#socket.send(datagram, to.port, to.address, sent)
+  }
+
+  close(): Promise<void> {
+    if (this.#closed !== undefined) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#closed = resolve
+      if (this.#pending === 0) this.#socket.close(resolve)
+    })
+  }
+}
+
+/** The timer of a machine: one at a time, the newest request counts. */
+export class MachineTimer {
+  readonly #due: () => void
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(due: () => void) {
+    this.#due = due
+  }
+
+  set(at: Instant | undefined): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (at === undefined) return
+    const delay = Math.min(Math.max(0, Math.ceil(at - monotonicClock.now())), 0x7fffffff)
+    this.#timer = setTimeout(this.#due, delay)
+    // The socket is what keeps a process alive.
+    this.#timer.unref()
+  }
+}

@@ -1,0 +1,370 @@
+/**
+ * The client's side of a full handshake (RFC 5246 section 7.3, RFC 6347 section 4.2.4).
+ *
+ *        Client                                        Server
+ *    1   ClientHello                      -------->
+ *    2                                    <--------    HelloVerifyRequest (cookie)
+ *    3   ClientHello (cookie)             -------->
+ *    4                                    <--------    ServerHello, Certificate, ServerKeyExchange,
+ *                                                      CertificateRequest*, ServerHelloDone
+ *        verifySignature, verifyPeer, makeKeyShare, agree, sign*
+ *    5   Certificate*, ClientKeyExchange,
+ *        CertificateVerify*
+ *        [ChangeCipherSpec], Finished     -------->
+ *    6                                    <--------    [ChangeCipherSpec], Finished
+ *
+ *        * when the server asks for a certificate; CertificateVerify when we have one
+ *
+ * Each state takes exactly one thing (state 4 one of two). Nothing of ours but hellos is sent before the server has
+ * proven its key and `verifyPeer` has accepted it.
+ */
+
+import { constantTimeEqual } from '@sallyport/bytes'
+import {
+  type CertificateRequest,
+  readCertificate,
+  readCertificateRequest,
+  writeCertificate,
+  writeCertificateVerify,
+} from './certificate-messages.ts'
+import { type CipherSuite, type CipherSuiteName, cipherSuiteByNumber } from './cipher-suite.ts'
+import { writeClientHello } from './client-hello.ts'
+import type { FlightPart } from './flight.ts'
+import { HandshakeFault } from './handshake-fault.ts'
+import { compose, type Handshake, type HandshakeContext, type HandshakeLayer } from './handshake-layer.ts'
+import { type HandshakeMessage, handshakeTypes } from './handshake-message.ts'
+import {
+  readServerKeyExchange,
+  type ServerKeyExchange,
+  signedKeyParameters,
+  writeClientKeyExchange,
+} from './key-exchange-messages.ts'
+import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from './key-schedule.ts'
+import type { NamedGroupName } from './named-group.ts'
+import type { Answer, KeyShare } from './output.ts'
+import { versions } from './record.ts'
+import { readHelloVerifyRequest, readServerHello } from './server-hello.ts'
+import {
+  announcedSignatureSchemes,
+  type CurveName,
+  chooseSignatureScheme,
+  type SignatureScheme,
+  signatureSchemeByNumber,
+} from './signature-scheme.ts'
+import { append, createTranscript, transcriptBytes, transcriptHash } from './transcript.ts'
+
+export interface ClientIdentity {
+  readonly random: Uint8Array
+  /** Absent: an empty Certificate is sent when one is asked for. */
+  readonly certificate: { readonly chain: readonly Uint8Array[]; readonly curve: CurveName } | undefined
+  readonly cipherSuites: readonly CipherSuiteName[]
+  readonly groups: readonly NamedGroupName[]
+}
+
+interface Chosen {
+  readonly suite: CipherSuite
+  readonly serverRandom: Uint8Array
+}
+
+interface Presented extends Chosen {
+  readonly chain: readonly Uint8Array[]
+  readonly leaf: Uint8Array
+}
+
+interface Offered extends Presented {
+  readonly keyExchange: ServerKeyExchange
+}
+
+/** The server's flight is whole; `request` is its CertificateRequest, if it sent one. */
+interface Answered extends Offered {
+  readonly request: CertificateRequest | undefined
+}
+
+interface Keyed {
+  readonly suite: CipherSuite
+  readonly chain: readonly Uint8Array[]
+  readonly masterSecret: Uint8Array
+  readonly keys: AssociationKeys
+}
+
+export type ClientState =
+  | { readonly name: 'expecting-server-hello'; readonly helloVerifyRequests: number }
+  | ({ readonly name: 'expecting-certificate' } & Chosen)
+  | ({ readonly name: 'expecting-server-key-exchange' } & Presented)
+  | ({ readonly name: 'expecting-certificate-request-or-done' } & Offered)
+  | ({ readonly name: 'expecting-server-hello-done' } & Answered)
+  | ({ readonly name: 'verifying-signature' } & Answered)
+  | ({ readonly name: 'verifying-peer' } & Answered)
+  | ({ readonly name: 'making-key-share' } & Answered)
+  | ({ readonly name: 'agreeing'; readonly keyShare: KeyShare } & Answered)
+  | ({ readonly name: 'signing'; readonly parts: readonly FlightPart[]; readonly scheme: SignatureScheme } & Keyed)
+  | ({ readonly name: 'expecting-change-cipher-spec' } & Keyed)
+  | ({ readonly name: 'expecting-finished' } & Keyed)
+  | { readonly name: 'connected' }
+
+const expectations: Readonly<Record<ClientState['name'], Handshake['expects']>> = {
+  'expecting-server-hello': 'message',
+  'expecting-certificate': 'message',
+  'expecting-server-key-exchange': 'message',
+  'expecting-certificate-request-or-done': 'message',
+  'expecting-server-hello-done': 'message',
+  'verifying-signature': 'answer',
+  'verifying-peer': 'answer',
+  'making-key-share': 'answer',
+  agreeing: 'answer',
+  signing: 'answer',
+  'expecting-change-cipher-spec': 'change-cipher-spec',
+  'expecting-finished': 'message',
+  connected: 'answer',
+}
+
+/** A server that rotates its secret may ask twice; one that never stops is no server. */
+const maxHelloVerifyRequests = 3
+
+export class ClientHandshake implements Handshake {
+  readonly layer: HandshakeLayer
+  state: ClientState = { name: 'expecting-server-hello', helloVerifyRequests: 0 }
+  readonly #identity: ClientIdentity
+
+  constructor(layer: HandshakeLayer, identity: ClientIdentity) {
+    this.layer = layer
+    this.#identity = identity
+  }
+
+  get unverifiedChain(): readonly Uint8Array[] | undefined {
+    return 'chain' in this.state ? this.state.chain : undefined
+  }
+
+  get expects(): Handshake['expects'] {
+    return expectations[this.state.name]
+  }
+
+  /** Once flight 5 is out, a server that repeats flight 4 has not got it. */
+  get answersRepetition(): boolean {
+    return this.state.name === 'expecting-change-cipher-spec' || this.state.name === 'expecting-finished'
+  }
+
+  begin(context: HandshakeContext): void {
+    this.#sendHello(new Uint8Array(0), context)
+  }
+
+  receiveAnswer(answer: Answer, context: HandshakeContext): void {
+    const { state } = this
+    if (state.name === 'verifying-signature' && answer.kind === 'verifySignature') {
+      this.#haveSignatureVerdict(state, answer.verdict, context)
+    } else if (state.name === 'verifying-peer' && answer.kind === 'verifyPeer' && answer.decision.accepted) {
+      this.state = { ...state, name: 'making-key-share' }
+      context.ask(this.layer, { kind: 'makeKeyShare', group: state.keyExchange.group.name })
+    } else if (state.name === 'making-key-share' && answer.kind === 'makeKeyShare') {
+      const { group, publicKey: peerPublicKey } = state.keyExchange
+      this.state = { ...state, name: 'agreeing', keyShare: answer.keyShare }
+      const { privateKey } = answer.keyShare
+      context.ask(this.layer, { kind: 'agree', group: group.name, privateKey, peerPublicKey })
+    } else if (state.name === 'agreeing' && answer.kind === 'agree') {
+      this.#haveSharedSecret(state, answer.sharedSecret, context)
+    } else if (state.name === 'signing' && answer.kind === 'sign') {
+      const { scheme, parts, ...keyed } = state
+      const body = writeCertificateVerify({ scheme: scheme.number, signature: answer.signature })
+      const verify = compose(this.layer, handshakeTypes.certificateVerify, body)
+      this.#sendFlight5(keyed, [...parts, verify], context)
+    } else {
+      throw new Error(`a ${answer.kind} answer in state ${state.name}`)
+    }
+  }
+
+  receiveMessage(message: HandshakeMessage, context: HandshakeContext): void {
+    const { state } = this
+    const { type } = message
+    if (state.name === 'expecting-server-hello' && type === handshakeTypes.helloVerifyRequest) {
+      this.#haveHelloVerifyRequest(state, message, context)
+    } else if (state.name === 'expecting-server-hello' && type === handshakeTypes.serverHello) {
+      this.#haveServerHello(message)
+    } else if (state.name === 'expecting-certificate' && type === handshakeTypes.certificate) {
+      this.#haveCertificate(state, message)
+    } else if (state.name === 'expecting-server-key-exchange' && type === handshakeTypes.serverKeyExchange) {
+      this.#haveServerKeyExchange(state, message)
+    } else if (state.name === 'expecting-certificate-request-or-done' && type === handshakeTypes.certificateRequest) {
+      append(this.layer.transcript, message)
+      const request = readCertificateRequest(message.body)
+      this.state = { ...state, name: 'expecting-server-hello-done', request }
+    } else if (state.name === 'expecting-certificate-request-or-done' && type === handshakeTypes.serverHelloDone) {
+      this.#haveServerHelloDone({ ...state, request: undefined }, message, context)
+    } else if (state.name === 'expecting-server-hello-done' && type === handshakeTypes.serverHelloDone) {
+      this.#haveServerHelloDone(state, message, context)
+    } else if (state.name === 'expecting-finished' && type === handshakeTypes.finished) {
+      this.#haveFinished(state, message, context)
+    } else {
+      throw new HandshakeFault('message-unexpected', `a message of type ${type} while ${state.name}`)
+    }
+  }
+
+  receiveChangeCipherSpec(): void {
+    const { state } = this
+    if (state.name !== 'expecting-change-cipher-spec') throw new Error(`change_cipher_spec while ${state.name}`)
+    this.layer.records.installReadKeys(state.keys.server)
+    this.state = { ...state, name: 'expecting-finished' }
+  }
+
+  #sendHello(cookie: Uint8Array, context: HandshakeContext): void {
+    const { random, cipherSuites, groups } = this.#identity
+    // The transcript begins with the hello that the server goes on with.
+    this.layer.transcript = createTranscript()
+    const body = writeClientHello({ random, cookie, cipherSuites, groups })
+    context.sendFlight(this.layer, [compose(this.layer, handshakeTypes.clientHello, body)])
+  }
+
+  #haveHelloVerifyRequest(
+    state: ClientState & { name: 'expecting-server-hello' },
+    message: HandshakeMessage,
+    context: HandshakeContext,
+  ): void {
+    if (state.helloVerifyRequests === maxHelloVerifyRequests) {
+      throw new HandshakeFault('message-unexpected', 'one HelloVerifyRequest too many')
+    }
+    this.state = { ...state, helloVerifyRequests: state.helloVerifyRequests + 1 }
+    this.#sendHello(readHelloVerifyRequest(message.body), context)
+  }
+
+  #haveServerHello(message: HandshakeMessage): void {
+    const hello = readServerHello(message.body)
+    if (hello.version !== versions.dtls12) {
+      throw new HandshakeFault('version-unsupported', `the server chose version ${hello.version.toString(16)}`)
+    }
+    const suite = cipherSuiteByNumber.get(hello.cipherSuite)
+    if (suite === undefined || !this.#identity.cipherSuites.includes(suite.name)) {
+      throw new HandshakeFault('choice-not-offered', `cipher suite ${hello.cipherSuite.toString(16)} was not offered`)
+    }
+    if (hello.compression !== 0) throw new HandshakeFault('choice-not-offered', 'compression was not offered')
+    if (!hello.extendedMasterSecret) {
+      throw new HandshakeFault('extended-master-secret-missing', 'the server does not take extended_master_secret')
+    }
+    if (hello.renegotiationWrong) {
+      throw new HandshakeFault('renegotiation-info-wrong', 'renegotiation_info of a first handshake is not empty')
+    }
+    append(this.layer.transcript, message)
+    this.state = { name: 'expecting-certificate', suite, serverRandom: hello.random }
+  }
+
+  #haveCertificate(state: ClientState & { name: 'expecting-certificate' }, message: HandshakeMessage): void {
+    const chain = readCertificate(message.body)
+    const [leaf] = chain
+    if (leaf === undefined) throw new HandshakeFault('certificate-missing', 'the server sent no certificate')
+    append(this.layer.transcript, message)
+    this.state = { ...state, name: 'expecting-server-key-exchange', chain, leaf }
+  }
+
+  #haveServerKeyExchange(
+    state: ClientState & { name: 'expecting-server-key-exchange' },
+    message: HandshakeMessage,
+  ): void {
+    const keyExchange = readServerKeyExchange(message.body)
+    if (!this.#identity.groups.includes(keyExchange.group.name)) {
+      throw new HandshakeFault('choice-not-offered', `group ${keyExchange.group.name} was not offered`)
+    }
+    append(this.layer.transcript, message)
+    this.state = { ...state, name: 'expecting-certificate-request-or-done', keyExchange }
+  }
+
+  #haveServerHelloDone(state: Answered, message: HandshakeMessage, context: HandshakeContext): void {
+    if (message.body.length !== 0) throw new HandshakeFault('message-malformed', 'ServerHelloDone is not empty')
+    append(this.layer.transcript, message)
+    this.layer.flight = undefined
+    const { signed, parameters } = state.keyExchange
+    const scheme = announcedSignatureSchemes.includes(signed.scheme)
+      ? signatureSchemeByNumber.get(signed.scheme)
+      : undefined
+    if (scheme === undefined) {
+      throw new HandshakeFault('signature-scheme-not-offered', `signature scheme ${signed.scheme.toString(16)}`)
+    }
+    this.state = { ...state, name: 'verifying-signature' }
+    context.ask(this.layer, {
+      kind: 'verifySignature',
+      scheme: scheme.name,
+      certificate: state.leaf,
+      content: signedKeyParameters(this.#identity.random, state.serverRandom, parameters),
+      signature: signed.signature,
+    })
+  }
+
+  #haveSignatureVerdict(
+    state: ClientState & { name: 'verifying-signature' },
+    verdict: (Answer & { kind: 'verifySignature' })['verdict'],
+    context: HandshakeContext,
+  ): void {
+    switch (verdict) {
+      case 'valid':
+        break
+      case 'invalid':
+        throw new HandshakeFault('signature-wrong', 'ServerKeyExchange is not signed by the key of the certificate')
+      case 'certificate-malformed':
+        throw new HandshakeFault('certificate-malformed', 'the server certificate cannot be read')
+      case 'key-unsupported':
+        throw new HandshakeFault(
+          'certificate-key-unsupported',
+          'the key of the server certificate is not P-256 or P-384',
+        )
+    }
+    this.state = { ...state, name: 'verifying-peer' }
+    context.ask(this.layer, { kind: 'verifyPeer', chain: state.chain, peer: this.layer.peer })
+  }
+
+  #haveSharedSecret(
+    state: ClientState & { name: 'agreeing' },
+    sharedSecret: Uint8Array | undefined,
+    context: HandshakeContext,
+  ): void {
+    if (sharedSecret === undefined) {
+      throw new HandshakeFault('public-key-invalid', "the server's public key is not a point of the group")
+    }
+    const { layer } = this
+    const { suite, serverRandom, request, chain } = state
+    const ours = this.#identity.certificate
+    const parts: FlightPart[] = []
+    // Chosen before anything is sent: without a scheme in common we have, for this server, no certificate.
+    const scheme =
+      ours !== undefined && request?.allowsEcdsa === true
+        ? chooseSignatureScheme(ours.curve, request.signatureSchemes)
+        : undefined
+    if (request !== undefined) {
+      const body = writeCertificate(ours === undefined || scheme === undefined ? [] : ours.chain)
+      parts.push(compose(layer, handshakeTypes.certificate, body))
+    }
+    const keyExchange = writeClientKeyExchange(state.keyShare.publicKey)
+    parts.push(compose(layer, handshakeTypes.clientKeyExchange, keyExchange))
+    const sessionHash = transcriptHash(layer.transcript, suite.hash)
+    const masterSecret = extendedMasterSecret(suite, sharedSecret, sessionHash)
+    const keys = deriveKeys(suite, masterSecret, this.#identity.random, serverRandom)
+    const keyed = { suite, chain, masterSecret, keys }
+    if (scheme === undefined) {
+      this.#sendFlight5(keyed, parts, context)
+      return
+    }
+    this.state = { ...keyed, name: 'signing', parts, scheme }
+    context.ask(layer, { kind: 'sign', scheme: scheme.name, content: transcriptBytes(layer.transcript) })
+  }
+
+  #sendFlight5(keyed: Keyed, parts: readonly FlightPart[], context: HandshakeContext): void {
+    const { layer } = this
+    const { suite, masterSecret, keys } = keyed
+    const body = verifyData(suite, masterSecret, 'client', transcriptHash(layer.transcript, suite.hash))
+    layer.records.installWriteKeys(keys.client)
+    this.state = { ...keyed, name: 'expecting-change-cipher-spec' }
+    const finished = compose(layer, handshakeTypes.finished, body)
+    context.sendFlight(layer, [...parts, { kind: 'change-cipher-spec' }, finished])
+  }
+
+  #haveFinished(
+    state: ClientState & { name: 'expecting-finished' },
+    message: HandshakeMessage,
+    context: HandshakeContext,
+  ): void {
+    const { suite, masterSecret } = state
+    const expected = verifyData(suite, masterSecret, 'server', transcriptHash(this.layer.transcript, suite.hash))
+    if (!constantTimeEqual(message.body, expected)) {
+      throw new HandshakeFault('finished-wrong', "the server's Finished does not cover this handshake")
+    }
+    this.state = { name: 'connected' }
+    const { random: clientRandom } = this.#identity
+    context.complete(this.layer, { suite, clientRandom, peerFinished: message, lastFlight: undefined })
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * ClientHello (RFC 5246 section 7.4.1.2, RFC 6347 section 4.2.1).
+ *
+ * Parsing checks the form. What is offered is judged by the server, after the cookie.
+ */
+
+import { ByteReader, ByteWriter } from '@sallyport/bytes'
+import { type CipherSuiteName, cipherSuites, renegotiationScsv } from './cipher-suite.ts'
+import {
+  type Extensions,
+  extensionTypes,
+  isEmptyRenegotiationInfo,
+  readExtensions,
+  readNumberList,
+  writeExtension,
+} from './extension.ts'
+import { HandshakeFault } from './handshake-fault.ts'
+import { type NamedGroupName, namedGroups } from './named-group.ts'
+import { versions } from './record.ts'
+import { announcedSignatureSchemes } from './signature-scheme.ts'
+
+/** Views into the message. */
+export interface ClientHello {
+  readonly version: number
+  readonly random: Uint8Array
+  readonly cookie: Uint8Array
+  readonly cipherSuites: readonly number[]
+  readonly offersNullCompression: boolean
+  /** Undefined when the extension is absent. */
+  readonly groups: readonly number[] | undefined
+  readonly signatureSchemes: readonly number[]
+  /** Undefined when the extension is absent: then uncompressed is taken for granted. */
+  readonly pointFormats: Uint8Array | undefined
+  readonly extendedMasterSecret: boolean
+  readonly renegotiation: 'absent' | 'initial' | 'wrong'
+  /** All that the cookie must cover: the message before and after the cookie. */
+  readonly beforeCookie: Uint8Array
+  readonly afterCookie: Uint8Array
+}
+
+/** @throws CodedError `malformed-bytes`, HandshakeFault */
+export function readClientHello(body: Uint8Array): ClientHello {
+  const reader = new ByteReader(body)
+  const version = reader.u16()
+  const random = reader.bytes(32)
+  if (reader.vector8().remaining > 32) throw new HandshakeFault('message-malformed', 'a session id of over 32 bytes')
+  const beforeCookie = body.subarray(0, reader.offset)
+  const cookie = reader.vector8().rest()
+  const afterCookie = body.subarray(reader.offset)
+  const suites = reader.vector16()
+  if (suites.remaining < 2 || suites.remaining % 2 !== 0) {
+    throw new HandshakeFault('message-malformed', 'the list of cipher suites is empty or of odd length')
+  }
+  const offered: number[] = []
+  while (suites.remaining > 0) offered.push(suites.u16())
+  const compressions = reader.vector8().rest()
+  if (compressions.length === 0) throw new HandshakeFault('message-malformed', 'no compression methods')
+  const extensions = readExtensions(reader)
+  return {
+    version,
+    random,
+    cookie,
+    cipherSuites: offered,
+    offersNullCompression: compressions.includes(0),
+    ...readKnownExtensions(extensions),
+    renegotiation: readRenegotiation(extensions, offered),
+    beforeCookie,
+    afterCookie,
+  }
+}
+
+function readKnownExtensions(extensions: Extensions) {
+  const groups = extensions.get(extensionTypes.supportedGroups)
+  const schemes = extensions.get(extensionTypes.signatureAlgorithms)
+  const formats = extensions.get(extensionTypes.ecPointFormats)
+  return {
+    groups: groups === undefined ? undefined : readNumberList(groups),
+    signatureSchemes: schemes === undefined ? [] : readNumberList(schemes),
+    pointFormats: formats === undefined ? undefined : readPointFormats(formats),
+    extendedMasterSecret: isExtendedMasterSecret(extensions),
+  }
+}
+
+function readPointFormats(body: Uint8Array): Uint8Array {
+  const reader = new ByteReader(body)
+  const formats = reader.vector8().rest()
+  reader.expectEnd()
+  return formats
+}
+
+function isExtendedMasterSecret(extensions: Extensions): boolean {
+  const body = extensions.get(extensionTypes.extendedMasterSecret)
+  if (body !== undefined && body.length !== 0) {
+    throw new HandshakeFault('message-malformed', 'extended_master_secret is not empty')
+  }
+  return body !== undefined
+}
+
+function readRenegotiation(extensions: Extensions, suites: readonly number[]): ClientHello['renegotiation'] {
+  const body = extensions.get(extensionTypes.renegotiationInfo)
+  if (body !== undefined) return isEmptyRenegotiationInfo(body) ? 'initial' : 'wrong'
+  return suites.includes(renegotiationScsv) ? 'initial' : 'absent'
+}
+
+export interface ClientHelloOffer {
+  readonly random: Uint8Array
+  readonly cookie: Uint8Array
+  readonly cipherSuites: readonly CipherSuiteName[]
+  readonly groups: readonly NamedGroupName[]
+}
+
+/** Our client's hello: no session id, no compression, extended master secret. */
+export function writeClientHello(offer: ClientHelloOffer): Uint8Array {
+  const writer = new ByteWriter(192)
+  writer.u16(versions.dtls12).bytes(offer.random).u8(0)
+  writer.vector8((cookie) => cookie.bytes(offer.cookie))
+  writer.vector16((suites) => {
+    for (const name of offer.cipherSuites) suites.u16(cipherSuites[name].number)
+  })
+  writer.u8(1).u8(0)
+  writer.vector16((extensions) => {
+    writeExtension(extensions, extensionTypes.supportedGroups, (body) =>
+      body.vector16((list) => {
+        for (const name of offer.groups) list.u16(namedGroups[name].number)
+      }),
+    )
+    writeExtension(extensions, extensionTypes.ecPointFormats, (body) => body.u8(1).u8(0))
+    writeExtension(extensions, extensionTypes.signatureAlgorithms, (body) =>
+      body.vector16((list) => {
+        for (const number of announcedSignatureSchemes) list.u16(number)
+      }),
+    )
+    writeExtension(extensions, extensionTypes.extendedMasterSecret, () => undefined)
+    writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
+  })
+  return writer.finish()
+}

@@ -1,0 +1,75 @@
+/**
+ * An association after its handshake: what is kept, and what a record of it means.
+ *
+ * Only authentic records reach here. A peer's wish to renegotiate is refused with a warning (RFC 7925 section 17); its
+ * repeated Finished says that our last flight was lost, and gets it again.
+ */
+
+import type { Instant } from '@sallyport/clock'
+import { decodeAlert } from './alert.ts'
+import type { CipherSuiteName } from './cipher-suite.ts'
+import type { Flight } from './flight.ts'
+import { handshakeTypes, readHandshakeFragment } from './handshake-message.ts'
+import type { AssociationHandle, PeerAddress } from './output.ts'
+import { contentTypes } from './record.ts'
+import type { RecordLayer } from './record-layer.ts'
+
+export interface Connection {
+  readonly association: AssociationHandle
+  readonly peer: PeerAddress
+  readonly cipherSuite: CipherSuiteName
+  readonly records: RecordLayer
+  /** Of the handshake that made it: tells a copy of its ClientHello from a new one. */
+  readonly clientRandom: Uint8Array
+  readonly peerFinished: { readonly messageSequence: number; readonly verifyData: Uint8Array }
+  /** Until the peer has shown that it got it. */
+  lastFlight: Flight | undefined
+  lastHeardAt: Instant
+  refusedRenegotiations: number
+}
+
+/** What an authentic record asks for. */
+export type RecordMeaning =
+  | { readonly kind: 'data'; readonly plaintext: Uint8Array }
+  | { readonly kind: 'close-notify' }
+  | { readonly kind: 'fatal-alert' }
+  | { readonly kind: 'repeat-last-flight' }
+  | { readonly kind: 'refuse-renegotiation' }
+  | { readonly kind: 'nothing' }
+
+/** A peer that keeps asking to renegotiate is no longer answered. */
+const maxRefusals = 8
+
+export function readMeaning(connection: Connection, type: number, plaintext: Uint8Array): RecordMeaning {
+  switch (type) {
+    case contentTypes.applicationData:
+      return { kind: 'data', plaintext }
+    case contentTypes.alert: {
+      const alert = decodeAlert(plaintext)
+      if (alert?.name === 'close_notify') return { kind: 'close-notify' }
+      return alert?.level === 'fatal' ? { kind: 'fatal-alert' } : { kind: 'nothing' }
+    }
+    case contentTypes.handshake:
+      return readHandshakeMeaning(connection, plaintext)
+    default:
+      return { kind: 'nothing' }
+  }
+}
+
+function readHandshakeMeaning(connection: Connection, plaintext: Uint8Array): RecordMeaning {
+  const fragment = readHandshakeFragment(plaintext, 0)
+  if (fragment === undefined) return { kind: 'nothing' }
+  const { peerFinished } = connection
+  if (fragment.type === handshakeTypes.finished) {
+    const repeats =
+      fragment.messageSequence === peerFinished.messageSequence &&
+      fragment.length === fragment.bytes.length &&
+      Buffer.compare(fragment.bytes, peerFinished.verifyData) === 0
+    return { kind: repeats && connection.lastFlight !== undefined ? 'repeat-last-flight' : 'nothing' }
+  }
+  const asksToRenegotiate =
+    fragment.type === handshakeTypes.clientHello || fragment.type === handshakeTypes.helloRequest
+  if (!asksToRenegotiate || connection.refusedRenegotiations >= maxRefusals) return { kind: 'nothing' }
+  connection.refusedRenegotiations += 1
+  return { kind: 'refuse-renegotiation' }
+}

@@ -1,0 +1,119 @@
+/**
+ * A DTLS 1.2 client endpoint (RFC 6347), sans-I/O: one association with one server.
+ */
+
+import { type Duration, hours, type Instant, later, seconds } from '@sallyport/clock'
+import { type CipherSuiteName, defaultCipherSuites } from './cipher-suite.ts'
+import { ClientHandshake } from './client-handshake.ts'
+import { requireMtu } from './dtls-server.ts'
+import { Endpoint } from './endpoint.ts'
+import { createHandshakeLayer } from './handshake-layer.ts'
+import { defaultNamedGroups, type NamedGroupName } from './named-group.ts'
+import type { Answer, AssociationHandle, CloseReason, Output, PeerAddress, QuestionHandle } from './output.ts'
+import { defaultReassemblyLimits } from './reassembly.ts'
+import { readRecord } from './record.ts'
+import { RecordLayer } from './record-layer.ts'
+import { type ProtectRecords, protectWithNodeCrypto } from './record-protection.ts'
+import type { CurveName } from './signature-scheme.ts'
+
+export interface DtlsClientConfiguration {
+  readonly server: PeerAddress
+  /** 32 random bytes, never used before. */
+  readonly random: Uint8Array
+  /** DER, leaf first, and what the leaf's key is. Absent: the server gets an empty Certificate when it asks. */
+  readonly certificate?: { readonly chain: readonly Uint8Array[]; readonly curve: CurveName }
+  readonly cipherSuites?: readonly CipherSuiteName[]
+  readonly groups?: readonly NamedGroupName[]
+  /** Bytes of UDP payload. Default 1200. */
+  readonly mtu?: number
+  /** From the first hello to the last Finished. Default 60 s. */
+  readonly handshakeTimeout?: Duration
+  /** Default 24 h. */
+  readonly idleTimeout?: Duration
+  readonly protectRecords?: ProtectRecords
+}
+
+export class DtlsClient {
+  readonly association: AssociationHandle
+  readonly #endpoint: Endpoint
+
+  constructor(configuration: DtlsClientConfiguration, now: Instant) {
+    const handshakeTimeout = configuration.handshakeTimeout ?? seconds(60)
+    const limits = {
+      mtu: requireMtu(configuration.mtu ?? 1200),
+      reassembly: defaultReassemblyLimits,
+      handshakeTimeout,
+      progressExtendsHandshake: false,
+      idleTimeout: configuration.idleTimeout ?? hours(24),
+    }
+    const endpoint = new Endpoint(limits, { connected: () => undefined, ended: () => undefined }, now)
+    this.#endpoint = endpoint
+    this.association = endpoint.newHandle()
+    const layer = createHandshakeLayer({
+      association: this.association,
+      peer: configuration.server,
+      records: new RecordLayer(configuration.protectRecords ?? protectWithNodeCrypto, 0),
+      nextMessageSequence: 0,
+      nextPeerMessageSequence: 0,
+      expiresAt: later(now, handshakeTimeout),
+    })
+    const handshake = new ClientHandshake(layer, {
+      random: configuration.random,
+      certificate: configuration.certificate,
+      cipherSuites: configuration.cipherSuites ?? defaultCipherSuites,
+      groups: configuration.groups ?? defaultNamedGroups,
+    })
+    endpoint.begin(handshake, (context) => handshake.begin(context))
+  }
+
+  /** @param view of a datagram from the server's address; the caller has checked that it is */
+  handleDatagram(view: Uint8Array, now: Instant): void {
+    this.#endpoint.now = now
+    let offset = 0
+    while (offset < view.length) {
+      const record = readRecord(view, offset)
+      if (record === undefined) {
+        this.#endpoint.discard('not-a-record')
+        return
+      }
+      offset += record.whole.length
+      const handshake = this.#endpoint.handshakes.get(this.association)
+      const connection = this.#endpoint.connections.get(this.association)
+      if (handshake !== undefined) this.#endpoint.receiveForHandshake(handshake, record)
+      else if (connection === undefined) this.#endpoint.discard('unknown-association')
+      else if (record.epoch === 0) this.#endpoint.discard('plaintext-in-association')
+      else this.#endpoint.receiveForConnection(connection, record)
+    }
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#endpoint.now = now
+    this.#endpoint.runTimers()
+  }
+
+  /** False when nobody waits for it any more. */
+  answer(question: QuestionHandle, answer: Answer, now: Instant): boolean {
+    this.#endpoint.now = now
+    return this.#endpoint.answer(question, answer)
+  }
+
+  /** One record of application data; false when the association is not open. */
+  send(plaintext: Uint8Array): boolean {
+    return this.#endpoint.send(this.association, plaintext)
+  }
+
+  /** Sends close_notify; a handshake is given up. */
+  close(reason: CloseReason = 'local'): void {
+    const connection = this.#endpoint.connections.get(this.association)
+    if (connection !== undefined) this.#endpoint.closeConnection(connection, reason)
+    const handshake = this.#endpoint.handshakes.get(this.association)
+    if (handshake !== undefined) {
+      this.#endpoint.failHandshake(handshake, 'user_canceled', 'association-closed', 'closed before it was open')
+    }
+  }
+
+  /** To be called after each input, and once after construction, until it answers undefined. */
+  takeOutput(): Output | undefined {
+    return this.#endpoint.takeOutput()
+  }
+}

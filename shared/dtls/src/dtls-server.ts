@@ -1,0 +1,376 @@
+/**
+ * A DTLS 1.2 server endpoint (RFC 6347), sans-I/O: many associations behind one socket.
+ *
+ * It owns what happens before a handshake exists: hellos are answered without state until a cookie has proven the
+ * address, with never more bytes than came in. An address has at most one live association and one handshake beside
+ * it: a new ClientHello never harms the live one, which is replaced only once the new handshake is finished
+ * (RFC 6347 section 4.2.8). Noise is counted and dropped.
+ */
+
+import { type Duration, hours, type Instant, later, minutes, seconds } from '@sallyport/clock'
+import { hasCode } from '@sallyport/errors'
+import { encodeAlert } from './alert.ts'
+import { writeCertificate, writeCertificateRequest } from './certificate-messages.ts'
+import { type CipherSuiteName, defaultCipherSuites } from './cipher-suite.ts'
+import { type ClientHello, readClientHello } from './client-hello.ts'
+import type { Connection } from './connection.ts'
+import { CookieSecrets } from './cookie.ts'
+import { Endpoint } from './endpoint.ts'
+import { HandshakeFault, handshakeFaults } from './handshake-fault.ts'
+import { createHandshakeLayer } from './handshake-layer.ts'
+import {
+  type HandshakeFragment,
+  handshakeHeaderLength,
+  handshakeTypes,
+  readHandshakeFragment,
+  writeHandshakeFragment,
+} from './handshake-message.ts'
+import { defaultNamedGroups, type NamedGroupName } from './named-group.ts'
+import type { Answer, AssociationHandle, CloseReason, Output, PeerAddress, QuestionHandle } from './output.ts'
+import { defaultReassemblyLimits, type ReassemblyLimits } from './reassembly.ts'
+import { contentTypes, type RecordView, readRecord, recordHeaderLength, writeRecordHeader } from './record.ts'
+import { RecordLayer } from './record-layer.ts'
+import { type ProtectRecords, protectWithNodeCrypto } from './record-protection.ts'
+import { type Negotiated, negotiate, ServerHandshake, type ServerIdentity } from './server-handshake.ts'
+import { writeHelloVerifyRequest } from './server-hello.ts'
+import type { CurveName } from './signature-scheme.ts'
+
+export interface DtlsServerConfiguration {
+  /** DER, leaf first. The machine does not read it: `curve` says what its key is. */
+  readonly chain: readonly Uint8Array[]
+  readonly curve: CurveName
+  /** At least 32 random bytes; new ones are asked for by `makeCookieSecret`. */
+  readonly cookieSecret: Uint8Array
+  /** In order of preference. Default: GCM before CCM, 128 bits before 256. */
+  readonly cipherSuites?: readonly CipherSuiteName[]
+  readonly groups?: readonly NamedGroupName[]
+  /** Bytes of UDP payload. Default 1200, at least 228: the smallest datagram that takes a fragment with its headers. */
+  readonly mtu?: number
+  readonly reassembly?: ReassemblyLimits
+  /** Handshakes at a time, the cookie proven. Default 10 000: at some 10 kB each, 100 MB. More are dropped unheard. */
+  readonly maxHalfOpen?: number
+  /** Associations at a time. Default 150 000. A hello beyond it is dropped unheard. */
+  readonly maxAssociations?: number
+  /** Without progress. Default 60 s: the timers of a constrained client go 9, 18, 36 s (RFC 7925 section 11). */
+  readonly handshakeTimeout?: Duration
+  /** Default 24 h. */
+  readonly idleTimeout?: Duration
+  /** Default 5 min; a cookie is good for one to two of them. */
+  readonly cookieSecretLifetime?: Duration
+  readonly protectRecords?: ProtectRecords
+}
+
+/** What one address has. */
+interface Slot {
+  live: Connection | undefined
+  halfOpen: ServerHandshake | undefined
+}
+
+/** A client's hellos count up: one for each cookie that it was asked for. */
+const maxHelloMessageSequence = 10
+
+export class DtlsServer {
+  readonly #endpoint: Endpoint
+  readonly #slots = new Map<string, Slot>()
+  readonly #identity: ServerIdentity
+  readonly #cookies: CookieSecrets
+  readonly #cookieTimer: AssociationHandle
+  readonly #cookieSecretLifetime: Duration
+  readonly #handshakeTimeout: Duration
+  readonly #maxHalfOpen: number
+  readonly #maxAssociations: number
+  readonly #protectRecords: ProtectRecords
+
+  constructor(configuration: DtlsServerConfiguration, now: Instant) {
+    this.#identity = {
+      certificateMessage: writeCertificate(configuration.chain),
+      certificateRequestMessage: writeCertificateRequest(),
+      curve: configuration.curve,
+      cipherSuites: configuration.cipherSuites ?? defaultCipherSuites,
+      groups: configuration.groups ?? defaultNamedGroups,
+    }
+    this.#handshakeTimeout = configuration.handshakeTimeout ?? seconds(60)
+    this.#cookieSecretLifetime = configuration.cookieSecretLifetime ?? minutes(5)
+    this.#maxHalfOpen = configuration.maxHalfOpen ?? 10_000
+    this.#maxAssociations = configuration.maxAssociations ?? 150_000
+    this.#protectRecords = configuration.protectRecords ?? protectWithNodeCrypto
+    this.#cookies = new CookieSecrets(configuration.cookieSecret)
+    const limits = {
+      mtu: requireMtu(configuration.mtu ?? defaultMtu),
+      reassembly: configuration.reassembly ?? defaultReassemblyLimits,
+      handshakeTimeout: this.#handshakeTimeout,
+      progressExtendsHandshake: true,
+      idleTimeout: configuration.idleTimeout ?? hours(24),
+    }
+    this.#endpoint = new Endpoint(
+      limits,
+      {
+        connected: (connection) => this.#connected(connection),
+        ended: (association, peer) => this.#ended(association, peer),
+      },
+      now,
+    )
+    this.#cookieTimer = this.#endpoint.newHandle()
+    this.#endpoint.setTimer(this.#cookieTimer, later(now, this.#cookieSecretLifetime))
+  }
+
+  get counts(): { readonly live: number; readonly halfOpen: number } {
+    return { live: this.#endpoint.connections.size, halfOpen: this.#endpoint.handshakes.size }
+  }
+
+  /** @param view of a receive buffer that may be used again after the call */
+  handleDatagram(view: Uint8Array, from: PeerAddress, now: Instant): void {
+    this.#endpoint.now = now
+    const address = slotKey(from)
+    let answersHello = true
+    let offset = 0
+    while (offset < view.length) {
+      const record = readRecord(view, offset)
+      if (record === undefined) {
+        this.#endpoint.discard('not-a-record')
+        return
+      }
+      offset += record.whole.length
+      if (!isClientHello(record)) {
+        this.#receive(record, this.#slots.get(address))
+      } else if (answersHello) {
+        // One hello of a datagram is answered: a datagram of many must not bring many answers.
+        answersHello = false
+        this.#receiveHello(record, from, address)
+      }
+    }
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#endpoint.now = now
+    for (const due of this.#endpoint.runTimers()) {
+      if (due !== this.#cookieTimer) continue
+      this.#endpoint.emit({ kind: 'makeCookieSecret' })
+      this.#endpoint.setTimer(this.#cookieTimer, later(now, this.#cookieSecretLifetime))
+    }
+  }
+
+  /** The answer to `makeCookieSecret`. */
+  rotateCookieSecret(secret: Uint8Array): void {
+    this.#cookies.rotate(secret)
+  }
+
+  /** False when nobody waits for it any more. */
+  answer(question: QuestionHandle, answer: Answer, now: Instant): boolean {
+    this.#endpoint.now = now
+    return this.#endpoint.answer(question, answer)
+  }
+
+  /** One record of application data; false when the association is no more. */
+  send(association: AssociationHandle, plaintext: Uint8Array): boolean {
+    return this.#endpoint.send(association, plaintext)
+  }
+
+  /** Sends close_notify. Nothing happens when the association is no more. */
+  close(association: AssociationHandle, reason: CloseReason = 'local'): void {
+    const connection = this.#endpoint.connections.get(association)
+    if (connection !== undefined) this.#endpoint.closeConnection(connection, reason)
+  }
+
+  /** Says good-bye to all and drops what is half open. */
+  shutDown(now: Instant): void {
+    this.#endpoint.now = now
+    for (const handshake of [...this.#endpoint.handshakes.values()]) {
+      this.#endpoint.failHandshake(handshake, 'user_canceled', 'shutting-down', 'the server is stopping')
+    }
+    for (const connection of [...this.#endpoint.connections.values()]) {
+      this.#endpoint.closeConnection(connection, 'shutdown')
+    }
+  }
+
+  /** To be called after each input until it answers undefined. */
+  takeOutput(): Output | undefined {
+    return this.#endpoint.takeOutput()
+  }
+
+  #receive(record: RecordView, slot: Slot | undefined): void {
+    if (slot === undefined) {
+      this.#endpoint.discard('unknown-association')
+      return
+    }
+    const { halfOpen, live } = slot
+    if (record.epoch === 0) {
+      if (halfOpen !== undefined) this.#endpoint.receiveForHandshake(halfOpen, record)
+      else this.#endpoint.discard('plaintext-in-association')
+      return
+    }
+    // A handshake beside a live association: a record is whose key opens it, and kept for the new keys otherwise.
+    if (halfOpen?.layer.records.reads === true && this.#endpoint.receiveForHandshake(halfOpen, record)) return
+    if (live !== undefined && this.#endpoint.receiveForConnection(live, record)) return
+    if (halfOpen !== undefined && slot.halfOpen === halfOpen && !halfOpen.layer.records.reads) {
+      this.#endpoint.receiveForHandshake(halfOpen, record)
+    }
+  }
+
+  // Before a handshake
+
+  #receiveHello(record: RecordView, from: PeerAddress, address: string): void {
+    const fragment = readHandshakeFragment(record.fragment, 0)
+    if (fragment === undefined || fragment.messageSequence > maxHelloMessageSequence) {
+      this.#endpoint.discard('hello-malformed')
+      return
+    }
+    if (fragment.bytes.length !== fragment.length) {
+      // Keeping a piece would be state for an address that nobody has proven (RFC 6347 section 4.2.1).
+      this.#endpoint.discard('hello-fragmented')
+      return
+    }
+    const hello = parseHello(fragment.bytes)
+    if (hello === undefined) this.#endpoint.discard('hello-malformed')
+    else if (this.#cookies.isGood(from, hello)) this.#receiveProvenHello(record, fragment, hello, from, address)
+    else this.#askForCookie(record, fragment, hello, from)
+  }
+
+  #askForCookie(record: RecordView, fragment: HandshakeFragment, hello: ClientHello, peer: PeerAddress): void {
+    const body = writeHelloVerifyRequest(this.#cookies.cookieFor(peer, hello))
+    const length = handshakeHeaderLength + body.length
+    if (recordHeaderLength + length > record.whole.length) {
+      this.#endpoint.discard('hello-too-small')
+      return
+    }
+    const datagram = new Uint8Array(recordHeaderLength + length)
+    const { sequence } = record
+    writeRecordHeader(datagram, 0, { type: contentTypes.handshake, epoch: 0, sequence, length })
+    writeHandshakeFragment(datagram, recordHeaderLength, {
+      type: handshakeTypes.helloVerifyRequest,
+      length: body.length,
+      messageSequence: fragment.messageSequence,
+      offset: 0,
+      bytes: body,
+    })
+    this.#endpoint.emit({ kind: 'send', peer, datagram })
+  }
+
+  #receiveProvenHello(
+    record: RecordView,
+    fragment: HandshakeFragment,
+    hello: ClientHello,
+    peer: PeerAddress,
+    address: string,
+  ): void {
+    const endpoint = this.#endpoint
+    const slot = this.#slots.get(address)
+    if (slot?.live !== undefined && Buffer.compare(slot.live.clientRandom, hello.random) === 0) {
+      endpoint.discard('hello-repeated')
+      return
+    }
+    const halfOpen = slot?.halfOpen
+    if (halfOpen !== undefined && Buffer.compare(halfOpen.negotiated.clientRandom, hello.random) === 0) {
+      endpoint.repeatFlight(halfOpen)
+      return
+    }
+    const negotiated = this.#negotiate(record, hello, peer)
+    if (negotiated === undefined) return
+    if (halfOpen !== undefined) {
+      endpoint.dropHandshake(halfOpen, 'handshake-failed', 'the client started another handshake')
+    }
+    if (endpoint.handshakes.size >= this.#maxHalfOpen) {
+      endpoint.discard('half-open-limit')
+      return
+    }
+    if (slot?.live === undefined && endpoint.connections.size >= this.#maxAssociations) {
+      endpoint.discard('association-limit')
+      return
+    }
+    this.#begin(record, fragment, negotiated, peer, address)
+  }
+
+  /** What the two sides settle on; otherwise the client has been told why not, and nothing is kept of it. */
+  #negotiate(record: RecordView, hello: ClientHello, peer: PeerAddress): Negotiated | undefined {
+    try {
+      return negotiate(hello, this.#identity)
+    } catch (error) {
+      if (!(error instanceof HandshakeFault)) throw error
+      const { alert, code } = handshakeFaults[error.fault]
+      const records = new RecordLayer(this.#protectRecords, record.sequence)
+      const datagram = records.seal(contentTypes.alert, encodeAlert('fatal', alert))
+      this.#endpoint.emit({ kind: 'send', peer, datagram })
+      this.#endpoint.emit({
+        kind: 'handshakeFailed',
+        association: this.#endpoint.newHandle(),
+        peer,
+        code,
+        alert,
+        direction: 'sent',
+        detail: error.message,
+        chain: undefined,
+      })
+      return undefined
+    }
+  }
+
+  #begin(
+    record: RecordView,
+    fragment: HandshakeFragment,
+    negotiated: Negotiated,
+    from: PeerAddress,
+    address: string,
+  ): void {
+    const { messageSequence, type } = fragment
+    const layer = createHandshakeLayer({
+      association: this.#endpoint.newHandle(),
+      peer: { address: from.address, port: from.port },
+      // RFC 6347 section 4.2.1: the ServerHello continues the numbers of the hello that it answers.
+      records: new RecordLayer(this.#protectRecords, record.sequence),
+      nextMessageSequence: messageSequence,
+      nextPeerMessageSequence: messageSequence + 1,
+      expiresAt: later(this.#endpoint.now, this.#handshakeTimeout),
+    })
+    const hello = { type, messageSequence, body: fragment.bytes.slice() }
+    const handshake = new ServerHandshake(layer, negotiated, this.#identity, hello)
+    const slot = this.#slots.get(address)
+    if (slot === undefined) this.#slots.set(address, { live: undefined, halfOpen: handshake })
+    else slot.halfOpen = handshake
+    this.#endpoint.begin(handshake, (context) => handshake.begin(context))
+  }
+
+  // The slot of an address
+
+  #connected(connection: Connection): void {
+    const slot = this.#slots.get(slotKey(connection.peer))
+    if (slot === undefined) throw new Error('a handshake without a slot')
+    const replaced = slot.live
+    slot.live = connection
+    slot.halfOpen = undefined
+    if (replaced !== undefined) this.#endpoint.closeConnection(replaced, 'replaced')
+  }
+
+  #ended(association: AssociationHandle, peer: PeerAddress): void {
+    const address = slotKey(peer)
+    const slot = this.#slots.get(address)
+    if (slot === undefined) return
+    if (slot.halfOpen?.layer.association === association) slot.halfOpen = undefined
+    if (slot.live?.association === association) slot.live = undefined
+    if (slot.halfOpen === undefined && slot.live === undefined) this.#slots.delete(address)
+  }
+}
+
+const defaultMtu = 1200
+const minMtu = 228
+
+/** @throws RangeError */
+export function requireMtu(mtu: number): number {
+  if (!Number.isInteger(mtu) || mtu < minMtu || mtu > 16_384) {
+    throw new RangeError(`an MTU of ${mtu} bytes is not between ${minMtu} and 16384`)
+  }
+  return mtu
+}
+
+const slotKey = (peer: PeerAddress): string => `${peer.address}|${peer.port}`
+
+const isClientHello = (record: RecordView): boolean =>
+  record.epoch === 0 && record.type === contentTypes.handshake && record.fragment[0] === handshakeTypes.clientHello
+
+function parseHello(body: Uint8Array): ClientHello | undefined {
+  try {
+    return readClientHello(body)
+  } catch (error) {
+    if (error instanceof HandshakeFault || hasCode(error, 'malformed-bytes')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Extensions of the hellos (RFC 5246 section 7.4.1.4): the registry of those we know, and the block they stand in.
+ */
+
+import { ByteReader, type ByteWriter } from '@sallyport/bytes'
+import { HandshakeFault } from './handshake-fault.ts'
+
+export const extensionTypes = {
+  /** RFC 6066 section 3 */
+  serverName: 0,
+  /** RFC 8422 section 5.1.1 */
+  supportedGroups: 10,
+  /** RFC 8422 section 5.1.2 */
+  ecPointFormats: 11,
+  /** RFC 5246 section 7.4.1.4.1 */
+  signatureAlgorithms: 13,
+  /** RFC 7627 */
+  extendedMasterSecret: 23,
+  /** RFC 5746 */
+  renegotiationInfo: 0xff01,
+} as const
+
+export type Extensions = ReadonlyMap<number, Uint8Array>
+
+const maxExtensions = 64
+
+/**
+ * Reads the rest of a hello as its extensions: views into the message. No bytes at all is no extensions.
+ *
+ * @throws HandshakeFault for a doubled extension, which RFC 5246 forbids and parsers differ on
+ */
+export function readExtensions(reader: ByteReader): Extensions {
+  const extensions = new Map<number, Uint8Array>()
+  if (reader.remaining === 0) return extensions
+  const block = reader.vector16()
+  reader.expectEnd()
+  while (block.remaining > 0) {
+    const type = block.u16()
+    const body = block.bytes(block.u16())
+    if (extensions.has(type)) throw new HandshakeFault('message-malformed', `extension ${type} stands twice`)
+    if (extensions.size === maxExtensions) throw new HandshakeFault('message-malformed', 'too many extensions')
+    extensions.set(type, body)
+  }
+  return extensions
+}
+
+export function writeExtension(writer: ByteWriter, type: number, write: (body: ByteWriter) => void): void {
+  writer.u16(type).vector16(write)
+}
+
+/** A list of 16-bit numbers under a 16-bit length, at least one: groups and signature algorithms. */
+export function readNumberList(body: Uint8Array): readonly number[] {
+  const reader = new ByteReader(body)
+  const list = reader.vector16()
+  reader.expectEnd()
+  const numbers: number[] = []
+  while (list.remaining > 0) numbers.push(list.u16())
+  if (numbers.length === 0) throw new HandshakeFault('message-malformed', 'an empty list')
+  return numbers
+}
+
+/** renegotiation_info of a first handshake (RFC 5746 section 3.2): one empty vector. */
+export const isEmptyRenegotiationInfo = (body: Uint8Array): boolean => body.length === 1 && body[0] === 0

@@ -1,0 +1,105 @@
+/**
+ * Flights: what one side says before it waits (RFC 6347 section 4.2.4), cut to datagrams, sent again with back-off.
+ *
+ * Messages are kept in plaintext and are sealed anew each time: a retransmission has new record numbers. A message is
+ * one record for each fragment, several records share a datagram. A change_cipher_spec moves to the protected epoch.
+ */
+
+import type { Duration, Instant } from '@sallyport/clock'
+import { later, milliseconds, seconds } from '@sallyport/clock'
+import { type HandshakeMessage, handshakeHeaderLength, writeHandshakeFragment } from './handshake-message.ts'
+import { type ContentType, contentTypes, recordHeaderLength } from './record.ts'
+
+export type FlightPart =
+  | { readonly kind: 'message'; readonly message: HandshakeMessage }
+  | { readonly kind: 'change-cipher-spec' }
+
+export interface Flight {
+  readonly parts: readonly FlightPart[]
+  /** Times it was sent because nothing came, and so the back-off. */
+  timeouts: number
+  lastSentAt: Instant
+  retransmitAt: Instant
+}
+
+const initialTimeout = seconds(1)
+const maxTimeout = seconds(60)
+
+/** A peer that repeats itself is answered, but not more often than this: its duplicates are no requests. */
+const minRepeatInterval = milliseconds(200)
+
+/** After this many time-outs the path may be swallowing large datagrams (RFC 6347 section 4.1.1.1). */
+const timeoutsBeforeSmaller = 3
+const smallerMtu = 508
+
+export const createFlight = (parts: readonly FlightPart[], now: Instant): Flight => ({
+  parts,
+  timeouts: 0,
+  lastSentAt: now,
+  retransmitAt: later(now, initialTimeout),
+})
+
+/** Called when the timer of a flight has run out and it is sent again: doubles up to a minute. */
+export function backOff(flight: Flight, now: Instant): void {
+  flight.timeouts += 1
+  flight.lastSentAt = now
+  flight.retransmitAt = later(now, timeoutOf(flight))
+}
+
+/** Called when the peer repeats itself: true when the flight is to be sent again, with its timer set anew. */
+export function mayRepeat(flight: Flight, now: Instant): boolean {
+  if (now < later(flight.lastSentAt, minRepeatInterval)) return false
+  flight.lastSentAt = now
+  flight.retransmitAt = later(now, timeoutOf(flight))
+  return true
+}
+
+const timeoutOf = (flight: Flight): Duration =>
+  milliseconds(Math.min(maxTimeout, initialTimeout * 2 ** Math.min(flight.timeouts, 10)))
+
+export const mtuFor = (flight: Flight, mtu: number): number =>
+  flight.timeouts >= timeoutsBeforeSmaller ? Math.min(mtu, smallerMtu) : mtu
+
+/** Writes one record; `epoch` 0 is in the clear. */
+export interface RecordWriter {
+  /** Bytes a record of the epoch has beyond its plaintext. */
+  overhead(epoch: number): number
+  /** @throws SequenceExhausted */
+  write(epoch: number, type: ContentType, plaintext: Uint8Array, into: Uint8Array, offset: number): number
+}
+
+/** Cuts a flight into datagrams of at most `mtu` bytes of UDP payload. */
+export function packFlight(flight: Flight, epoch: number, mtu: number, writer: RecordWriter): Uint8Array[] {
+  const datagrams: Uint8Array[] = []
+  let datagram = new Uint8Array(mtu)
+  let used = 0
+  const finish = (): void => {
+    if (used > 0) datagrams.push(datagram.subarray(0, used))
+    datagram = new Uint8Array(mtu)
+    used = 0
+  }
+  let current = epoch
+  for (const part of flight.parts) {
+    if (part.kind === 'change-cipher-spec') {
+      if (used + recordHeaderLength + 1 > mtu) finish()
+      used += writer.write(current, contentTypes.changeCipherSpec, Uint8Array.of(1), datagram, used)
+      current += 1
+      continue
+    }
+    const { body, type, messageSequence } = part.message
+    const overhead = writer.overhead(current) + handshakeHeaderLength
+    for (let offset = 0; offset === 0 || offset < body.length; ) {
+      const rest = body.length - offset
+      // A few bytes left at the end of a datagram are not worth a fragment's header.
+      if (mtu - used - overhead < Math.min(rest, 32)) finish()
+      const bytes = body.subarray(offset, offset + Math.min(rest, mtu - used - overhead))
+      const fragment = new Uint8Array(handshakeHeaderLength + bytes.length)
+      writeHandshakeFragment(fragment, 0, { type, length: body.length, messageSequence, offset, bytes })
+      used += writer.write(current, contentTypes.handshake, fragment, datagram, used)
+      offset += bytes.length
+      if (bytes.length === 0) break
+    }
+  }
+  finish()
+  return datagrams
+}

@@ -1,0 +1,106 @@
+/**
+ * What a handshake has, whichever side it is on: its records, its messages coming in and going out, its flight, its time.
+ *
+ * The two state machines (`server-handshake.ts`, `client-handshake.ts`) decide what a message means; this decides which
+ * bytes may reach them: whole, in order, and from the right epoch. `endpoint.ts` drives both.
+ */
+
+import type { Instant } from '@sallyport/clock'
+import type { CipherSuite } from './cipher-suite.ts'
+import type { Flight, FlightPart } from './flight.ts'
+import type { HandshakeMessage, HandshakeType } from './handshake-message.ts'
+import type { Answer, AssociationHandle, PeerAddress, Question, QuestionHandle } from './output.ts'
+import { createReassembly, type Reassembly } from './reassembly.ts'
+import type { RecordLayer } from './record-layer.ts'
+import { append, createTranscript, type Transcript } from './transcript.ts'
+
+export interface HandshakeLayer {
+  readonly association: AssociationHandle
+  readonly peer: PeerAddress
+  readonly records: RecordLayer
+  transcript: Transcript
+  readonly reassembly: Reassembly
+  /** Of our next message. */
+  nextMessageSequence: number
+  /** The newest flight of ours, while the peer may still need it again. */
+  flight: Flight | undefined
+  /** The question that must be answered before anything else is handled. */
+  question: QuestionHandle | undefined
+  /** Number of the newest change_cipher_spec record in epoch 0; -1 before one. */
+  changeCipherSpecRecord: number
+  /** Number of the record that completed the message handled last. */
+  lastMessageRecord: number
+  /** Protected records that came before their keys. */
+  readonly early: Uint8Array[]
+  expiresAt: Instant
+}
+
+/** Bounds of `early`: the Finished, a retransmission of it, and what a hasty peer sends after it. */
+export const maxEarlyRecords = 8
+export const maxEarlyBytes = 4096
+
+export interface HandshakeLayerStart {
+  readonly association: AssociationHandle
+  readonly peer: PeerAddress
+  readonly records: RecordLayer
+  readonly nextMessageSequence: number
+  readonly nextPeerMessageSequence: number
+  readonly expiresAt: Instant
+}
+
+export const createHandshakeLayer = (start: HandshakeLayerStart): HandshakeLayer => ({
+  association: start.association,
+  peer: start.peer,
+  records: start.records,
+  transcript: createTranscript(),
+  reassembly: createReassembly(start.nextPeerMessageSequence),
+  nextMessageSequence: start.nextMessageSequence,
+  flight: undefined,
+  question: undefined,
+  changeCipherSpecRecord: -1,
+  lastMessageRecord: -1,
+  early: [],
+  expiresAt: start.expiresAt,
+})
+
+/** Numbers a message of ours and enters it into the transcript. */
+export function compose(layer: HandshakeLayer, type: HandshakeType, body: Uint8Array): FlightPart {
+  const message: HandshakeMessage = { type, messageSequence: layer.nextMessageSequence, body }
+  layer.nextMessageSequence += 1
+  append(layer.transcript, message)
+  return { kind: 'message', message }
+}
+
+/** What a finished handshake hands to the connection. */
+export interface Completion {
+  readonly suite: CipherSuite
+  readonly clientRandom: Uint8Array
+  /** The peer's Finished: seen again, it asks for our last flight again. */
+  readonly peerFinished: HandshakeMessage
+  /** Kept by the side that spoke last. */
+  readonly lastFlight: Flight | undefined
+}
+
+/** What a state machine may do to the world. */
+export interface HandshakeContext {
+  ask(layer: HandshakeLayer, question: Question): void
+  /** Sends a flight and keeps it for retransmission; write keys change after its change_cipher_spec. */
+  sendFlight(layer: HandshakeLayer, parts: readonly FlightPart[]): void
+  complete(layer: HandshakeLayer, completion: Completion): void
+}
+
+/**
+ * One side's state machine. Faults of the peer are thrown as HandshakeFault or `malformed-bytes` and end the handshake.
+ */
+export interface Handshake {
+  readonly layer: HandshakeLayer
+  /** The peer's chain, as far as it has come; unverified. */
+  readonly unverifiedChain: readonly Uint8Array[] | undefined
+  /** What the machine can go on with. While a question is open, nothing is handed to it but the answer. */
+  readonly expects: 'message' | 'change-cipher-spec' | 'answer'
+  /** Whether a repeated message of the peer's flight says that it lacks our newest one. */
+  readonly answersRepetition: boolean
+  receiveMessage(message: HandshakeMessage, context: HandshakeContext): void
+  receiveChangeCipherSpec(context: HandshakeContext): void
+  receiveAnswer(answer: Answer, context: HandshakeContext): void
+}

@@ -1,0 +1,63 @@
+/**
+ * From the shared secret to the keys of an association: extended master secret (RFC 7627), key block (RFC 5246
+ * section 6.3), Finished (section 7.4.9). There is no way to a master secret without the session hash.
+ */
+
+import type { CipherSuite, CipherSuiteName } from './cipher-suite.ts'
+import { prf } from './prf.ts'
+
+/** What protects the records of one direction in one epoch; plain data. */
+export interface TrafficKeys {
+  readonly cipherSuite: CipherSuiteName
+  readonly key: Uint8Array
+  /** The four implicit bytes of the nonce. */
+  readonly salt: Uint8Array
+}
+
+export interface AssociationKeys {
+  readonly client: TrafficKeys
+  readonly server: TrafficKeys
+}
+
+export const verifyDataLength = 12
+
+/** @param sessionHash hash of the transcript from the ClientHello with the cookie through ClientKeyExchange */
+export function extendedMasterSecret(
+  suite: CipherSuite,
+  sharedSecret: Uint8Array,
+  sessionHash: Uint8Array,
+): Uint8Array {
+  return prf(suite.hash, sharedSecret, 'extended master secret', [sessionHash], 48)
+}
+
+export function deriveKeys(
+  suite: CipherSuite,
+  masterSecret: Uint8Array,
+  clientRandom: Uint8Array,
+  serverRandom: Uint8Array,
+): AssociationKeys {
+  const { keyLength } = suite
+  const block = prf(suite.hash, masterSecret, 'key expansion', [serverRandom, clientRandom], 2 * keyLength + 8)
+  const salts = 2 * keyLength
+  return {
+    client: {
+      cipherSuite: suite.name,
+      key: block.slice(0, keyLength),
+      salt: block.slice(salts, salts + 4),
+    },
+    server: {
+      cipherSuite: suite.name,
+      key: block.slice(keyLength, salts),
+      salt: block.slice(salts + 4, salts + 8),
+    },
+  }
+}
+
+export function verifyData(
+  suite: CipherSuite,
+  masterSecret: Uint8Array,
+  sender: 'client' | 'server',
+  transcriptHash: Uint8Array,
+): Uint8Array {
+  return prf(suite.hash, masterSecret, `${sender} finished`, [transcriptHash], verifyDataLength)
+}

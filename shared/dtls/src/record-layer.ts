@@ -1,0 +1,115 @@
+/**
+ * The record layer of one association: epoch 0 in the clear, epoch 1 protected. It writes records, opens records, and
+ * keeps what is about an association's records as plain data in `state`; contexts of the ciphers are made from it.
+ *
+ * One epoch of protection is all there is, since nobody renegotiates.
+ */
+
+import { cipherSuites } from './cipher-suite.ts'
+import { createReadEpoch, createWriteEpoch, type ReadEpoch, takeSequence, type WriteEpoch } from './epoch.ts'
+import type { RecordWriter } from './flight.ts'
+import type { TrafficKeys } from './key-schedule.ts'
+import type { DiscardReason } from './output.ts'
+import { type ContentType, maxSequence, type RecordView, recordHeaderLength, writeRecordHeader } from './record.ts'
+import type { ProtectRecords, RecordProtection } from './record-protection.ts'
+import { commit, isFresh } from './replay-window.ts'
+
+export interface RecordLayerState {
+  /** Numbers of our records in epoch 0. */
+  readonly plain: { nextSequence: number; readonly lastSequence: number }
+  write: WriteEpoch | undefined
+  read: ReadEpoch | undefined
+}
+
+export type Opened =
+  | { readonly authentic: true; readonly type: number; readonly plaintext: Uint8Array }
+  | { readonly authentic: false; readonly reason: DiscardReason }
+
+const protectedEpoch = 1
+
+/** No record number is left: the association must end before a number would repeat. */
+export class SequenceExhausted extends Error {}
+
+export class RecordLayer implements RecordWriter {
+  readonly state: RecordLayerState
+  readonly #protect: ProtectRecords
+  #sealer: RecordProtection | undefined
+  #opener: RecordProtection | undefined
+
+  /** @param firstSequence of our records in epoch 0: a server continues the number of the ClientHello */
+  constructor(protect: ProtectRecords, firstSequence: number) {
+    this.#protect = protect
+    this.state = {
+      plain: { nextSequence: firstSequence, lastSequence: maxSequence },
+      write: undefined,
+      read: undefined,
+    }
+  }
+
+  get reads(): boolean {
+    return this.state.read !== undefined
+  }
+
+  installWriteKeys(keys: TrafficKeys): void {
+    this.state.write = createWriteEpoch(protectedEpoch, keys)
+    this.#sealer = this.#protect(keys)
+  }
+
+  installReadKeys(keys: TrafficKeys): void {
+    this.state.read = createReadEpoch(protectedEpoch, keys)
+    this.#opener = this.#protect(keys)
+  }
+
+  overhead(epoch: number): number {
+    return epoch === 0 || this.#sealer === undefined ? recordHeaderLength : this.#sealer.overhead
+  }
+
+  /** @throws SequenceExhausted */
+  write(epoch: number, type: ContentType, plaintext: Uint8Array, into: Uint8Array, offset: number): number {
+    if (epoch === 0) {
+      const sequence = this.#take(this.state.plain)
+      writeRecordHeader(into, offset, { type, epoch, sequence, length: plaintext.length })
+      into.set(plaintext, offset + recordHeaderLength)
+      return recordHeaderLength + plaintext.length
+    }
+    const { write } = this.state
+    if (write === undefined || this.#sealer === undefined) throw new Error('there are no keys to write with')
+    return this.#sealer.seal({ type, epoch, sequence: this.#take(write), plaintext }, into, offset)
+  }
+
+  /** One record in a datagram of its own, in the newest epoch. @throws SequenceExhausted */
+  seal(type: ContentType, plaintext: Uint8Array): Uint8Array {
+    const epoch = this.state.write === undefined ? 0 : protectedEpoch
+    const datagram = Buffer.allocUnsafe(this.overhead(epoch) + plaintext.length)
+    this.write(epoch, type, plaintext, datagram, 0)
+    return datagram
+  }
+
+  /** Opens a protected record. The window is looked at before authentication and changed only after it. */
+  open(record: RecordView): Opened {
+    const { read } = this.state
+    if (read === undefined || this.#opener === undefined || record.epoch !== read.epoch) {
+      return { authentic: false, reason: 'unexpected-epoch' }
+    }
+    if (!isFresh(read.window, record.sequence)) return { authentic: false, reason: 'replayed' }
+    const plaintext = this.#opener.open(record)
+    if (plaintext === undefined) {
+      read.forgeries += 1
+      return { authentic: false, reason: 'not-authentic' }
+    }
+    commit(read.window, record.sequence)
+    return { authentic: true, type: record.type, plaintext }
+  }
+
+  /** More forgeries were tried than the suite allows under one key. */
+  get forgeryLimitReached(): boolean {
+    const { read } = this.state
+    return read !== undefined && read.forgeries >= cipherSuites[read.keys.cipherSuite].forgeryLimit
+  }
+
+  #take(numbers: { nextSequence: number; readonly lastSequence: number }): number {
+    const sequence = takeSequence(numbers)
+    if (sequence === undefined) throw new SequenceExhausted()
+    return sequence
+  }
+}

@@ -1,0 +1,355 @@
+/**
+ * The server's side of a full handshake with mutual certificates (RFC 5246 section 7.3, RFC 6347 section 4.2.4).
+ *
+ *        Client                                        Server
+ *    1   ClientHello                      -------->
+ *    2                                    <--------    HelloVerifyRequest       (stateless: dtls-server.ts, cookie.ts)
+ *    3   ClientHello (cookie)             -------->                             begins here
+ *                                                      makeKeyShare, sign
+ *    4                                    <--------    ServerHello, Certificate, ServerKeyExchange,
+ *                                                      CertificateRequest, ServerHelloDone
+ *    5   Certificate, ClientKeyExchange,
+ *        CertificateVerify                -------->    verifySignature, agree, verifyPeer
+ *        [ChangeCipherSpec], Finished     -------->
+ *    6                                    <--------    [ChangeCipherSpec], Finished
+ *
+ * Each state takes exactly one thing; anything else is unexpected_message. There is no way past a state: a client
+ * without certificate, without CertificateVerify, without ChangeCipherSpec has no path to Finished. Nothing is derived
+ * from the client's key share before the client has proven its certificate's key, nobody is asked about a chain before
+ * that either, and our Finished is sent only to a peer that `verifyPeer` accepted.
+ *
+ * It does not judge chains, does not resume, does not renegotiate.
+ */
+
+import { constantTimeEqual } from '@sallyport/bytes'
+import { readCertificate, readCertificateVerify } from './certificate-messages.ts'
+import { type CipherSuite, type CipherSuiteName, cipherSuites } from './cipher-suite.ts'
+import type { ClientHello } from './client-hello.ts'
+import { HandshakeFault } from './handshake-fault.ts'
+import { compose, type Handshake, type HandshakeContext, type HandshakeLayer } from './handshake-layer.ts'
+import { type HandshakeMessage, handshakeTypes } from './handshake-message.ts'
+import {
+  readClientKeyExchange,
+  signedKeyParameters,
+  writeKeyParameters,
+  writeServerKeyExchange,
+} from './key-exchange-messages.ts'
+import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from './key-schedule.ts'
+import { type NamedGroup, type NamedGroupName, namedGroups } from './named-group.ts'
+import type { Answer } from './output.ts'
+import { writeServerHello } from './server-hello.ts'
+import {
+  announcedSignatureSchemes,
+  type CurveName,
+  chooseSignatureScheme,
+  type SignatureScheme,
+  signatureSchemeByNumber,
+} from './signature-scheme.ts'
+import { append, transcriptBytes, transcriptHash } from './transcript.ts'
+
+/** What every handshake of a server has in common; messages are encoded once. */
+export interface ServerIdentity {
+  readonly certificateMessage: Uint8Array
+  readonly certificateRequestMessage: Uint8Array
+  readonly curve: CurveName
+  /** In order of preference: ours counts, not the client's. */
+  readonly cipherSuites: readonly CipherSuiteName[]
+  readonly groups: readonly NamedGroupName[]
+}
+
+/** What the two sides settled on. */
+export interface Negotiated {
+  readonly suite: CipherSuite
+  readonly group: NamedGroup
+  readonly scheme: SignatureScheme
+  readonly clientRandom: Uint8Array
+  readonly answersRenegotiationInfo: boolean
+  readonly answersPointFormats: boolean
+}
+
+interface Exchange {
+  readonly serverRandom: Uint8Array
+  readonly privateKey: Uint8Array
+}
+
+interface Presented extends Exchange {
+  readonly chain: readonly Uint8Array[]
+  readonly leaf: Uint8Array
+}
+
+interface Exchanged extends Presented {
+  readonly clientPublicKey: Uint8Array
+  /** Through ClientKeyExchange (RFC 7627 section 3). */
+  readonly sessionHash: Uint8Array
+}
+
+interface Keyed {
+  readonly chain: readonly Uint8Array[]
+  readonly masterSecret: Uint8Array
+  readonly keys: AssociationKeys
+}
+
+export type ServerState =
+  | { readonly name: 'making-key-share' }
+  | ({ readonly name: 'signing'; readonly parameters: Uint8Array } & Exchange)
+  | ({ readonly name: 'expecting-certificate' } & Exchange)
+  | ({ readonly name: 'expecting-client-key-exchange' } & Presented)
+  | ({ readonly name: 'expecting-certificate-verify' } & Exchanged)
+  | ({ readonly name: 'verifying-signature' } & Exchanged)
+  | ({ readonly name: 'agreeing' } & Exchanged)
+  | ({ readonly name: 'verifying-peer' } & Keyed)
+  | ({ readonly name: 'expecting-change-cipher-spec' } & Keyed)
+  | ({ readonly name: 'expecting-finished' } & Keyed)
+  | { readonly name: 'connected' }
+
+const expectations: Readonly<Record<ServerState['name'], Handshake['expects']>> = {
+  'making-key-share': 'answer',
+  signing: 'answer',
+  'expecting-certificate': 'message',
+  'expecting-client-key-exchange': 'message',
+  'expecting-certificate-verify': 'message',
+  'verifying-signature': 'answer',
+  agreeing: 'answer',
+  'verifying-peer': 'answer',
+  'expecting-change-cipher-spec': 'change-cipher-spec',
+  'expecting-finished': 'message',
+  connected: 'answer',
+}
+
+/** Chooses by our preference from what the client offers. @throws HandshakeFault */
+export function negotiate(hello: ClientHello, identity: ServerIdentity): Negotiated {
+  // Versions of DTLS count downwards: 1.0 is FEFF, 1.2 is FEFD. One that is newer settles for ours.
+  if (hello.version >> 8 !== 0xfe || (hello.version & 0xff) > 0xfd) {
+    throw new HandshakeFault('version-unsupported', `the client speaks at most ${hello.version.toString(16)}`)
+  }
+  if (!hello.offersNullCompression) throw new HandshakeFault('compression-only', 'the client insists on compression')
+  if (hello.renegotiation === 'wrong') {
+    throw new HandshakeFault('renegotiation-info-wrong', 'renegotiation_info of a first handshake is not empty')
+  }
+  if (!hello.extendedMasterSecret) {
+    throw new HandshakeFault('extended-master-secret-missing', 'the client does not offer extended_master_secret')
+  }
+  if (hello.pointFormats !== undefined && !hello.pointFormats.includes(0)) {
+    throw new HandshakeFault('points-compressed-only', 'the client does not take uncompressed points')
+  }
+  const suite = identity.cipherSuites
+    .map((name) => cipherSuites[name])
+    .find((s) => hello.cipherSuites.includes(s.number))
+  if (suite === undefined) throw new HandshakeFault('no-common-cipher-suite', 'no cipher suite in common')
+  // Without the extension the client takes any group (RFC 8422 section 4): P-256, if we have it, is what it meant.
+  const offeredGroups = hello.groups ?? [namedGroups.secp256r1.number]
+  const group = identity.groups.map((name) => namedGroups[name]).find((g) => offeredGroups.includes(g.number))
+  if (group === undefined) throw new HandshakeFault('no-common-group', 'no group in common')
+  const scheme = chooseSignatureScheme(identity.curve, hello.signatureSchemes)
+  if (scheme === undefined) throw new HandshakeFault('no-common-signature-scheme', 'no signature scheme in common')
+  return {
+    suite,
+    group,
+    scheme,
+    clientRandom: hello.random.slice(),
+    answersRenegotiationInfo: hello.renegotiation === 'initial',
+    answersPointFormats: hello.pointFormats !== undefined,
+  }
+}
+
+export class ServerHandshake implements Handshake {
+  readonly layer: HandshakeLayer
+  readonly negotiated: Negotiated
+  state: ServerState = { name: 'making-key-share' }
+  readonly #identity: ServerIdentity
+
+  /** @param hello the message with the good cookie, in a buffer of its own */
+  constructor(layer: HandshakeLayer, negotiated: Negotiated, identity: ServerIdentity, hello: HandshakeMessage) {
+    this.layer = layer
+    this.negotiated = negotiated
+    this.#identity = identity
+    append(layer.transcript, hello)
+  }
+
+  get unverifiedChain(): readonly Uint8Array[] | undefined {
+    return 'chain' in this.state ? this.state.chain : undefined
+  }
+
+  get expects(): Handshake['expects'] {
+    return expectations[this.state.name]
+  }
+
+  /** A client that lacks our flight repeats its hello, which dtls-server.ts sees; its other repetitions say nothing. */
+  readonly answersRepetition = false
+
+  begin(context: HandshakeContext): void {
+    context.ask(this.layer, { kind: 'makeKeyShare', group: this.negotiated.group.name })
+  }
+
+  receiveAnswer(answer: Answer, context: HandshakeContext): void {
+    const { state } = this
+    if (state.name === 'making-key-share' && answer.kind === 'makeKeyShare') {
+      this.#haveKeyShare(answer, context)
+    } else if (state.name === 'signing' && answer.kind === 'sign') {
+      this.#sendFlight4(state, answer.signature, context)
+    } else if (state.name === 'verifying-signature' && answer.kind === 'verifySignature') {
+      this.#haveSignatureVerdict(state, answer.verdict, context)
+    } else if (state.name === 'agreeing' && answer.kind === 'agree') {
+      this.#haveSharedSecret(state, answer.sharedSecret, context)
+    } else if (state.name === 'verifying-peer' && answer.kind === 'verifyPeer' && answer.decision.accepted) {
+      this.state = { ...state, name: 'expecting-change-cipher-spec' }
+    } else {
+      throw new Error(`a ${answer.kind} answer in state ${state.name}`)
+    }
+  }
+
+  receiveMessage(message: HandshakeMessage, context: HandshakeContext): void {
+    const { state } = this
+    if (state.name === 'expecting-certificate' && message.type === handshakeTypes.certificate) {
+      this.#haveCertificate(state, message)
+    } else if (state.name === 'expecting-client-key-exchange' && message.type === handshakeTypes.clientKeyExchange) {
+      this.#haveClientKeyExchange(state, message)
+    } else if (state.name === 'expecting-certificate-verify' && message.type === handshakeTypes.certificateVerify) {
+      this.#haveCertificateVerify(state, message, context)
+    } else if (state.name === 'expecting-finished' && message.type === handshakeTypes.finished) {
+      this.#haveFinished(state, message, context)
+    } else {
+      throw new HandshakeFault('message-unexpected', `a message of type ${message.type} while ${state.name}`)
+    }
+  }
+
+  receiveChangeCipherSpec(): void {
+    const { state } = this
+    if (state.name !== 'expecting-change-cipher-spec') throw new Error(`change_cipher_spec while ${state.name}`)
+    this.layer.records.installReadKeys(state.keys.client)
+    this.state = { ...state, name: 'expecting-finished' }
+  }
+
+  #haveKeyShare(answer: Answer & { kind: 'makeKeyShare' }, context: HandshakeContext): void {
+    const { group, scheme, clientRandom } = this.negotiated
+    const parameters = writeKeyParameters(group, answer.keyShare.publicKey)
+    this.state = {
+      name: 'signing',
+      serverRandom: answer.random,
+      privateKey: answer.keyShare.privateKey,
+      parameters,
+    }
+    const content = signedKeyParameters(clientRandom, answer.random, parameters)
+    context.ask(this.layer, { kind: 'sign', scheme: scheme.name, content })
+  }
+
+  #sendFlight4(state: ServerState & { name: 'signing' }, signature: Uint8Array, context: HandshakeContext): void {
+    const { layer, negotiated } = this
+    const { serverRandom, privateKey, parameters } = state
+    const hello = writeServerHello({
+      random: serverRandom,
+      cipherSuite: negotiated.suite.number,
+      renegotiationInfo: negotiated.answersRenegotiationInfo,
+      pointFormats: negotiated.answersPointFormats,
+    })
+    const keyExchange = writeServerKeyExchange(parameters, { scheme: negotiated.scheme.number, signature })
+    this.state = { name: 'expecting-certificate', serverRandom, privateKey }
+    context.sendFlight(layer, [
+      compose(layer, handshakeTypes.serverHello, hello),
+      compose(layer, handshakeTypes.certificate, this.#identity.certificateMessage),
+      compose(layer, handshakeTypes.serverKeyExchange, keyExchange),
+      compose(layer, handshakeTypes.certificateRequest, this.#identity.certificateRequestMessage),
+      compose(layer, handshakeTypes.serverHelloDone, new Uint8Array(0)),
+    ])
+  }
+
+  #haveCertificate(state: ServerState & { name: 'expecting-certificate' }, message: HandshakeMessage): void {
+    const chain = readCertificate(message.body)
+    const [leaf] = chain
+    if (leaf === undefined) throw new HandshakeFault('certificate-missing', 'the client sent no certificate')
+    append(this.layer.transcript, message)
+    this.state = { ...state, name: 'expecting-client-key-exchange', chain, leaf }
+  }
+
+  #haveClientKeyExchange(
+    state: ServerState & { name: 'expecting-client-key-exchange' },
+    message: HandshakeMessage,
+  ): void {
+    const clientPublicKey = readClientKeyExchange(message.body, this.negotiated.group)
+    append(this.layer.transcript, message)
+    const sessionHash = transcriptHash(this.layer.transcript, this.negotiated.suite.hash)
+    this.state = { ...state, name: 'expecting-certificate-verify', clientPublicKey, sessionHash }
+  }
+
+  #haveCertificateVerify(
+    state: ServerState & { name: 'expecting-certificate-verify' },
+    message: HandshakeMessage,
+    context: HandshakeContext,
+  ): void {
+    const { scheme: number, signature } = readCertificateVerify(message.body)
+    const scheme = announcedSignatureSchemes.includes(number) ? signatureSchemeByNumber.get(number) : undefined
+    if (scheme === undefined) {
+      throw new HandshakeFault('signature-scheme-not-offered', `signature scheme ${number.toString(16)}`)
+    }
+    // Signed is everything before this message (RFC 5246 section 7.4.8), so it is entered after.
+    const content = transcriptBytes(this.layer.transcript)
+    append(this.layer.transcript, message)
+    this.state = { ...state, name: 'verifying-signature' }
+    context.ask(this.layer, {
+      kind: 'verifySignature',
+      scheme: scheme.name,
+      certificate: state.leaf,
+      content,
+      signature,
+    })
+  }
+
+  #haveSignatureVerdict(
+    state: ServerState & { name: 'verifying-signature' },
+    verdict: (Answer & { kind: 'verifySignature' })['verdict'],
+    context: HandshakeContext,
+  ): void {
+    switch (verdict) {
+      case 'valid':
+        break
+      case 'invalid':
+        throw new HandshakeFault('signature-wrong', 'CertificateVerify is not signed by the key of the certificate')
+      case 'certificate-malformed':
+        throw new HandshakeFault('certificate-malformed', 'the client certificate cannot be read')
+      case 'key-unsupported':
+        throw new HandshakeFault(
+          'certificate-key-unsupported',
+          'the key of the client certificate is not P-256 or P-384',
+        )
+    }
+    const { privateKey, clientPublicKey: peerPublicKey } = state
+    this.state = { ...state, name: 'agreeing' }
+    context.ask(this.layer, { kind: 'agree', group: this.negotiated.group.name, privateKey, peerPublicKey })
+  }
+
+  #haveSharedSecret(
+    state: ServerState & { name: 'agreeing' },
+    sharedSecret: Uint8Array | undefined,
+    context: HandshakeContext,
+  ): void {
+    if (sharedSecret === undefined) {
+      throw new HandshakeFault('public-key-invalid', "the client's public key is not a point of the group")
+    }
+    const { suite, clientRandom } = this.negotiated
+    const { chain, serverRandom } = state
+    const masterSecret = extendedMasterSecret(suite, sharedSecret, state.sessionHash)
+    const keys = deriveKeys(suite, masterSecret, clientRandom, serverRandom)
+    this.state = { name: 'verifying-peer', chain, masterSecret, keys }
+    context.ask(this.layer, { kind: 'verifyPeer', chain, peer: this.layer.peer })
+  }
+
+  #haveFinished(
+    state: ServerState & { name: 'expecting-finished' },
+    message: HandshakeMessage,
+    context: HandshakeContext,
+  ): void {
+    const { layer } = this
+    const { suite, clientRandom } = this.negotiated
+    const { masterSecret } = state
+    const expected = verifyData(suite, masterSecret, 'client', transcriptHash(layer.transcript, suite.hash))
+    if (!constantTimeEqual(message.body, expected)) {
+      throw new HandshakeFault('finished-wrong', "the client's Finished does not cover this handshake")
+    }
+    append(layer.transcript, message)
+    const ours = verifyData(suite, masterSecret, 'server', transcriptHash(layer.transcript, suite.hash))
+    layer.records.installWriteKeys(state.keys.server)
+    this.state = { name: 'connected' }
+    context.sendFlight(layer, [{ kind: 'change-cipher-spec' }, compose(layer, handshakeTypes.finished, ours)])
+    context.complete(layer, { suite, clientRandom, peerFinished: message, lastFlight: layer.flight })
+  }
+}

@@ -1,0 +1,83 @@
+/** ServerHello (RFC 5246 section 7.4.1.3), HelloVerifyRequest (RFC 6347 section 4.2.1). */
+
+import { ByteReader, ByteWriter } from '@sallyport/bytes'
+import { extensionTypes, isEmptyRenegotiationInfo, readExtensions, writeExtension } from './extension.ts'
+import { HandshakeFault } from './handshake-fault.ts'
+import { versions } from './record.ts'
+
+export interface ServerHello {
+  readonly version: number
+  readonly random: Uint8Array
+  readonly cipherSuite: number
+  readonly compression: number
+  readonly extendedMasterSecret: boolean
+  readonly renegotiationWrong: boolean
+}
+
+/** What our client's hello offers; anything else in the answer was not asked for. */
+const offered: readonly number[] = [
+  extensionTypes.supportedGroups,
+  extensionTypes.ecPointFormats,
+  extensionTypes.extendedMasterSecret,
+  extensionTypes.renegotiationInfo,
+]
+
+/** @throws CodedError `malformed-bytes`, HandshakeFault for an extension that was not offered */
+export function readServerHello(body: Uint8Array): ServerHello {
+  const reader = new ByteReader(body)
+  const version = reader.u16()
+  const random = reader.bytes(32)
+  if (reader.vector8().remaining > 32) throw new HandshakeFault('message-malformed', 'a session id of over 32 bytes')
+  const cipherSuite = reader.u16()
+  const compression = reader.u8()
+  const extensions = readExtensions(reader)
+  for (const type of extensions.keys()) {
+    if (!offered.includes(type)) throw new HandshakeFault('extension-unsolicited', `extension ${type} was not offered`)
+  }
+  const renegotiation = extensions.get(extensionTypes.renegotiationInfo)
+  return {
+    version,
+    random,
+    cipherSuite,
+    compression,
+    extendedMasterSecret: extensions.get(extensionTypes.extendedMasterSecret)?.length === 0,
+    renegotiationWrong: renegotiation !== undefined && !isEmptyRenegotiationInfo(renegotiation),
+  }
+}
+
+export interface ServerHelloChoice {
+  readonly random: Uint8Array
+  readonly cipherSuite: number
+  /** Answered only where the client asked: with its extension, or with the signalling suite. */
+  readonly renegotiationInfo: boolean
+  readonly pointFormats: boolean
+}
+
+/** Without a session id: the session cannot be resumed. */
+export function writeServerHello(choice: ServerHelloChoice): Uint8Array {
+  const writer = new ByteWriter(96)
+  writer.u16(versions.dtls12).bytes(choice.random).u8(0).u16(choice.cipherSuite).u8(0)
+  writer.vector16((extensions) => {
+    writeExtension(extensions, extensionTypes.extendedMasterSecret, () => undefined)
+    if (choice.renegotiationInfo) writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
+    if (choice.pointFormats) writeExtension(extensions, extensionTypes.ecPointFormats, (body) => body.u8(1).u8(0))
+  })
+  return writer.finish()
+}
+
+/** The version says nothing about what will be chosen; DTLS 1.0 is what RFC 6347 asks for here. */
+export function writeHelloVerifyRequest(cookie: Uint8Array): Uint8Array {
+  return new ByteWriter(3 + cookie.length)
+    .u16(versions.dtls10)
+    .vector8((body) => body.bytes(cookie))
+    .finish()
+}
+
+/** The cookie. @throws CodedError `malformed-bytes` */
+export function readHelloVerifyRequest(body: Uint8Array): Uint8Array {
+  const reader = new ByteReader(body)
+  reader.u16()
+  const cookie = reader.vector8().rest()
+  reader.expectEnd()
+  return cookie
+}
