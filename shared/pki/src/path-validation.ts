@@ -106,35 +106,6 @@ class PathSearch {
   /** Tries every issuer of the last certificate; undefined when none leads to an accepted path. */
   #extend(path: readonly Certificate[]): PathAccepted | undefined {
     const last = path[path.length - 1] as Certificate
-    const anchors = this.#input.anchors.filter((anchor) => mayIssue(anchor, last) && !repeats(path, anchor))
-    for (const anchor of anchors) {
-      const accepted = this.#complete(path, anchor)
-      if (accepted !== undefined) return accepted
-    }
-    const issuers = this.#candidates.filter((candidate) => mayIssue(candidate, last) && !repeats(path, candidate))
-    for (const issuer of issuers) {
-      // Room is needed for this issuer and for an anchor above it.
-      if (path.length + 2 > this.#maxPathLength) {
-        this.#refuse(
-          2,
-          pathRefusal(
-            'certificate-path-too-long',
-            path.length,
-            `the path has more than ${this.#maxPathLength} certificates`,
-          ),
-        )
-        return undefined
-      }
-      if (!this.#checkIssued(path, issuer)) continue
-      const accepted = this.#extend([...path, issuer])
-      if (accepted !== undefined) return accepted
-    }
-    if (anchors.length === 0 && issuers.length === 0)
-      this.#refuse(path.length === 1 ? 0 : 2, unknownAuthority(path, last))
-    return undefined
-  }
-
-  #complete(path: readonly Certificate[], anchor: Certificate): PathAccepted | undefined {
     if (path.length + 1 > this.#maxPathLength) {
       this.#refuse(
         2,
@@ -146,6 +117,23 @@ class PathSearch {
       )
       return undefined
     }
+    const anchors = this.#input.anchors.filter((anchor) => mayIssue(anchor, last))
+    for (const anchor of anchors) {
+      const accepted = this.#complete(path, anchor)
+      if (accepted !== undefined) return accepted
+    }
+    const issuers = this.#candidates.filter((candidate) => mayIssue(candidate, last) && !repeats(path, candidate))
+    for (const issuer of issuers) {
+      if (!this.#checkIssued(path, issuer)) continue
+      const accepted = this.#extend([...path, issuer])
+      if (accepted !== undefined) return accepted
+    }
+    if (anchors.length === 0 && issuers.length === 0)
+      this.#refuse(path.length === 1 ? 0 : 2, unknownAuthority(path, last))
+    return undefined
+  }
+
+  #complete(path: readonly Certificate[], anchor: Certificate): PathAccepted | undefined {
     if (!this.#checkIssued(path, anchor)) return undefined
     const complete = [...path, anchor]
     const refusal = judgePath(complete, this.#input.at)

@@ -93,6 +93,16 @@ describe('cross-signs', () => {
     expect(milliseconds).toBeLessThan(1000)
   })
 
+  it('[4.5] two authorities that signed each other lead to nobody', () => {
+    const a = root({ name: 'A' })
+    const b = root({ name: 'B' })
+    const crossed = [
+      certificate({ ...a, issuer: b, extensions: authorityExtensions() }),
+      certificate({ ...b, issuer: a, extensions: authorityExtensions() }),
+    ]
+    expect(judge([device(a), ...crossed], [trusted]).outcome).toBe('certificate-authority-unknown')
+  })
+
   it('[4.5] through a cross-sign the trusted authority is found', () => {
     const other = root({ name: 'Other' })
     const shared = { name: 'Shared', key: ecKey() }

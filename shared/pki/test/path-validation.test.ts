@@ -317,6 +317,10 @@ describe('the leaf', () => {
       index: 0,
     })
     expect(judge([issuing], [trusted])).toMatchObject({ code: 'certificate-purpose-wrong', index: 0 })
+    for (const hint of [basicConstraints(true), keyUsage('digitalSignature', 'keyCertSign')]) {
+      const half = device(issuing, { extensions: [hint, extendedKeyUsage('clientAuth')] })
+      expect(judge([half, issuing], [trusted])).toMatchObject({ code: 'certificate-purpose-wrong', index: 0 })
+    }
   })
 
   it('[4.4] [4.5] with another extended key usage than clientAuth is refused, and the detail says which', () => {
