@@ -1,0 +1,186 @@
+/**
+ * The closed registry of audit events: each type with its severity, what it is about, and the shape of its details.
+ *
+ * Details hold no secrets: hashes of codes and tokens neither, certificates only by serial number and digest.
+ */
+
+import { CodedError } from '@sallyport/errors'
+import type { AuditSubjectKind } from './audit-event.ts'
+import { check, type DetailsOf, type DetailsShape, field } from './details-shape.ts'
+
+export const auditSeverities = ['info', 'notice', 'warning'] as const
+export type AuditSeverity = (typeof auditSeverities)[number]
+
+export interface AuditEventDefinition {
+  readonly severity: AuditSeverity
+  readonly subject: AuditSubjectKind
+  readonly details: DetailsShape
+}
+
+const { text, number, texts, optional } = field
+
+export const auditEventTypes = {
+  'organization.created': { severity: 'notice', subject: 'organization', details: { name: text } },
+  'user.created': { severity: 'notice', subject: 'user', details: { username: text, roles: texts } },
+  'user.login': {
+    severity: 'notice',
+    subject: 'user',
+    details: { reason: optional(text), sessionId: optional(text) },
+  },
+  'group.created': {
+    severity: 'notice',
+    subject: 'group',
+    details: { name: text, leadCertificateName: text, leadCertificateSha256: text, state: text },
+  },
+  'group.changed': { severity: 'notice', subject: 'group', details: { fields: texts, state: text, version: number } },
+  'group.deleted': { severity: 'notice', subject: 'group', details: { name: text } },
+  'provisioning.begun': {
+    severity: 'info',
+    subject: 'provisioning-record',
+    details: { groupId: text, manufacturerSpkiSha256: text, commonName: optional(text) },
+  },
+  'provisioning.step': {
+    severity: 'info',
+    subject: 'provisioning-record',
+    details: {
+      step: text,
+      coapCode: text,
+      errorCode: optional(text),
+      detail: optional(text),
+      deviceId: optional(text),
+    },
+  },
+  'provisioning.refused': {
+    severity: 'warning',
+    subject: 'certificate',
+    details: { code: text, detail: text, commonName: optional(text), recordId: optional(text) },
+  },
+  'certificate.issuance-begun': {
+    severity: 'notice',
+    subject: 'certificate',
+    details: {
+      deviceId: text,
+      recordId: text,
+      profile: text,
+      serialNumber: text,
+      issuerSha256: text,
+      spkiSha256: text,
+    },
+  },
+  'certificate.issued': {
+    severity: 'notice',
+    subject: 'certificate',
+    details: { deviceId: text, serialNumber: text, sha256: text },
+  },
+  'certificate.issuance-failed': {
+    severity: 'warning',
+    subject: 'certificate',
+    details: { deviceId: text, serialNumber: text, code: text },
+  },
+  'certificate.activated': {
+    severity: 'info',
+    subject: 'certificate',
+    details: { deviceId: text, serialNumber: text, superseded: texts },
+  },
+  'onboarding-code.created': {
+    severity: 'info',
+    subject: 'provisioning-record',
+    details: { deviceId: text, expiresAt: text },
+  },
+  'onboarding-code.redeemed': {
+    severity: 'notice',
+    subject: 'device',
+    details: {
+      recordId: optional(text),
+      familyId: optional(text),
+      certificateSha256: text,
+      repeated: optional(text),
+      reason: optional(text),
+    },
+  },
+  'device-token.refreshed': {
+    severity: 'info',
+    subject: 'device',
+    details: {
+      familyId: optional(text),
+      generation: optional(number),
+      certificateSha256: text,
+      reason: optional(text),
+    },
+  },
+  'device-token.revoked': { severity: 'notice', subject: 'device', details: { families: number } },
+  'device.claimed': {
+    severity: 'notice',
+    subject: 'device',
+    details: { recordId: text, groupId: text, manufacturerSpkiSha256: text },
+  },
+  'device.registered': { severity: 'notice', subject: 'device', details: { recordId: text, certificateSha256: text } },
+  'device.authenticated': {
+    severity: 'info',
+    subject: 'device',
+    details: {
+      stage: text,
+      reason: optional(text),
+      cipherSuite: optional(text),
+      certificateSerial: optional(text),
+      certificateSha256: optional(text),
+      associationId: optional(text),
+    },
+  },
+  'device.online': {
+    severity: 'info',
+    subject: 'device',
+    details: { gatewayId: text, associationId: text, sequence: number, certificateSha256: text },
+  },
+  'device.offline': {
+    severity: 'info',
+    subject: 'device',
+    details: { gatewayId: text, associationId: text, sequence: number, reason: text },
+  },
+  'device.changed': { severity: 'notice', subject: 'device', details: { fields: texts, version: number } },
+  'device.deleted': {
+    severity: 'notice',
+    subject: 'device',
+    details: { revokedCertificates: texts, revokedFamilies: number },
+  },
+  'resource.published': { severity: 'info', subject: 'device', details: { hrefs: texts } },
+  'resource.unpublished': { severity: 'info', subject: 'device', details: { hrefs: texts } },
+  'command.created': {
+    severity: 'notice',
+    subject: 'command',
+    details: { deviceId: text, href: text, method: text },
+  },
+  'command.finished': {
+    severity: 'info',
+    subject: 'command',
+    details: {
+      deviceId: text,
+      href: text,
+      method: text,
+      state: text,
+      coapCode: optional(text),
+      errorCode: optional(text),
+    },
+  },
+  'gateway.registered': { severity: 'notice', subject: 'gateway', details: { coapsUri: text } },
+  'gateway.retired': { severity: 'notice', subject: 'gateway', details: { devices: number } },
+  'authority.recorded': { severity: 'notice', subject: 'authority', details: { role: text, keyId: optional(text) } },
+  'hub.recorded': { severity: 'notice', subject: 'hub', details: {} },
+  'jwt-key.created': { severity: 'notice', subject: 'jwt-key', details: { state: text } },
+} as const satisfies Record<string, AuditEventDefinition>
+
+export type AuditEventType = keyof typeof auditEventTypes
+
+export type AuditDetails<Type extends AuditEventType> = DetailsOf<(typeof auditEventTypes)[Type]['details']>
+
+export const isAuditEventType = (name: string): name is AuditEventType => Object.hasOwn(auditEventTypes, name)
+
+/**
+ * Details read back from storage, or about to be stored.
+ * @throws CodedError `internal`: an event that does not fit its own type is our mistake.
+ */
+export function checkAuditDetails<Type extends AuditEventType>(type: Type, details: unknown): AuditDetails<Type> {
+  const fault = check(auditEventTypes[type].details, details)
+  if (fault === undefined) return details as AuditDetails<Type>
+  throw new CodedError('internal', `The details of an audit event of type ${type} are wrong: ${fault}.`)
+}

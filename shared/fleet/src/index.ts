@@ -1,0 +1,47 @@
+export {
+  type CommandMethod,
+  type CommandState,
+  commandMethods,
+  commandStates,
+  type FinishedCommandState,
+  isFinishedState,
+  mayFollow,
+  predecessorsOf,
+  stateWithoutAnswer,
+} from './command.ts'
+export {
+  type DeviceState,
+  defaultExpectedInterval,
+  deviceStates,
+  gatewayLeaseDuration,
+  isOnline,
+  issuanceRepeatWindow,
+  longestOnboardingCodeLifetime,
+  type OfflineReason,
+  offlineReasons,
+  type Presence,
+  redemptionRepeatWindow,
+} from './device.ts'
+export {
+  type AuthorityRole,
+  authorityRoles,
+  type CertificateState,
+  certificateStates,
+  claimsAuthority,
+  type EnrollmentGroupState,
+  enrollmentGroupStates,
+  isLiveCertificate,
+  type ProvisioningStep,
+  provisioningSteps,
+} from './enrollment.ts'
+export { type EventTopic, eventTopics } from './event-topic.ts'
+export { randomBytesOfIdentifier, uuidV7 } from './identifier.ts'
+export type { JsonValue } from './json-value.ts'
+export {
+  builtInRoles,
+  isRole,
+  type Permission,
+  permissions,
+  permissionsOf,
+  type Role,
+} from './permission.ts'
