@@ -1,0 +1,36 @@
+export type { ActContext } from './act.ts'
+export type { AuditEventFilter, AuditEventRecord, AuditEvents } from './audit-events.ts'
+export type { CertificateRecord, Certificates, OrphanedIssuance, RecordedIdentity } from './certificates.ts'
+export type { CommandRecord, Commands } from './commands.ts'
+export type { DeviceTokenFamilies, NewTokenFamily, OnboardingCodes, Redemption } from './device-tokens.ts'
+export type { DeviceFilter, DevicePatch, DeviceRecord, Devices, GatewayDevice } from './devices.ts'
+export type {
+  EnrollmentGroup,
+  EnrollmentGroupPatch,
+  EnrollmentGroups,
+  GroupAuthority,
+  GroupWithAuthorities,
+} from './enrollment-groups.ts'
+export type {
+  Authorities,
+  AuthorityRecord,
+  Gateways,
+  Hub,
+  JwtKeyRecord,
+  JwtKeys,
+  OfflineDevice,
+} from './installation.ts'
+export { type Migration, migrate } from './migrate.ts'
+export type { Organizations, UserRecord, Users } from './organizations.ts'
+export type { Outbox, OutboxEvent, OutboxRow } from './outbox.ts'
+export type { Page, PageRequest } from './page.ts'
+export { type OpenStoreOptions, openStore } from './open-store.ts'
+export type {
+  Provisioning,
+  ProvisioningAdmission,
+  ProvisioningRecord,
+  ProvisioningStepRecord,
+} from './provisioning.ts'
+export type { ResourceLink, Resources, TwinResource } from './resources.ts'
+export type { Channel, Store } from './store.ts'
+export type { Telemetry, TelemetryPoint, TelemetryRow, TelemetryValue } from './telemetry.ts'

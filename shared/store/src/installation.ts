@@ -1,0 +1,80 @@
+/** What there is once, or once per process of the installation: hub, gateways, authorities, JWT keys. */
+
+import type { Instant } from '@sallyport/clock'
+import type { AuthorityRole, OfflineReason } from '@sallyport/fleet'
+import type { JWK, KeyState } from '@sallyport/keys'
+import type { ActContext } from './act.ts'
+
+export interface Hub {
+  /** @throws CodedError `configuration-invalid` when the installation has another hub id. */
+  ensure(hubId: string): Promise<void>
+  read(): Promise<{ readonly hubId: string } | undefined>
+}
+
+export interface OfflineDevice {
+  readonly deviceId: string
+  readonly organizationId: string
+  readonly gatewayId: string
+  readonly reason: OfflineReason
+}
+
+export interface Gateways {
+  /**
+   * Begins the lease, or begins it again. With another `startedAt` than before it is another process under the same id: the
+   * sessions of the one before it are ended.
+   */
+  register(gateway: {
+    readonly id: string
+    readonly coapsUri: string
+    readonly startedAt: Instant
+  }): Promise<void>
+  /** @throws CodedError `not-found` when it was never registered or has retired. */
+  renewLease(id: string): Promise<void>
+  /** The lease ends, and the sessions of its devices with it. */
+  retire(id: string): Promise<void>
+  live(): Promise<readonly { readonly id: string; readonly coapsUri: string }[]>
+  /** Declares offline the devices of dead gateways and those not heard of in time. */
+  sweepExpired(act: ActContext): Promise<readonly OfflineDevice[]>
+}
+
+export interface AuthorityRecord {
+  readonly role: AuthorityRole
+  readonly certificateDer: Uint8Array
+  /** Lower-case hexadecimal SHA-256 of the DER. */
+  readonly sha256: string
+  readonly keyId?: string
+  readonly recordedAt: Instant
+}
+
+export interface Authorities {
+  /** Idempotent. */
+  record(authority: {
+    readonly role: AuthorityRole
+    readonly certificateDer: Uint8Array
+    readonly keyId?: string | undefined
+  }): Promise<void>
+  /** Newest first. */
+  byRole(role: AuthorityRole): Promise<readonly AuthorityRecord[]>
+}
+
+export interface JwtKeyRecord {
+  readonly kid: string
+  readonly publicJwk: JWK
+  readonly sealedPrivateKey: Uint8Array
+  readonly state: KeyState
+  readonly createdAt: Instant
+}
+
+export interface JwtKeys {
+  /** The active key; made by `create` when there is none. Many callers at once get one key, and one calls `create`. */
+  ensureActive(
+    create: () => Promise<{
+      readonly kid: string
+      readonly publicJwk: JWK
+      readonly sealedPrivateKey: Uint8Array
+    }>,
+  ): Promise<JwtKeyRecord>
+  active(): Promise<JwtKeyRecord | undefined>
+  /** Every key whose signatures are accepted: next, active and grace. */
+  published(): Promise<readonly JwtKeyRecord[]>
+}

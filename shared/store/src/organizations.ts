@@ -1,0 +1,43 @@
+/** Customers and the people in them. */
+
+import type { ErrorCode } from '@sallyport/errors'
+import type { ActContext } from './act.ts'
+
+export interface Organizations {
+  /** The first organization with its administrator; undefined when there is an organization already. One caller of many wins. */
+  createFirst(
+    organization: {
+      readonly name: string
+      readonly admin: { readonly email: string; readonly username: string; readonly passwordHash: string }
+    },
+    act: ActContext,
+  ): Promise<{ readonly organizationId: string; readonly userId: string } | undefined>
+  read(id: string): Promise<{ readonly id: string; readonly name: string } | undefined>
+}
+
+export interface UserRecord {
+  readonly id: string
+  readonly organizationId: string
+  readonly email: string
+  readonly username: string
+  /** A PHC string. */
+  readonly passwordHash: string
+  readonly roles: readonly string[]
+}
+
+export interface Users {
+  /** By username or e-mail address, in any case. */
+  findByLogin(usernameOrEmail: string): Promise<UserRecord | undefined>
+  read(id: string): Promise<UserRecord | undefined>
+  /** `login` is not kept: people type passwords into the wrong field. */
+  recordLogin(
+    login: {
+      readonly userId?: string | undefined
+      readonly login: string
+      readonly outcome: 'succeeded' | 'failed'
+      readonly reason?: ErrorCode | undefined
+      readonly sessionId?: string | undefined
+    },
+    act: ActContext,
+  ): Promise<void>
+}

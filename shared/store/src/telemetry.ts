@@ -1,0 +1,39 @@
+/** Measurements, appended and read; their own record: neither audited nor announced. */
+
+import type { Instant } from '@sallyport/clock'
+import type { Page, PageRequest } from './page.ts'
+
+export type TelemetryValue = number | string | boolean | Uint8Array
+
+export interface TelemetryRow {
+  readonly deviceId: string
+  readonly organizationId: string
+  readonly name: string
+  readonly at: Instant
+  readonly value: TelemetryValue
+  readonly unit?: string
+}
+
+export interface TelemetryPoint {
+  readonly name: string
+  readonly at: Instant
+  readonly value: TelemetryValue
+  readonly unit?: string
+}
+
+export interface Telemetry {
+  /** All or none, committed when it resolves. A device, name and time that is there already is left as it is. */
+  append(rows: readonly TelemetryRow[]): Promise<void>
+  /** The newest point of each name, by name. */
+  last(organizationId: string, deviceId: string): Promise<readonly TelemetryPoint[]>
+  /** Newest first; `from` inclusive, `to` exclusive. */
+  range(
+    organizationId: string,
+    deviceId: string,
+    request: PageRequest & {
+      readonly name: string
+      readonly from?: Instant | undefined
+      readonly to?: Instant | undefined
+    },
+  ): Promise<Page<TelemetryPoint>>
+}
