@@ -192,20 +192,25 @@ const lost = (step: Step, detail: string): DeviceFailure =>
 function connectFailure({ host, port }: CoapsAddress, error: unknown): unknown {
   if (!isCodedError(error)) return error
   const where = `coaps://${host.includes(':') ? `[${host}]` : host}:${port}`
-  const alert = typeof error.details.alert === 'string' ? error.details.alert : undefined
-  const advice = adviceFor(error.code, alert, error.details.direction)
-  return new DeviceFailure('connect', `${where}: ${error.message}${advice}`, {
+  const { alert, direction, reason } = error.details
+  const errorCode = typeof reason === 'string' ? reason : error.code
+  const byUs = direction === 'sent'
+  const advice = adviceFor(byUs ? errorCode : undefined, typeof alert === 'string' ? alert : undefined, error.code)
+  const refused = byUs ? 'its certificate is refused here: ' : ''
+  return new DeviceFailure('connect', `${where}: ${refused}${error.message}${advice}`, {
     cause: error,
-    errorCode: error.code,
-    alert,
+    errorCode,
+    ...(typeof alert === 'string' ? { alert } : {}),
   })
 }
 
-function adviceFor(code: string, alert: string | undefined, direction: unknown): string {
+/** @param refusal the code for which we refused the server; undefined when it refused us, or nobody anybody */
+function adviceFor(refusal: string | undefined, alert: string | undefined, code: string): string {
   if (code === 'handshake-timed-out') return ' (is the address right, and is the service up?)'
-  if (code === 'certificate-authority-unknown' && direction !== 'received') {
+  if (refusal === 'certificate-authority-unknown' || refusal === 'certificate-self-signed') {
     return " (the server's chain does not lead to --trust-anchor: give the installation's trust-anchor.pem)"
   }
+  if (refusal !== undefined) return ''
   switch (alert) {
     case 'unknown_ca':
       return " (the server does not know this device's CA: load it into an enrollment group)"
@@ -214,7 +219,9 @@ function adviceFor(code: string, alert: string | undefined, direction: unknown):
     case 'access_denied':
       return ' (the certificate is good, but this device is not enrolled, was deleted or is blocked)'
     case 'certificate_revoked':
-      return ' (the certificate was revoked)'
+      return ' (the certificate was revoked, as by deleting the device; to provision anew, empty the --state folder)'
+    case 'handshake_failure':
+      return ' (the server takes none of our cipher suites, or needs a certificate)'
     default:
       return ''
   }
