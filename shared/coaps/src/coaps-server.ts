@@ -77,7 +77,9 @@ export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity
   })
   return {
     address: listener.address,
-    associations: listener.associations,
+    get associations() {
+      return listener.associations
+    },
     get counts() {
       return { ...service.counts, live: listener.counts.live, halfOpen: listener.counts.halfOpen }
     },
