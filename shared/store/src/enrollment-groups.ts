@@ -18,7 +18,7 @@ export interface GroupAuthority {
   readonly isLead: boolean
 }
 
-export interface EnrollmentGroup {
+export interface EnrollmentGroupRecord {
   readonly id: string
   readonly organizationId: string
   readonly name: string
@@ -28,7 +28,7 @@ export interface EnrollmentGroup {
   readonly expectedIntervalSeconds: number
   readonly version: number
   readonly createdAt: Instant
-  readonly changedAt: Instant
+  readonly updatedAt: Instant
 }
 
 export interface GroupWithAuthorities {
@@ -63,7 +63,7 @@ export interface EnrollmentGroups {
       readonly authorities: readonly GroupAuthority[]
     },
     act: ActContext,
-  ): Promise<EnrollmentGroup>
+  ): Promise<EnrollmentGroupRecord>
   /** Newest first. */
   list(
     organizationId: string,
@@ -71,8 +71,8 @@ export interface EnrollmentGroups {
       readonly name?: string | undefined
       readonly state?: EnrollmentGroupState | undefined
     },
-  ): Promise<Page<EnrollmentGroup>>
-  read(organizationId: string, id: string): Promise<EnrollmentGroup | undefined>
+  ): Promise<Page<EnrollmentGroupRecord>>
+  read(organizationId: string, id: string): Promise<EnrollmentGroupRecord | undefined>
   /** @throws CodedError `not-found`, `precondition-failed` (another version), `conflict` (authority taken). */
   change(
     organizationId: string,
@@ -80,9 +80,9 @@ export interface EnrollmentGroups {
     patch: EnrollmentGroupPatch,
     expectedVersion: number | undefined,
     act: ActContext,
-  ): Promise<EnrollmentGroup>
+  ): Promise<EnrollmentGroupRecord>
   /** Its devices keep working; none provisions or renews by it any more. @throws CodedError `not-found`, `precondition-failed`. */
-  delete(organizationId: string, id: string, act: ActContext, expectedVersion?: number): Promise<void>
+  delete(organizationId: string, id: string, expectedVersion: number | undefined, act: ActContext): Promise<void>
   /** Groups of every state and organization whose lead authority has one of these subjects. */
   findByAuthoritySubjects(subjectSha256: readonly string[]): Promise<readonly GroupWithAuthorities[]>
   /** Without a scope, for the dps. Undefined when it was deleted. */

@@ -5,7 +5,7 @@ export type { CommandRecord, Commands } from './commands.ts'
 export type { DeviceTokenFamilies, NewTokenFamily, OnboardingCodes, Redemption } from './device-tokens.ts'
 export type { DeviceFilter, DevicePatch, DeviceRecord, Devices, GatewayDevice } from './devices.ts'
 export type {
-  EnrollmentGroup,
+  EnrollmentGroupRecord,
   EnrollmentGroupPatch,
   EnrollmentGroups,
   GroupAuthority,

@@ -33,13 +33,13 @@ export interface ProvisioningRecord {
   /** Where the device was last seen. */
   readonly remote: string
   readonly createdAt: Instant
-  readonly lastBegunAt: Instant
+  readonly updatedAt: Instant
   readonly steps: readonly ProvisioningStepRecord[]
 }
 
 export interface ProvisioningAdmission {
   readonly deviceId?: string
-  readonly deviceState?: DeviceState
+  readonly deviceState: DeviceState | undefined
   readonly groupId: string
   readonly organizationId: string
   readonly manufacturerSpkiSha256: string

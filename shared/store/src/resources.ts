@@ -22,7 +22,7 @@ export interface TwinResource {
   readonly etag?: string
   /** Counts the changes of the representation. */
   readonly version: number
-  readonly reportedAt: Instant
+  readonly updatedAt: Instant
 }
 
 export interface Resources {
