@@ -55,7 +55,7 @@ export const dpsSettings = {
   }),
   databaseConnections: setting({
     name: 'SALLYPORT_DATABASE_CONNECTIONS',
-    meaning: 'Connections with Postgres; each certificate that is being issued holds one beside those of its queries.',
+    meaning: 'Connections with Postgres that the dps opens at most.',
     kind: 'integer',
     minimum: 8,
     maximum: 200,

@@ -3,7 +3,7 @@
 import type { Duration } from '@sallyport/clock'
 import type { Metrics } from '@sallyport/diagnostics'
 import type { ErrorCode } from '@sallyport/errors'
-import type { ProvisioningStep } from './provisioning-store.ts'
+import type { ProvisioningStep } from '@sallyport/fleet'
 
 export interface DpsMetrics {
   handshakeSucceeded(kind: 'manufacturer' | 'identity'): void

@@ -63,7 +63,7 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
     applicationName: 'sallyport-dps',
     clock,
     poolSize: configuration.databaseConnections,
-    log: (entry) => log.warn({ entry }, 'database'),
+    log: ({ level, message, error }) => log[level](error === undefined ? {} : { err: error }, message),
   })
   const closing: (() => Promise<unknown> | unknown)[] = [() => store.close()]
   try {

@@ -14,9 +14,10 @@
  * reconciler withdraws its serial number. The key and the device id are all that comes from the request.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { toHex } from '@sallyport/bytes'
 import { type Clock, type Duration, days, earlier, type Instant, instant, minutes } from '@sallyport/clock'
-import { isCodedError } from '@sallyport/errors'
+import { CodedError, hasCode, isCodedError } from '@sallyport/errors'
 import { type PreparedCertificate, prepareCertificate, type Signer, signCertificate } from '@sallyport/issuer'
 import { type Certificate, type CertificationRequest, parseCertificate } from '@sallyport/pki'
 import { IssuanceQueue } from './issuance-queue.ts'
@@ -29,6 +30,8 @@ export const identityLifetime: Duration = days(90)
 const backdating: Duration = minutes(5)
 /** A signature takes seconds at worst; an intent older than this belongs to a process that is gone. */
 const orphanAge: Duration = minutes(5)
+
+const maxAttempts = 4
 
 export interface IdentityAuthority {
   readonly certificate: Certificate
@@ -43,7 +46,7 @@ export interface IdentityIssuerOptions {
   readonly randomBytes: (count: number) => Uint8Array
   /** Told how long each new certificate took. */
   readonly onIssued?: (duration: Duration) => void
-  /** Each holds a database connection for its lock, so this is far below the pool. */
+  /** Issuances at once; 8 unless told. The token has 4 sessions, and the others wait for the database. */
   readonly concurrency?: number
   readonly maxWaiting?: number
 }
@@ -61,7 +64,7 @@ export class IdentityIssuer {
 
   constructor(options: IdentityIssuerOptions) {
     this.#options = options
-    this.#queue = new IssuanceQueue({ concurrency: options.concurrency ?? 4, maxWaiting: options.maxWaiting ?? 1000 })
+    this.#queue = new IssuanceQueue({ concurrency: options.concurrency ?? 8, maxWaiting: options.maxWaiting ?? 1000 })
   }
 
   get waiting(): number {
@@ -76,10 +79,7 @@ export class IdentityIssuer {
     const same = `${order.deviceId} ${order.request.spkiSha256}`
     const underway = this.#underway.get(same)
     if (underway !== undefined) return await underway
-    // The lock is for other instances of this service; within this one, equal requests share one promise.
-    const issued = this.#queue
-      .run(() => this.#options.store.withLock(`issue ${same}`, () => this.#issueOnce(order, act)))
-      .finally(() => this.#underway.delete(same))
+    const issued = this.#queue.run(() => this.#issueOrFind(order, act)).finally(() => this.#underway.delete(same))
     this.#underway.set(same, issued)
     return await issued
   }
@@ -89,6 +89,21 @@ export class IdentityIssuer {
     const orphans = await this.#options.store.orphans(earlier(this.#options.clock.now(), orphanAge))
     for (const { issuanceId } of orphans) await this.#options.store.fail(issuanceId, 'internal', act)
     return orphans.length
+  }
+
+  /** Equal requests share one promise here; with another instance of this service the database is the arbiter. */
+  async #issueOrFind(order: IdentityOrder, act: Act): Promise<Certificate> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#issueOnce(order, act)
+      } catch (error) {
+        if (!hasCode(error, 'conflict')) throw error
+        if (attempt === maxAttempts) {
+          throw new CodedError('overloaded', 'another instance is issuing for the same device', { cause: error })
+        }
+        await sleep(100 * attempt)
+      }
+    }
   }
 
   async #issueOnce(order: IdentityOrder, act: Act): Promise<Certificate> {

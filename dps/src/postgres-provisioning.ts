@@ -37,7 +37,6 @@ export function provisioningStoreOf(store: Store): ProvisioningStore {
       complete: (issuance, act) => store.certificates.completeIssuance(issuance, act),
       fail: (issuanceId, code, act) => store.certificates.failIssuance(issuanceId, code, act),
       orphans: (olderThan) => store.certificates.findOrphans(olderThan),
-      withLock: (name, work) => store.withAdvisoryLock(name, work),
     },
     recordRefusal: async ({ code, detail, proven }, act) => {
       const { organizationId, recordId, certificateSha256, commonName } = proven

@@ -6,8 +6,9 @@
 
 import { type Association, type CoapHandler, type CoapRequest, coapStatusOf } from '@sallyport/coaps'
 import { type ErrorCode, isCodedError } from '@sallyport/errors'
+import type { ProvisioningStep } from '@sallyport/fleet'
 import type { DpsPeer } from './peer.ts'
-import type { Act, ProvisioningStep, RecordStore, StepOutcome } from './provisioning-store.ts'
+import type { Act, RecordStore, StepOutcome } from './provisioning-store.ts'
 
 /** Details come from errors, some of which quote a peer. */
 const maxDetailLength = 500

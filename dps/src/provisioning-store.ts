@@ -2,6 +2,7 @@
 
 import type { Duration, Instant } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
+import type { DeviceState, EnrollmentGroupState, ProvisioningStep } from '@sallyport/fleet'
 
 export interface Act {
   readonly actor: { readonly kind: 'device' | 'service' | 'system'; readonly id: string; readonly name?: string }
@@ -19,7 +20,7 @@ export interface GroupAuthority {
 export interface EnrollmentGroup {
   readonly id: string
   readonly organizationId: string
-  readonly state: 'pending-proof' | 'active' | 'disabled'
+  readonly state: EnrollmentGroupState
   readonly authorities: readonly GroupAuthority[]
 }
 
@@ -28,16 +29,15 @@ export interface RecordedIdentity {
   readonly organizationId: string
   readonly recordId: string
   readonly state: 'issued' | 'active' | 'superseded' | 'revoked'
-  readonly deviceState: 'active' | 'blocked' | 'deleted'
+  readonly deviceState: DeviceState
 }
 
 export interface RecordAdmission {
   readonly groupId: string
-  readonly deviceState: 'active' | 'blocked' | 'deleted' | undefined
+  /** Absent while no device id was claimed. */
+  readonly deviceState?: DeviceState
   readonly manufacturerSpkiSha256: string
 }
-
-export type ProvisioningStep = 'time' | 'ownership' | 'cloud-configuration' | 'credentials' | 'acls'
 
 export interface StepOutcome {
   readonly coapCode: string
@@ -96,6 +96,7 @@ export interface IssuanceStore {
     readonly spkiSha256: string
     readonly within: Duration
   }): Promise<Uint8Array | undefined>
+  /** @throws CodedError `conflict` when another instance has just issued the same. */
   begin(
     intent: {
       readonly serialNumber: string
@@ -108,6 +109,7 @@ export interface IssuanceStore {
     },
     act: Act,
   ): Promise<string>
+  /** @throws CodedError `conflict` when another instance has begun the same since. */
   complete(
     issuance: { readonly issuanceId: string; readonly der: Uint8Array; readonly sha256: string },
     act: Act,
@@ -115,5 +117,4 @@ export interface IssuanceStore {
   fail(issuanceId: string, code: ErrorCode, act: Act): Promise<void>
   /** Intents begun before then that are neither complete nor failed. */
   orphans(olderThan: Instant): Promise<readonly { readonly issuanceId: string; readonly deviceId: string }[]>
-  withLock<T>(name: string, work: () => Promise<T>): Promise<T>
 }
