@@ -12,7 +12,9 @@ const main = join(import.meta.dirname, '..', 'src', 'main.ts')
 const modulePath = '/usr/lib/softhsm/libsofthsm2.so'
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-ceremony-'))
 const pinFile = join(folder, 'pin')
-const environment = { ...process.env, SOFTHSM2_CONF: join(folder, 'softhsm2.conf') }
+/** Each token is alone in its directory, as the services see them. */
+const environmentOf = (token: 'ca' | 'kek') => ({ ...process.env, SOFTHSM2_CONF: join(folder, `${token}.conf`) })
+const environment = environmentOf('ca')
 const hubId = '8f0c2a53-5f1e-4d0e-9a3c-0d6f1f2b3c4d'
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -20,7 +22,7 @@ const parameters = (home: string, ...more: string[]): string[] => [
   main,
   'installation',
   ...['--home', home, '--module', modulePath],
-  ...['--ca-token', 'ca', '--ca-pin-file', pinFile, '--kek-token', 'kek', '--kek-pin-file', pinFile],
+  ...['--ca-token', 'ca', '--ca-pin-file', pinFile],
   ...more,
 ]
 const hosts = ['--dns', 'localhost', '--ip', '127.0.0.1']
@@ -39,20 +41,13 @@ const certificates = (home: string, ...name: string[]) => certificatesFromPem(re
 const home = join(folder, 'home')
 
 beforeAll(() => {
-  mkdirSync(join(folder, 'tokens'))
-  writeFileSync(
-    environment.SOFTHSM2_CONF,
-    `directories.tokendir = ${join(folder, 'tokens')}\nobjectstore.backend = file\n`,
-  )
   writeFileSync(pinFile, '123456\n', { mode: 0o600 })
-  for (const label of ['ca', 'kek']) {
-    execFileSync(
-      'softhsm2-util',
-      ['--init-token', '--free', '--label', label, '--pin', '123456', '--so-pin', '87654321'],
-      {
-        env: environment,
-      },
-    )
+  for (const label of ['ca', 'kek'] as const) {
+    const env = environmentOf(label)
+    mkdirSync(join(folder, label))
+    writeFileSync(env.SOFTHSM2_CONF, `directories.tokendir = ${join(folder, label)}\nobjectstore.backend = file\n`)
+    const pins = ['--pin', '123456', '--so-pin', '87654321']
+    execFileSync('softhsm2-util', ['--init-token', '--free', '--label', label, ...pins], { env })
   }
   const { status, output, errors } = installation(home, ...hosts, '--hub-id', hubId)
   expect({ status, errors }).toEqual({ status: 0, errors: '' })
@@ -163,6 +158,15 @@ describe('certs installation', () => {
     expect(certificates(home, 'installation-root.pem')[0]?.sha256).toBe(root?.sha256)
   })
 
+  it('lists the authorities last, so that the list says that all else is there', () => {
+    const cut = join(folder, 'cut')
+    mkdirSync(join(cut, 'pki', 'services', 'gateway.key'), { recursive: true })
+    expect(installation(cut, ...hosts).status).not.toBe(0)
+    const names = readdirSync(join(cut, 'pki'))
+    expect(names).toContain('identity-ca.pem')
+    expect(names).not.toContain('authorities.json')
+  })
+
   it('of two at once both end well, with one hub id', async () => {
     const shared = join(folder, 'shared')
     const runs = [1, 2].map(
@@ -199,5 +203,27 @@ describe('certs installation', () => {
     const lost = installation(home, ...hosts)
     expect(lost.status).toBe(1)
     expect(lost.errors).toMatch(/does not hold the key of .*identity-ca\.pem/)
+  })
+})
+
+describe('certs sealing-key', () => {
+  const run = () =>
+    spawnSync(
+      process.execPath,
+      [main, 'sealing-key', '--home', home, '--module', modulePath, '--kek-token', 'kek', '--kek-pin-file', pinFile],
+      { encoding: 'utf8', env: environmentOf('kek') },
+    )
+
+  it('makes a key that is never extractable, once', () => {
+    expect(JSON.parse(run().stdout)).toEqual({ label: 'kek-1', generation: 1, created: true })
+    expect(JSON.parse(run().stdout)).toEqual({ label: 'kek-1', generation: 1, created: false })
+    expect(JSON.parse(read(home, 'sealing-key.json'))).toEqual({ label: 'kek-1', generation: 1 })
+    const listed = execFileSync(
+      'pkcs11-tool',
+      ['--module', modulePath, '--token-label', 'kek', '--login', '--pin', '123456', '--list-objects'],
+      { env: environmentOf('kek'), encoding: 'utf8' },
+    )
+    expect(listed.match(/kek-1/g)).toHaveLength(1)
+    expect(listed).toContain('never extractable')
   })
 })

@@ -61,9 +61,13 @@ export async function ensureAuthorities(options: {
     identity: await ensure('identity'),
   }
   writeFileAtomically(options.files.trustAnchor, certificateToPem(root.certificate.der), 'public')
-  const entries = authorityRoles.map((role) => [role, keyEntry(options.files.authority[role], authorities[role].key)])
-  writeFileAtomically(options.files.authorities, `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`, 'public')
   return authorities
+}
+
+/** Written last: that this file is there says that the ceremony is done. */
+export function writeAuthorityList(files: InstallationFiles, authorities: Authorities): void {
+  const entries = authorityRoles.map((role) => [role, keyEntry(files.authority[role], authorities[role].key)])
+  writeFileAtomically(files.authorities, `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`, 'public')
 }
 
 async function ensureAuthority(options: {

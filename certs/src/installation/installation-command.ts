@@ -9,8 +9,6 @@ interface InstallationOptions {
   readonly module: string
   readonly caToken: string
   readonly caPinFile: string
-  readonly kekToken: string
-  readonly kekPinFile: string
   readonly hubId?: string
   readonly dns: readonly string[]
   readonly ip: readonly string[]
@@ -28,26 +26,21 @@ export function installationCommand({ now, print }: CommandSurroundings): Comman
     .requiredOption('--module <path>', 'the PKCS#11 module')
     .requiredOption('--ca-token <label>', 'the token of the certificate authorities; initialized already')
     .requiredOption('--ca-pin-file <path>', 'its user PIN, in a file that only its owner can read')
-    .requiredOption('--kek-token <label>', 'the token of the key-encryption keys; initialized already')
-    .requiredOption('--kek-pin-file <path>', 'its user PIN')
     .option('--hub-id <uuid>', 'the id of this installation towards devices; a random one by default')
     .option('--dns <name>', 'a DNS name of the services; may be repeated', collect)
     .option('--ip <address>', 'an IP address of the services; may be repeated', collect)
     .addHelpText(
       'after',
-      '\nExample (SOFTHSM2_CONF in the environment, tokens made by softhsm2-util --init-token):\n' +
+      '\nExample (SOFTHSM2_CONF in the environment, the token made by softhsm2-util --init-token):\n' +
         '  certs installation --home .dev --module /usr/lib/softhsm/libsofthsm2.so \\\n' +
-        '    --ca-token ca --ca-pin-file .dev/secrets/ca.pin --kek-token kek --kek-pin-file .dev/secrets/kek.pin \\\n' +
-        '    --dns localhost --ip 127.0.0.1',
+        '    --ca-token ca --ca-pin-file .dev/secrets/ca.pin --dns localhost --ip 127.0.0.1',
     )
     .action(async (options: InstallationOptions, command: Command) => {
       const { dns = [], ip = [] } = options
       if (dns.length + ip.length === 0) command.error('error: at least one of --dns and --ip is needed')
       const result = await performInstallation({
         home: options.home,
-        modulePath: options.module,
-        ca: { label: options.caToken, pinFile: options.caPinFile },
-        kek: { label: options.kekToken, pinFile: options.kekPinFile },
+        token: { modulePath: options.module, label: options.caToken, pinFile: options.caPinFile },
         ...(options.hubId === undefined ? {} : { hubId: options.hubId }),
         dns,
         ip,

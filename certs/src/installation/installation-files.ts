@@ -1,4 +1,6 @@
-/** Where the files of an installation's PKI lie, below its home: the contract with the services and with `make run`. */
+/**
+ * Where the files of an installation's PKI lie, below its home: the contract with the services and with `make run`.
+ */
 
 import { join, resolve } from 'node:path'
 
@@ -25,6 +27,8 @@ export interface InstallationFiles {
   readonly trustAnchor: string
   /** JSON: role → {file (beside this one), keyId (hexadecimal CKA_ID), label}. */
   readonly authorities: string
+  /** JSON: {label, generation} of the sealing key in the token `kek`. */
+  readonly sealingKey: string
   /** JSON of the same shape for the key that signs audit heads; its file is a public key. */
   readonly auditHead: string
   readonly auditHeadKey: string
@@ -52,6 +56,7 @@ export function installationFiles(home: string): InstallationFiles {
     },
     trustAnchor: join(folder, 'trust-anchor.pem'),
     authorities: join(folder, 'authorities.json'),
+    sealingKey: join(folder, 'sealing-key.json'),
     auditHead: join(folder, 'audit-head.json'),
     auditHeadKey: join(folder, 'audit-head.pem'),
     server: { gateway: pair('gateway'), dps: pair('dps') },
