@@ -7,10 +7,8 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { fromHex } from '@sallyport/bytes'
 import { CodedError, isCodedError } from '@sallyport/errors'
+import type { AuthorityRole } from '@sallyport/fleet'
 import { type Certificate, certificatesFromPem } from '@sallyport/pki'
-
-export const authorityRoles = ['installation-root', 'server', 'service', 'identity'] as const
-export type AuthorityRole = (typeof authorityRoles)[number]
 
 export interface InstallationAuthority {
   readonly role: AuthorityRole

@@ -35,7 +35,7 @@ export interface RecordedIdentity {
 export interface RecordAdmission {
   readonly groupId: string
   /** Absent while no device id was claimed. */
-  readonly deviceState?: DeviceState
+  readonly deviceState?: DeviceState | undefined
   readonly manufacturerSpkiSha256: string
 }
 
