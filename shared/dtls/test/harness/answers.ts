@@ -1,0 +1,78 @@
+/** Answers to the machines' questions, at once and by node:crypto; a test may put its own in place of any. */
+
+import {
+  createECDH,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+  verify,
+} from 'node:crypto'
+import { readCertificateKey } from '../../src/certificate-key.ts'
+import type { NamedGroupName } from '../../src/named-group.ts'
+import type { Answer, KeyShare, PeerDecision, Question } from '../../src/output.ts'
+import { signatureSchemes } from '../../src/signature-scheme.ts'
+import type { TestIdentity } from './identity.ts'
+
+export const acceptEveryone = (): PeerDecision => ({ accepted: true })
+
+export type Judge = (chain: readonly Uint8Array[]) => PeerDecision
+
+export function answerFor(question: Question, identity: TestIdentity | undefined, judge: Judge): Answer {
+  switch (question.kind) {
+    case 'makeKeyShare':
+      return { kind: 'makeKeyShare', keyShare: makeKeyShare(question.group), random: randomBytes(32) }
+    case 'agree':
+      return { kind: 'agree', sharedSecret: agree(question.group, question.privateKey, question.peerPublicKey) }
+    case 'sign': {
+      if (identity === undefined) return { kind: 'failed', detail: 'no key' }
+      const { hash } = signatureSchemes[question.scheme]
+      return { kind: 'sign', signature: sign(hash, question.content, identity.privateKey) }
+    }
+    case 'verifySignature': {
+      const key = readCertificateKey(question.certificate)
+      if (key === undefined) return { kind: 'verifySignature', verdict: 'certificate-malformed' }
+      if (key.curve === undefined) return { kind: 'verifySignature', verdict: 'key-unsupported' }
+      const publicKey = createPublicKey({ key: Buffer.from(key.spki), format: 'der', type: 'spki' })
+      const { hash } = signatureSchemes[question.scheme]
+      const valid = verify(hash, question.content, publicKey, question.signature)
+      return { kind: 'verifySignature', verdict: valid ? 'valid' : 'invalid' }
+    }
+    case 'verifyPeer':
+      return { kind: 'verifyPeer', decision: judge(question.chain) }
+  }
+}
+
+const curves = { secp256r1: 'prime256v1', secp384r1: 'secp384r1' } as const
+
+export function makeKeyShare(group: NamedGroupName): KeyShare {
+  if (group !== 'x25519') {
+    const ecdh = createECDH(curves[group])
+    return { publicKey: ecdh.generateKeys(), privateKey: ecdh.getPrivateKey() }
+  }
+  const { publicKey, privateKey } = generateKeyPairSync('x25519', {
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'der' },
+  })
+  return { publicKey: publicKey.subarray(-32), privateKey: privateKey.subarray(-32) }
+}
+
+export function agree(group: NamedGroupName, privateKey: Uint8Array, peer: Uint8Array): Uint8Array | undefined {
+  try {
+    if (group !== 'x25519') {
+      const ecdh = createECDH(curves[group])
+      ecdh.setPrivateKey(privateKey)
+      return ecdh.computeSecret(peer)
+    }
+    const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b656e04220420', 'hex'), privateKey])
+    const spki = Buffer.concat([Buffer.from('302a300506032b656e032100', 'hex'), peer])
+    return diffieHellman({
+      privateKey: createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }),
+      publicKey: createPublicKey({ key: spki, format: 'der', type: 'spki' }),
+    })
+  } catch {
+    return undefined
+  }
+}
