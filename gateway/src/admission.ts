@@ -85,16 +85,18 @@ async function judgeRecorded(
     return refusal('certificate-purpose-wrong', 'the common name is not uuid:<device id>')
   }
   const recorded = await options.store.certificates.findRecorded(leaf.sha256)
-  const refusedCode = withdrawnCode(recorded, deviceId)
-  if (refusedCode !== undefined) {
-    options.onRefusedDevice?.({ deviceId, leaf, peer, code: refusedCode })
-    return refusal(refusedCode, `certificate ${leaf.serialNumber} of device ${deviceId}`)
+  const refuse = (code: PeerRefusalCode): PeerVerdictRefused => {
+    options.onRefusedDevice?.({ deviceId, leaf, peer, code })
+    return refusal(code, `certificate ${leaf.serialNumber} of device ${deviceId}`)
   }
+  if (recorded === undefined) return refuse('certificate-not-recorded')
+  const withdrawn = withdrawnCode(recorded, deviceId)
+  if (withdrawn !== undefined) return refuse(withdrawn)
   return {
     accepted: true,
     identity: {
       deviceId,
-      organizationId: recorded?.organizationId ?? '',
+      organizationId: recorded.organizationId,
       certificateSha256: leaf.sha256,
       certificateSerial: leaf.serialNumber,
       certificateNotAfter: leaf.notAfter,

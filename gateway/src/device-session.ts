@@ -22,9 +22,6 @@ export type DeviceSessionState =
       readonly presence: 'online' | 'silent'
     }
 
-const unauthorizedWindow = 60_000
-const unauthorizedLimit = 10
-
 /** What is open to a device that has not signed in (beside `/.well-known/core`, which coaps serves). */
 const openPaths: ReadonlySet<string> = new Set([
   '/oic/sec/account',
@@ -37,8 +34,6 @@ const openPaths: ReadonlySet<string> = new Set([
 export class DeviceSession {
   #state: DeviceSessionState = { phase: 'connected' }
   #lastContact: Instant
-  /** Times of the last 4.01 answers. */
-  readonly #refusals: Instant[] = []
 
   constructor(openedAt: Instant) {
     this.#lastContact = openedAt
@@ -98,13 +93,5 @@ export class DeviceSession {
   admit(path: string, now: Instant): void {
     if (openPaths.has(path) || this.isSignedIn(now)) return
     throw new CodedError('device-not-signed-in', 'Sign in at /oic/sec/session first.')
-  }
-
-  /** Counts an answer 4.01. True when there were ten within a minute: the association has to end (design §7). */
-  refused(now: Instant): boolean {
-    this.#refusals.push(now)
-    if (this.#refusals.length > unauthorizedLimit) this.#refusals.shift()
-    const [first] = this.#refusals
-    return this.#refusals.length === unauthorizedLimit && first !== undefined && now - first < unauthorizedWindow
   }
 }

@@ -5,6 +5,7 @@
 
 import { between, type Clock, type Instant, seconds } from '@sallyport/clock'
 import type { Logger } from '@sallyport/diagnostics'
+import { hasCode } from '@sallyport/errors'
 import type { Store } from '@sallyport/store'
 
 export interface GatewayLeaseOptions {
@@ -34,11 +35,11 @@ export async function startLease(options: GatewayLeaseOptions): Promise<GatewayL
   let underWay = false
   const renew = async (): Promise<void> => {
     const lapsed = between(renewedAt, options.clock.now()) >= lapsesAfter
-    if (lapsed) await options.gateways.register(registration)
-    else await options.gateways.renewLease(options.id)
+    const gone = lapsed || !(await renewed(options))
+    if (gone) await options.gateways.register(registration)
     renewedAt = options.clock.now()
-    if (lapsed) options.onRecovered()
-    if (failing) options.log.info({ lapsed }, 'the lease is renewed again')
+    if (gone) options.onRecovered()
+    if (failing) options.log.info({ lapsed: gone }, 'the lease is renewed again')
     failing = false
   }
   const timer = setInterval(() => {
@@ -58,5 +59,16 @@ export async function startLease(options: GatewayLeaseOptions): Promise<GatewayL
       clearInterval(timer)
       await options.gateways.retire(options.id)
     },
+  }
+}
+
+/** False when the database knows no such lease, as after a restore. */
+async function renewed(options: GatewayLeaseOptions): Promise<boolean> {
+  try {
+    await options.gateways.renewLease(options.id)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'not-found')) return false
+    throw error
   }
 }

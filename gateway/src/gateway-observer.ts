@@ -6,7 +6,6 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import type { Clock } from '@sallyport/clock'
 import type { CoapsObserver } from '@sallyport/coaps'
 import type { Logger } from '@sallyport/diagnostics'
 import type { AdmissionFailures } from './admission-failures.ts'
@@ -23,7 +22,6 @@ export interface GatewayObserverOptions {
   readonly failures: AdmissionFailures
   readonly authentication: AuthenticationRecord
   readonly metrics: () => GatewayMetrics
-  readonly clock: Clock
   readonly log: Logger
   readonly onClosed: (live: LiveDevice, wasSignedIn: boolean) => void
 }
@@ -52,14 +50,9 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
     },
     requestServed({ association, method, path, code, duration, correlationId, errorCode }) {
       options.metrics().requests.observe({ method, path, code }, duration / 1000)
-      const live = devices.of(association)
-      options.presence.contact(live)
+      options.presence.contact(devices.of(association))
       if (errorCode === undefined) return
       log.info({ ...logFieldsOf(association), correlationId, method, path, code, reason: errorCode }, 'request refused')
-      if (code === '4.01' && live.session.refused(options.clock.now())) {
-        log.warn({ ...logFieldsOf(association), reason: errorCode }, 'association closed: ten refusals within a minute')
-        association.close()
-      }
     },
     requestFailed({ association, correlationId, error }) {
       log.error({ ...logFieldsOf(association), correlationId, err: error }, 'request failed')

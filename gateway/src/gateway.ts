@@ -70,6 +70,7 @@ export async function startGateway(configuration: GatewayConfiguration, log: Log
     connectionString: configuration.databaseUrl,
     applicationName: 'sallyport-gateway',
     clock,
+    log: ({ level, message, error }) => log[level](error === undefined ? {} : { err: error }, message),
   })
   try {
     await store.hub.ensure(hubIdOf(credentials))
@@ -190,7 +191,6 @@ export async function startGateway(configuration: GatewayConfiguration, log: Log
       failures,
       authentication,
       metrics: () => measured,
-      clock,
       log,
       onClosed(live, wasSignedIn) {
         twin.unwatch(live.association)

@@ -58,12 +58,4 @@ describe('DeviceSession', () => {
     expect(session.contact(at(101))).toBe(false)
     expect(session.fallsSilent(at(162), seconds(60))).toBe(true)
   })
-
-  it('ends the association at the tenth refusal within a minute, and not for ten spread wider', () => {
-    const quick = new DeviceSession(at(0))
-    const slow = new DeviceSession(at(0))
-    const refusals = Array.from({ length: 10 }, (_, index) => index)
-    expect(refusals.map((index) => quick.refused(at(index))).indexOf(true)).toBe(9)
-    expect(refusals.map((index) => slow.refused(at(index * 10))).includes(true)).toBe(false)
-  })
 })

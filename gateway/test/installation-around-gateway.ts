@@ -162,7 +162,6 @@ export async function installationAroundGateway(): Promise<InstallationAroundGat
         codeHash: createHash('sha256').update(code).digest(),
         deviceId: device.id,
         recordId: device.recordId,
-        organizationId,
         expiresAt: instant(Date.now() + lifetime),
       },
       system,
