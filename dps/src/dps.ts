@@ -9,6 +9,7 @@ import { clockFrom, type Duration, minutes, seconds } from '@sallyport/clock'
 import { type CoapsServer, type DtlsCredentials, listenCoaps } from '@sallyport/coaps'
 import { createLogger, createMetrics, type Logger } from '@sallyport/diagnostics'
 import { CodedError, isCodedError } from '@sallyport/errors'
+import { authorityRoles } from '@sallyport/fleet'
 import { type Management, openMutualTls, serviceClient, startManagement } from '@sallyport/http'
 import { certificatesFromPem } from '@sallyport/pki'
 import { openStore, type Store } from '@sallyport/store'
@@ -16,11 +17,7 @@ import { AdmissionFailures } from './admission-failures.ts'
 import type { DpsConfiguration } from './config.ts'
 import { createDpsMetrics, type DpsMetrics } from './dps-metrics.ts'
 import { TokenAuthority } from './identity-authority.ts'
-import {
-  authorityRoles,
-  type InstallationAuthorities,
-  readInstallationAuthorities,
-} from './installation-authorities.ts'
+import { type InstallationAuthorities, readInstallationAuthorities } from './installation-authorities.ts'
 import { IdentityIssuer } from './issuance.ts'
 import { onboardingCodesFrom } from './onboarding-code.ts'
 import type { DpsPeer } from './peer.ts'
