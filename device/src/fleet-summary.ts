@@ -37,6 +37,7 @@ export class FleetTally {
   readonly #devices: number
   readonly #times = new Map<Phase, Duration[]>(phases.map((phase) => [phase, []]))
   readonly #failures = new Map<string, { count: number; example: string }>()
+  readonly #devicesDone = new Map<Phase, Set<string>>(phases.map((phase) => [phase, new Set()]))
   readonly #lastDone = new Map<Phase, Instant>()
   #retries = 0
   #lost = 0
@@ -46,8 +47,12 @@ export class FleetTally {
     this.#started = started
   }
 
-  done(phase: Phase, took: Duration, now: Instant): void {
+  /** A device has been through a phase; what it does again is timed, and counts once. */
+  done(phase: Phase, deviceId: string, took: Duration, now: Instant): void {
     this.#times.get(phase)?.push(took)
+    const devices = this.#devicesDone.get(phase)
+    if (devices === undefined || devices.has(deviceId)) return
+    devices.add(deviceId)
     this.#lastDone.set(phase, now)
   }
 
@@ -65,8 +70,9 @@ export class FleetTally {
     else known.count += 1
   }
 
+  /** Devices that have been through the phase. */
   count(phase: Phase): number {
-    return this.#times.get(phase)?.length ?? 0
+    return this.#devicesDone.get(phase)?.size ?? 0
   }
 
   get failures(): number {

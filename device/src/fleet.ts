@@ -90,7 +90,7 @@ async function startDevice(
     resources: simulatedResources(options.random),
     clock: options.clock,
     random: options.random,
-    report: (event) => count(event, tally, options),
+    report: (event) => count(device.id, event, tally, options),
     handshakeTimeout,
   }
   const telemetry = new Telemetry(options.clock, context.report)
@@ -115,10 +115,10 @@ async function startDevice(
   }
 }
 
-function count(event: DeviceEvent, tally: FleetTally, options: FleetOptions): void {
+function count(deviceId: string, event: DeviceEvent, tally: FleetTally, options: FleetOptions): void {
   const now = options.clock.now()
   const phase = phaseOf(event)
-  if (phase !== undefined && 'took' in event) tally.done(phase, event.took, now)
+  if (phase !== undefined && 'took' in event) tally.done(phase, deviceId, event.took, now)
 }
 
 function phaseOf(event: DeviceEvent): Phase | undefined {

@@ -14,9 +14,10 @@ describe('the summary of a fleet', () => {
 
   it('counts rates up to the last of a phase, and failures by reason', () => {
     const tally = new FleetTally(4, at(100))
-    tally.done('provision', milliseconds(500), at(101))
-    tally.done('provision', milliseconds(700), at(102))
-    tally.done('sign-in', milliseconds(50), at(104))
+    tally.done('provision', 'a', milliseconds(500), at(101))
+    tally.done('provision', 'b', milliseconds(700), at(102))
+    tally.done('sign-in', 'a', milliseconds(50), at(104))
+    tally.done('sign-in', 'a', milliseconds(70), at(109))
     tally.failed('connect unknown_ca', 'coaps://127.0.0.1:1: …')
     tally.failed('connect unknown_ca', 'coaps://127.0.0.1:1: …')
     const summary = tally.summary(at(110), { rssBytes: 104_857_600, heapBytes: 52_428_800 })
