@@ -1,14 +1,16 @@
-/** A declaration described for people: what the generated reference docs/configuration.md prints. */
+/** A declaration described for people and for the generated reference docs/configuration.md. */
 
 import type { Declaration } from './read-configuration.ts'
+import type { SettingKind } from './setting.ts'
 
 export interface ConfigurationEntry {
   readonly name: string
   readonly meaning: string
+  readonly kind: SettingKind
   readonly allowed: string
-  readonly unit: string | undefined
-  /** `required`, `none`, or the default as it is written in the environment. */
-  readonly presence: string
+  readonly unit?: string
+  /** As it is written in the environment; empty where the setting may be absent without one; left out where it is required. */
+  readonly default?: string
   readonly secret: boolean
 }
 
@@ -16,21 +18,10 @@ export function describeConfiguration(declaration: Declaration): readonly Config
   return Object.values(declaration).map((setting) => ({
     name: setting.name,
     meaning: setting.meaning,
+    kind: setting.kind,
     allowed: setting.allowed,
-    unit: setting.unit,
-    presence: setting.required ? 'required' : (setting.defaultText ?? 'none'),
+    ...(setting.unit === undefined ? {} : { unit: setting.unit }),
+    ...(setting.required ? {} : { default: setting.defaultText ?? '' }),
     secret: setting.secret,
   }))
-}
-
-/** A Markdown table of the entries, one row per variable. */
-export function renderConfigurationTable(entries: readonly ConfigurationEntry[]): string {
-  const rows = entries.map((entry) => {
-    const presence =
-      entry.presence === 'required' || entry.presence === 'none' ? entry.presence : `\`${entry.presence}\``
-    const allowed = entry.unit === undefined ? entry.allowed : `${entry.allowed}, in ${entry.unit}`
-    const secret = entry.secret ? ' Secret: never shown.' : ''
-    return `| \`${entry.name}\` | ${presence} | ${allowed} | ${entry.meaning}${secret} |`
-  })
-  return ['| variable | default | allowed | meaning |', '|---|---|---|---|', ...rows, ''].join('\n')
 }

@@ -5,6 +5,7 @@
  */
 
 import { CodedError } from '@sallyport/errors'
+import { serviceSettings } from './service-settings.ts'
 import type { Setting } from './setting.ts'
 
 export type Declaration = Readonly<Record<string, Setting<unknown>>>
@@ -44,12 +45,16 @@ export function readConfiguration<D extends Declaration>(declaration: D, environ
 export function unknownVariables(declaration: Declaration, environment: Environment): readonly string[] {
   const known = new Set(Object.values(declaration).map((setting) => setting.name))
   return Object.keys(environment)
-    .filter((name) => name.startsWith('SALLYPORT_') && !known.has(name) && !starterVariables.has(name))
+    .filter((name) => name.startsWith('SALLYPORT_') && !known.has(name) && !sharedVariables.has(name))
     .sort()
 }
 
-/** Read by what starts a development run, and inherited by the services it starts. */
-const starterVariables = new Set(['SALLYPORT_HOME', 'SALLYPORT_PORT_OFFSET'])
+/** What all processes of an installation may be given alike, needed or not, and what the starter of a development run reads. */
+const sharedVariables = new Set([
+  'SALLYPORT_HOME',
+  'SALLYPORT_PORT_OFFSET',
+  ...Object.values(serviceSettings).map((setting) => setting.name),
+])
 
 function shown(setting: Setting<unknown>, text: string): string {
   if (setting.secret) return 'not acceptable (its value is secret)'

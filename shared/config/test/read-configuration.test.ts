@@ -1,13 +1,6 @@
 import { hasCode } from '@sallyport/errors'
 import { describe, expect, it } from 'vitest'
-import {
-  describeConfiguration,
-  readConfiguration,
-  renderConfigurationTable,
-  serviceSettings,
-  setting,
-  unknownVariables,
-} from '../src/index.ts'
+import { describeConfiguration, readConfiguration, serviceSettings, setting, unknownVariables } from '../src/index.ts'
 
 const declaration = {
   mode: serviceSettings.mode,
@@ -68,11 +61,11 @@ describe('unknownVariables', () => {
 })
 
 describe('describeConfiguration', () => {
-  it('gives one row per variable with its default, what is allowed and what it means', () => {
-    const table = renderConfigurationTable(describeConfiguration(declaration))
-    expect(table).toContain(
-      '| `SALLYPORT_COAPS_PORT` | `5684` | a port from 0 to 65535 (0: any free one) | The port. |',
-    )
-    expect(table).toMatch(/SALLYPORT_DATABASE_URL` \| required .* Secret: never shown\./)
+  it('says of each variable what it means, what is allowed, and what holds when it is absent', () => {
+    const described = new Map(describeConfiguration(declaration).map((entry) => [entry.name, entry]))
+    expect(described.get('SALLYPORT_COAPS_PORT')).toMatchObject({ kind: 'port', default: '5684', meaning: 'The port.' })
+    expect(described.get('SALLYPORT_DATABASE_URL')).toMatchObject({ kind: 'url', secret: true })
+    expect(described.get('SALLYPORT_DATABASE_URL')).not.toHaveProperty('default')
+    expect(described.get('SALLYPORT_PIN')).toMatchObject({ default: '', secret: true })
   })
 })
