@@ -3,7 +3,7 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { type HttpServer, ProblemSchema, problemContentType, publicAccess, type RouteAccess } from '@sallyport/http'
-import type { RouteOptions } from 'fastify'
+import type { FastifySchema } from 'fastify'
 
 const description = `The API of Sallyport for the people who own devices.
 
@@ -12,6 +12,7 @@ Changes of what people edit need \`If-Match\` with the \`ETag\` that was read.`
 
 /** To be called before the routes are registered. */
 export async function describeApi(server: HttpServer): Promise<void> {
+  server.addSchema(ProblemSchema)
   await server.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -32,7 +33,11 @@ export async function describeApi(server: HttpServer): Promise<void> {
         { name: 'audit', description: 'What has happened' },
       ],
     },
-    transform: ({ schema, url, route }) => ({ schema: withProblems(schema, accessOf(route)), url: namedWildcard(url) }),
+    refResolver: { buildLocalReference: (schema) => String(schema.$id) },
+    transform: ({ schema, url, route }) => ({
+      schema: described(schema, route.config?.access),
+      url: namedWildcard(url),
+    }),
   })
   await server.register(async (docs) => {
     docs.addHook('onRoute', (route) => {
@@ -55,23 +60,39 @@ export function registerApiDocument(server: HttpServer): void {
   )
 }
 
-const accessOf = (route: RouteOptions): RouteAccess | undefined => route.config?.access
-
-function withProblems(schema: RouteOptions['schema'], access: RouteAccess | undefined): object {
-  const own = schema ?? {}
-  const responses: object =
-    'response' in own && typeof own.response === 'object' && own.response !== null ? own.response : {}
-  const secured = access !== undefined && access.kind !== 'public'
+/** A route's schema with what is the same for all: the problem document, who may, and the name of a wildcard. */
+function described(schema: FastifySchema | undefined, access: RouteAccess | undefined): FastifySchema {
+  const { params, response, ...own } = schema ?? {}
   return {
     ...own,
+    ...(params === undefined ? {} : { params: namedParameter(params) }),
     response: {
-      ...responses,
-      default: { description: 'What went wrong', content: { [problemContentType]: { schema: ProblemSchema } } },
+      ...withDescriptions(response),
+      default: { description: 'What went wrong.', content: { [problemContentType]: { schema: { $ref: 'Problem#' } } } },
     },
-    ...(secured ? { security: [{ person: [] }] } : {}),
+    ...(access === undefined || access.kind === 'public' ? {} : { security: [{ person: [] }] }),
     ...(access?.kind === 'permission' ? { 'x-permission': access.permission } : {}),
   }
 }
 
+const responseDescriptions: Readonly<Record<string, string>> = {
+  200: 'As asked.',
+  201: 'Made; Location says where.',
+  202: 'Not done yet; Location says where to look.',
+  204: 'Done.',
+}
+
+function withDescriptions(response: unknown): Readonly<Record<string, object>> {
+  const described = Object.entries(response ?? {}).map(([status, schema]: [string, object]) => [
+    status,
+    { description: responseDescriptions[status] ?? 'An answer.', ...schema },
+  ])
+  return Object.fromEntries(described)
+}
+
 /** Fastify's wildcard has no name; a reader of the document needs one. */
 const namedWildcard = (url: string): string => url.replace('/*', '/:href')
+
+function namedParameter(params: unknown): unknown {
+  return JSON.parse(JSON.stringify(params).replaceAll('"*"', '"href"'))
+}

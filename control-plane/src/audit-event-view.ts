@@ -14,10 +14,10 @@ export const AuditEventView = Type.Object({
   outcome: Type.String(),
   occurredAt: Time,
   actor: Type.Object({ kind: Type.String(), id: Type.String(), name: NullableText }),
-  subject: Type.Object({ kind: NullableText, id: NullableText }),
+  subject: Type.Object({ kind: Type.String(), id: Type.String() }),
   correlationId: Type.String(),
   address: NullableText,
-  data: Type.Unknown(),
+  details: Type.Unknown({ description: 'By type.' }),
 })
 export type AuditEventView = Static<typeof AuditEventView>
 
@@ -28,8 +28,8 @@ export const presentAuditEvent = (event: AuditEventRecord): AuditEventView => ({
   outcome: event.outcome,
   occurredAt: toRfc3339(event.occurredAt),
   actor: { kind: event.actor.kind, id: event.actor.id, name: event.actor.name ?? null },
-  subject: { kind: event.subject?.kind ?? null, id: event.subject?.id ?? null },
+  subject: { kind: event.subject.kind, id: event.subject.id },
   correlationId: event.correlationId,
   address: event.address ?? null,
-  data: event.data,
+  details: event.details,
 })

@@ -84,7 +84,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   opened.add(() => liveEvents.close())
   const commandAnswers = await listenForAnswers({ store, clock })
   opened.add(() => commandAnswers.close())
-  const sweeper = startSweeper({ store, log })
+  const sweeper = startSweeper({ store, clock, log })
   opened.add(() => sweeper.close())
 
   const observer = (listener: 'public' | 'internal'): HttpObserver => ({

@@ -24,8 +24,8 @@ export const presentResource = (
   twin: TwinResource | undefined,
 ): Resource => ({
   href,
-  resourceTypes: [...(link?.resourceTypes ?? [])],
-  interfaces: [...(link?.interfaces ?? [])],
+  resourceTypes: [...(link?.rt ?? [])],
+  interfaces: [...(link?.if ?? [])],
   published: link !== undefined,
   representation: twin?.representation ?? null,
   representationAt: presentTime(twin?.updatedAt),

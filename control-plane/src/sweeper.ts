@@ -1,11 +1,11 @@
 /**
  * What has to happen because time passed: devices of a dead gateway and devices that went quiet are declared offline,
- * commands nobody answered expire. Any number of processes may sweep.
+ * commands nobody answered expire; once an hour the database is tidied. Any number of processes may sweep.
  */
 
 import { randomUUID } from 'node:crypto'
-import type { Duration } from '@sallyport/clock'
-import { seconds } from '@sallyport/clock'
+import type { Clock, Duration } from '@sallyport/clock'
+import { hours, later, seconds } from '@sallyport/clock'
 import type { Logger } from '@sallyport/diagnostics'
 import type { Store } from '@sallyport/store'
 
@@ -14,12 +14,16 @@ export interface Sweeper {
   close(): Promise<void>
 }
 
+const housekeepEvery = hours(1)
+
 export function startSweeper(options: {
-  readonly store: Pick<Store, 'gateways' | 'commands'>
+  readonly store: Pick<Store, 'gateways' | 'commands' | 'housekeep'>
+  readonly clock: Clock
   readonly log: Logger
   readonly every?: Duration
 }): Sweeper {
-  const { store, log } = options
+  const { store, clock, log } = options
+  let housekeepAt = clock.now()
   let closed = false
   let wake = (): void => {}
   const sweep = async (): Promise<void> => {
@@ -28,6 +32,9 @@ export function startSweeper(options: {
     if (offline.length > 0)
       log.info({ count: offline.length, correlationId: act.correlationId }, 'devices went offline')
     await store.commands.expireDue(act)
+    if (clock.now() < housekeepAt) return
+    await store.housekeep()
+    housekeepAt = later(clock.now(), housekeepEvery)
   }
   const finished = (async () => {
     let failing = false

@@ -6,6 +6,7 @@ import type { ApiPorts } from '../api-ports.ts'
 import { actOf, callerOf } from '../caller.ts'
 import { answerOf, Command, CommandAnswer, presentCommand } from '../command-view.ts'
 import { found } from '../found.ts'
+import { readJsonValue } from '../json-value.ts'
 import { preferredWait } from '../prefer-wait.ts'
 import { hrefOf, Representation, ResourceParams } from '../resource-view.ts'
 
@@ -39,7 +40,7 @@ export function registerCommandResource(server: HttpServer, { store, clock, comm
           deviceId,
           href: hrefOf(request.params),
           method: 'POST',
-          payload: request.body,
+          payload: readJsonValue(request.body),
           expiresAt: later(clock.now(), commandLifetime),
         },
         actOf(request),
