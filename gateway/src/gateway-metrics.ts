@@ -19,7 +19,11 @@ export function gatewayMetrics(metrics: Metrics, counts: () => GatewayCounts) {
   }
   gauge('sallyport_gateway_associations', 'Live DTLS associations.', 'associations')
   gauge('sallyport_gateway_half_open_handshakes', 'Handshakes that are not finished.', 'halfOpen')
-  gauge('sallyport_gateway_devices_online', 'Devices that are signed in here.', 'devicesOnline')
+  gauge(
+    'sallyport_gateway_devices_online',
+    'Devices that are signed in here and were heard of in time.',
+    'devicesOnline',
+  )
   gauge('sallyport_gateway_telemetry_buffered_rows', 'Measurements that wait for their commit.', 'telemetryBuffered')
   gauge('sallyport_gateway_peer_observations', 'Registrations of devices at our resources.', 'observations')
   return {

@@ -28,6 +28,7 @@ import { JsonWebKeyCache } from './json-web-key-cache.ts'
 import { type LiveDevice, LiveDevices } from './live-devices.ts'
 import { Presence } from './presence.ts'
 import { accountResource } from './resource/account.ts'
+import { anythingElse } from './resource/anything-else.ts'
 import { deviceTwinResource } from './resource/device-twin.ts'
 import { discoveryResource } from './resource/discovery.ts'
 import { resourceDirectoryResource } from './resource/resource-directory.ts'
@@ -127,7 +128,7 @@ export async function startGateway(configuration: GatewayConfiguration, log: Log
     associations: server?.counts.live ?? 0,
     halfOpen: server?.counts.halfOpen ?? 0,
     observations: server?.counts.observations ?? 0,
-    devicesOnline: devices.signedInCount,
+    devicesOnline: devices.onlineCount,
     telemetryBuffered: telemetry.buffered,
   }))
 
@@ -179,6 +180,7 @@ export async function startGateway(configuration: GatewayConfiguration, log: Log
       deviceTwinResource({ store }),
       telemetryResource({ batch: telemetry, clock }),
       timeResource({ clock }),
+      anythingElse(),
     ],
     async admit(request) {
       await started

@@ -30,8 +30,13 @@ export class LiveDevices {
     return this.#signedIn.values()
   }
 
-  get signedInCount(): number {
-    return this.#signedIn.size
+  /** Devices that are signed in here and were heard of in time. */
+  get onlineCount(): number {
+    let count = 0
+    for (const { session } of this.#signedIn.values()) {
+      if (session.state.phase === 'signed-in' && session.state.presence === 'online') count += 1
+    }
+    return count
   }
 
   /** The state of an association; made at the first look, so that no order of events is assumed. */

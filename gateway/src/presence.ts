@@ -26,7 +26,8 @@ export interface PresenceOptions {
   readonly onSessionEnded: (live: LiveDevice) => void
 }
 
-const contactsWrittenEvery = seconds(5)
+/** Well below the shortest interval that a group may expect: a contact that is known but not written counts for nothing. */
+const contactsWrittenEvery = seconds(2)
 const sweptEvery = milliseconds(500)
 
 export class Presence {

@@ -103,8 +103,8 @@ export class TwinObserver {
     const resource = device.resources.get(href)
     if (resource === undefined || association.closed) return
     const request = { method: 'GET', path: href } as const
-    const server = this.#options.server()
     try {
+      const server = this.#options.server()
       if (!isObservable(link)) {
         this.#take(association, device, href, await server.request(association, request))
         return

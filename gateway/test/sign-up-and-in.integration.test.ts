@@ -108,6 +108,7 @@ describe('sign up', () => {
   it('answers 4.05 to a method that the resource does not have, and 4.04 where there is nothing for a signed-in device', async () => {
     const { device, connected } = await newDevice()
     expect((await connected.send('GET', '/oic/sec/account')).code).toBe('4.05')
+    expect((await connected.send('GET', '/nothing')).code).toBe('4.01')
     await connected.enter(device.code)
     expect((await connected.send('GET', '/nothing')).code).toBe('4.04')
   })
