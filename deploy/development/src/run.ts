@@ -53,11 +53,11 @@ export async function run(options: RunOptions): Promise<void> {
     await options.stopped
   } finally {
     removeReadyFile(home)
-    progress.line('Stopping…')
+    if (installation !== undefined) progress.line('Stopping…')
     await demo?.stop()
     await installation?.stop()
     lock.release()
-    progress.line('Stopped.')
+    if (installation !== undefined) progress.line('Stopped.')
   }
 }
 
