@@ -4,12 +4,17 @@
  * as long as no number does, and numbers are handed out in one place (`epoch.ts`).
  */
 
-import type { CipherCCMTypes, CipherGCMTypes, KeyObject } from 'node:crypto'
-import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
 import { type CipherSuite, cipherSuites } from './cipher-suite.ts'
 import type { TrafficKeys } from './key-schedule.ts'
-import type { ContentType, RecordView } from './record.ts'
-import { recordHeaderLength, writeEpochAndSequence, writeRecordHeader } from './record.ts'
+import {
+  type ContentType,
+  type RecordView,
+  recordHeaderLength,
+  versions,
+  writeEpochAndSequence,
+  writeRecordHeader,
+} from './record.ts'
 
 /** Protects the records of one direction and epoch; made from traffic keys, kept as long as they are in use. */
 export interface RecordProtection {
@@ -62,13 +67,9 @@ class NodeRecordProtection implements RecordProtection {
     const { aead } = this.#suite
     const cipher =
       aead === 'aes-128-ccm'
-        ? createCipheriv(aead satisfies CipherCCMTypes, this.#key, this.#nonce, { authTagLength }).setAAD(
-            this.#additionalData,
-            { plaintextLength: plaintext.length },
-          )
-        : createCipheriv(aead satisfies CipherGCMTypes, this.#key, this.#nonce, { authTagLength }).setAAD(
-            this.#additionalData,
-          )
+        ? createCipheriv(aead, this.#key, this.#nonce, { authTagLength })
+        : createCipheriv(aead, this.#key, this.#nonce, { authTagLength })
+    cipher.setAAD(this.#additionalData, { plaintextLength: plaintext.length })
     into.set(cipher.update(plaintext), body + explicitNonceLength)
     cipher.final()
     into.set(cipher.getAuthTag(), body + explicitNonceLength + plaintext.length)
@@ -79,25 +80,18 @@ class NodeRecordProtection implements RecordProtection {
     const { tagLength: authTagLength, aead } = this.#suite
     const { fragment } = record
     const length = fragment.length - explicitNonceLength - authTagLength
-    if (length < 0) return undefined
+    if (length < 0 || record.version !== versions.dtls12) return undefined
     this.#prepare(record.type, record.whole.subarray(3, 11), length)
     // RFC 6655 and 5288 let a sender choose its explicit nonce, so it is read from the record, not from the header.
     this.#nonce.set(fragment.subarray(0, explicitNonceLength), 4)
-    const tag = fragment.subarray(explicitNonceLength + length)
-    const ciphertext = fragment.subarray(explicitNonceLength, explicitNonceLength + length)
+    const decipher =
+      aead === 'aes-128-ccm'
+        ? createDecipheriv(aead, this.#key, this.#nonce, { authTagLength })
+        : createDecipheriv(aead, this.#key, this.#nonce, { authTagLength })
+    decipher.setAuthTag(fragment.subarray(explicitNonceLength + length))
+    decipher.setAAD(this.#additionalData, { plaintextLength: length })
     try {
-      if (aead === 'aes-128-ccm') {
-        const decipher = createDecipheriv(aead, this.#key, this.#nonce, { authTagLength })
-        decipher.setAuthTag(tag)
-        decipher.setAAD(this.#additionalData, { plaintextLength: length })
-        const plaintext = decipher.update(ciphertext)
-        decipher.final()
-        return plaintext
-      }
-      const decipher = createDecipheriv(aead, this.#key, this.#nonce, { authTagLength })
-      decipher.setAuthTag(tag)
-      decipher.setAAD(this.#additionalData)
-      const plaintext = decipher.update(ciphertext)
+      const plaintext = decipher.update(fragment.subarray(explicitNonceLength, explicitNonceLength + length))
       decipher.final()
       return plaintext
     } catch {
@@ -111,8 +105,8 @@ class NodeRecordProtection implements RecordProtection {
     this.#nonce.set(numbers, 4)
     this.#additionalData.set(numbers)
     this.#additionalData[8] = type
-    this.#additionalData[9] = 0xfe
-    this.#additionalData[10] = 0xfd
+    this.#additionalData[9] = versions.dtls12 >> 8
+    this.#additionalData[10] = versions.dtls12 & 0xff
     this.#additionalData[11] = plaintextLength >> 8
     this.#additionalData[12] = plaintextLength
   }

@@ -131,11 +131,15 @@ export class HostileClient {
 
   /** ClientHello with the cookie; reads flight 4. */
   secondHello(): Heard[] {
-    this.transcript = createTranscript()
-    this.#inbound = createReassembly(this.nextMessageSequence)
-    const heard = this.message(handshakeTypes.clientHello, this.helloBody())
+    const heard = this.datagram(this.secondHelloRecord())
     this.readFlight(heard)
     return heard
+  }
+
+  secondHelloRecord(): Uint8Array {
+    this.transcript = createTranscript()
+    this.#inbound = createReassembly(this.nextMessageSequence)
+    return this.messageRecord(handshakeTypes.clientHello, this.helloBody())
   }
 
   toFlight4(): this {
