@@ -1,6 +1,6 @@
 /** What a service declares and what its handlers see: resources, requests and responses, without a trace of datagrams. */
 
-import type { CoapMethod, ResponseCode } from '@sallyport/coap'
+import type { BodyPart, CoapMethod, ResponseCode } from '@sallyport/coap'
 import type { Association } from './association.ts'
 
 export interface CoapRequest<Identity> {
@@ -20,6 +20,10 @@ export interface CoapRequest<Identity> {
   readonly correlationId: string
   /** Aborted when the association closes. */
   readonly signal: AbortSignal
+  /** Which bytes of the body the payload is; only where the resource receives blocks. */
+  readonly part?: BodyPart | undefined
+  /** The bytes of the response that are asked for; for a handler that answers with a `part`. */
+  readonly range?: { readonly offset: number; readonly length: number }
 }
 
 export interface CoapResponse {
@@ -32,6 +36,11 @@ export interface CoapResponse {
   readonly maxAge?: number
   readonly locationPath?: readonly string[]
   readonly locationQuery?: readonly string[]
+  /**
+   * The payload is just the part of a long body that the request's `range` asks for: a body that is never held whole.
+   * Give an `etag` with it, so that the peer notices when the body changes between two parts.
+   */
+  readonly part?: { readonly more: boolean; readonly totalBytes?: number }
 }
 
 /** May throw a `CodedError`: it is answered with the code's CoAP status and RFC 9290 problem details. */
@@ -52,6 +61,11 @@ export interface CoapResource<Identity> {
   readonly attributes?: LinkAttributes
   /** Default 65536; a larger request gets 4.13 before its bytes are taken. */
   readonly maxRequestBytes?: number
+  /**
+   * `whole` (default): the handler gets the body assembled. `blocks`: it gets each block as it comes, in order and with its
+   * `part`, answers 2.31 while there are more, and `maxRequestBytes` bounds the sum. Nothing is held in between.
+   */
+  readonly receives?: 'whole' | 'blocks'
   readonly handlers: Partial<Record<CoapMethod, CoapHandler<Identity>>>
   /**
    * Makes GET observable: called once per registration, before the first GET. `changed` asks for a notification: the GET

@@ -10,6 +10,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { Duration, Instant } from '@sallyport/clock'
 import { between, instant, seconds } from '@sallyport/clock'
 import type {
+  BodyPart,
   CoapAssociation,
   IncomingRequest,
   Observation,
@@ -485,6 +486,12 @@ class ServedRequest<Identity> implements CoapRequest<Identity> {
   }
   get payload(): Uint8Array {
     return this.#incoming.payload
+  }
+  get part(): BodyPart | undefined {
+    return this.#incoming.part
+  }
+  get range(): { readonly offset: number; readonly length: number } {
+    return this.#incoming.range
   }
   get signal(): AbortSignal {
     const { peer } = this.#incoming.association

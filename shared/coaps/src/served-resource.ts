@@ -25,7 +25,7 @@ const served = <Identity>(declared: CoapResource<Identity>): ServedResource<Iden
   methods: new Set(Object.keys(declared.handlers) as CoapMethod[]),
   maxRequestBytes: declared.maxRequestBytes ?? defaultMaxRequestBytes,
   observable: declared.observe !== undefined,
-  receives: 'whole',
+  receives: declared.receives ?? 'whole',
 })
 
 function discoveryOf<Identity>(resources: readonly CoapResource<Identity>[]): CoapResource<Identity> {

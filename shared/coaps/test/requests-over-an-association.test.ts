@@ -70,6 +70,35 @@ describe('a request over an association', () => {
     expect(Buffer.from(response.payload).equals(payload)).toBe(true)
   })
 
+  it('[6.7] streams both ways: a handler gets blocks one by one, and answers with the part that is asked for', async () => {
+    const stored: Uint8Array[] = []
+    const { client, near } = connected([
+      {
+        path: '/files/{id}',
+        receives: 'blocks',
+        maxRequestBytes: 1_000_000,
+        handlers: {
+          POST: async ({ part, payload }) => {
+            expect(part?.offset).toBe(stored.reduce((sum, { length }) => sum + length, 0))
+            stored.push(payload)
+            return { code: part?.more === true ? '2.31' : '2.01' }
+          },
+          GET: ({ range = { offset: 0, length: 16 } }) => {
+            const whole = Buffer.concat(stored)
+            const end = range.offset + range.length
+            const part = { more: end < whole.length, totalBytes: whole.length }
+            return { code: '2.05', payload: whole.subarray(range.offset, end), etag: Uint8Array.of(1), part }
+          },
+        },
+      },
+    ])
+    const payload = long(100_000)
+    expect((await client.request(near, { method: 'POST', path: '/files/1', payload })).code).toBe('2.01')
+    expect(stored).toHaveLength(98)
+    const response = await client.request(near, { method: 'GET', path: '/files/1' })
+    expect(Buffer.from(response.payload).equals(payload)).toBe(true)
+  })
+
   it('that is too large gets 4.13 before its bytes are taken', async () => {
     const { client, near } = connected([
       { path: '/small', maxRequestBytes: 2000, handlers: { POST: () => ({ code: '2.04' }) } },
