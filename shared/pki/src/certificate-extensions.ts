@@ -44,6 +44,17 @@ export interface NameConstraints {
   readonly excluded: readonly GeneralName[]
 }
 
+export interface PolicyMapping {
+  readonly issuer: string
+  readonly subject: string
+}
+
+/** How many more certificates may go by before the demand holds; undefined where there is none. */
+export interface PolicyConstraints {
+  readonly requireExplicitPolicy: number | undefined
+  readonly inhibitPolicyMapping: number | undefined
+}
+
 export interface ListedExtension {
   readonly id: string
   readonly critical: boolean
@@ -59,6 +70,11 @@ export interface CertificateExtensions {
   readonly extendedKeyUsage: ReadonlySet<string> | undefined
   readonly subjectAlternativeNames: readonly GeneralName[] | undefined
   readonly nameConstraints: NameConstraints | undefined
+  /** Policy identifiers; qualifiers are not read. */
+  readonly certificatePolicies: ReadonlySet<string> | undefined
+  readonly policyMappings: readonly PolicyMapping[] | undefined
+  readonly policyConstraints: PolicyConstraints | undefined
+  readonly inhibitAnyPolicy: number | undefined
   readonly subjectKeyIdentifier: Uint8Array | undefined
   readonly authorityKeyIdentifier: Uint8Array | undefined
 }
@@ -77,6 +93,10 @@ export function parseExtensions(contents: Uint8Array): CertificateExtensions {
     extendedKeyUsage: value(extensionId.extKeyUsage, parseExtendedKeyUsage),
     subjectAlternativeNames: value(extensionId.subjectAltName, parseSubjectAlternativeNames),
     nameConstraints: value(extensionId.nameConstraints, parseNameConstraints),
+    certificatePolicies: value(extensionId.certificatePolicies, parseCertificatePolicies),
+    policyMappings: value(extensionId.policyMappings, parsePolicyMappings),
+    policyConstraints: value(extensionId.policyConstraints, parsePolicyConstraints),
+    inhibitAnyPolicy: value(extensionId.inhibitAnyPolicy, parseInhibitAnyPolicy),
     subjectKeyIdentifier: value(extensionId.subjectKeyIdentifier, parseSubjectKeyIdentifier),
     authorityKeyIdentifier: value(extensionId.authorityKeyIdentifier, parseAuthorityKeyIdentifier),
   }
@@ -89,6 +109,10 @@ export const noExtensions: CertificateExtensions = {
   extendedKeyUsage: undefined,
   subjectAlternativeNames: undefined,
   nameConstraints: undefined,
+  certificatePolicies: undefined,
+  policyMappings: undefined,
+  policyConstraints: undefined,
+  inhibitAnyPolicy: undefined,
   subjectKeyIdentifier: undefined,
   authorityKeyIdentifier: undefined,
 }
@@ -179,6 +203,52 @@ function subtrees(contents: Uint8Array | undefined): readonly GeneralName[] {
   }
   return bases
 }
+
+function parseCertificatePolicies(value: Uint8Array): ReadonlySet<string> {
+  const reader = new DerReader(singleElement(value, derTag.sequence, 'certificatePolicies').contents)
+  const policies = new Set<string>()
+  while (!reader.atEnd) {
+    const information = reader.sequence('a policy')
+    const policy = objectIdentifier(information.expect(derTag.objectIdentifier, 'a policy'), 'a policy')
+    information.optional(derTag.sequence)
+    information.expectEnd('a policy')
+    if (policies.has(policy)) throw new CodedError('malformed-bytes', `the policy ${policy} stands twice`)
+    policies.add(policy)
+  }
+  if (policies.size === 0) throw new CodedError('malformed-bytes', 'certificatePolicies is empty')
+  return policies
+}
+
+function parsePolicyMappings(value: Uint8Array): readonly PolicyMapping[] {
+  const reader = new DerReader(singleElement(value, derTag.sequence, 'policyMappings').contents)
+  const mappings: PolicyMapping[] = []
+  while (!reader.atEnd) {
+    const pair = reader.sequence('a policy mapping')
+    const issuer = objectIdentifier(pair.expect(derTag.objectIdentifier, 'a policy mapping'), 'a policy')
+    const subject = objectIdentifier(pair.expect(derTag.objectIdentifier, 'a policy mapping'), 'a policy')
+    pair.expectEnd('a policy mapping')
+    mappings.push({ issuer, subject })
+  }
+  if (mappings.length === 0) throw new CodedError('malformed-bytes', 'policyMappings is empty')
+  return mappings
+}
+
+function parsePolicyConstraints(value: Uint8Array): PolicyConstraints {
+  const reader = new DerReader(singleElement(value, derTag.sequence, 'policyConstraints').contents)
+  const explicit = reader.optional(contextTag(0, 'primitive'))
+  const mapping = reader.optional(contextTag(1, 'primitive'))
+  reader.expectEnd('policyConstraints')
+  if (explicit === undefined && mapping === undefined) {
+    throw new CodedError('malformed-bytes', 'policyConstraints is empty')
+  }
+  return {
+    requireExplicitPolicy: explicit === undefined ? undefined : smallInteger(explicit, 'requireExplicitPolicy'),
+    inhibitPolicyMapping: mapping === undefined ? undefined : smallInteger(mapping, 'inhibitPolicyMapping'),
+  }
+}
+
+const parseInhibitAnyPolicy = (value: Uint8Array): number =>
+  smallInteger(singleElement(value, derTag.integer, 'inhibitAnyPolicy'), 'inhibitAnyPolicy')
 
 const parseSubjectKeyIdentifier = (value: Uint8Array): Uint8Array =>
   singleElement(value, derTag.octetString, 'subjectKeyIdentifier').contents

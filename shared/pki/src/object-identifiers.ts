@@ -17,6 +17,9 @@ export const extensionId = {
   inhibitAnyPolicy: '2.5.29.54',
 } as const
 
+/** RFC 5280 section 4.2.1.4. */
+export const anyPolicyId = '2.5.29.32.0'
+
 /** Extended key usages: RFC 5280 section 4.2.1.12, and the OCF identity certificate's (OCF Security Specification). */
 export const extendedKeyUsageId = {
   serverAuth: '1.3.6.1.5.5.7.3.1',

@@ -9,11 +9,9 @@ import type { NameConstraints } from './certificate-extensions.ts'
 import { comparisonBudget, nameConstraintRefusal } from './name-constraints.ts'
 import { extensionId, nameIn } from './object-identifiers.ts'
 import { type PathRefusal, pathRefusal } from './path-refusal.ts'
+import { PolicyProcessing } from './policy-processing.ts'
 
-/**
- * Extensions whose demands are met here. certificatePolicies restricts nothing for a relying party that accepts any
- * policy; policyConstraints, policyMappings and inhibitAnyPolicy would need the policy tree and are refused when critical.
- */
+/** Extensions whose demands are met here. */
 const processedExtensions: ReadonlySet<string> = new Set([
   extensionId.basicConstraints,
   extensionId.keyUsage,
@@ -21,6 +19,9 @@ const processedExtensions: ReadonlySet<string> = new Set([
   extensionId.subjectAltName,
   extensionId.nameConstraints,
   extensionId.certificatePolicies,
+  extensionId.policyMappings,
+  extensionId.policyConstraints,
+  extensionId.inhibitAnyPolicy,
   extensionId.subjectKeyIdentifier,
   extensionId.authorityKeyIdentifier,
 ])
@@ -29,6 +30,7 @@ const processedExtensions: ReadonlySet<string> = new Set([
 export function judgePath(path: readonly Certificate[], at: Instant): PathRefusal | undefined {
   const budget = comparisonBudget()
   const constraints: NameConstraints[] = []
+  const policies = new PolicyProcessing(path[path.length - 1] as Certificate, path.length - 1)
   /** Authorities that may still follow below, as the path lengths so far allow. */
   let authoritiesLeft = Number.POSITIVE_INFINITY
   for (let index = path.length - 1; index >= 0; index--) {
@@ -47,6 +49,9 @@ export function judgePath(path: readonly Certificate[], at: Instant): PathRefusa
           return pathRefusal('certificate-constraint-violated', index, `${named(index)}: ${broken}`)
       }
     }
+    const lacking = policyRefusal(policies, certificate, index, path.length)
+    if (lacking !== undefined)
+      return pathRefusal('certificate-constraint-violated', index, `${named(index)}: ${lacking}`)
     if (index === 0) break
 
     // Section 6.1.4 (l), (m): the anchor itself does not count.
@@ -92,6 +97,17 @@ function criticalExtensionRefusal(certificate: Certificate, index: number): Path
     index,
     `${named(index)} has the critical extension ${name}, which is not processed here`,
   )
+}
+
+/** The anchor was taken in at the start. */
+function policyRefusal(
+  policies: PolicyProcessing,
+  certificate: Certificate,
+  index: number,
+  length: number,
+): string | undefined {
+  if (index === length - 1) return undefined
+  return index === 0 ? policies.leaf(certificate) : policies.authority(certificate)
 }
 
 function authorityRefusal(certificate: Certificate, index: number): PathRefusal | undefined {

@@ -8,8 +8,7 @@
  *   4. each path that reaches an anchor is judged from the anchor down; the first that passes is the answer.
  *
  * Stricter than RFC 5280: anchors are judged like any authority (dates, constraints, key); names are chained by their
- * bytes; policies are not processed, so a critical extension that restricts them is refused; the leaf must state its
- * extended key usage. Revocation is not looked at: it is the caller's, who knows what was revoked.
+ * bytes; the leaf must state its extended key usage. Revocation is not looked at: it is the caller's, who knows what was revoked.
  */
 
 import type { Instant } from '@sallyport/clock'
