@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import type { CoapsObserver } from '@sallyport/coaps'
 import type { Logger } from '@sallyport/diagnostics'
+import type { ErrorCode } from '@sallyport/errors'
 import type { AdmissionFailures } from './admission-failures.ts'
 import type { AuthenticationRecord } from './authentication-record.ts'
 import type { DeviceIdentity } from './device-identity.ts'
@@ -25,6 +26,13 @@ export interface GatewayObserverOptions {
   readonly log: Logger
   readonly onClosed: (live: LiveDevice, wasSignedIn: boolean) => void
 }
+
+/** Refusals of a chain that is good in itself: admission has told of each, with the device's name. */
+const knownDeviceRefusals: ReadonlySet<ErrorCode> = new Set([
+  'certificate-not-recorded',
+  'certificate-revoked',
+  'device-blocked',
+])
 
 export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<DeviceIdentity> {
   const { devices, log } = options
@@ -45,7 +53,7 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
     },
     handshakeFailed({ remote, code, alert, direction, detail }) {
       options.metrics().handshakes.inc({ outcome: 'failed', reason: code })
-      if (options.failures.add(remote.address, code) > 1) return
+      if (knownDeviceRefusals.has(code) || options.failures.add(remote.address, code) > 1) return
       log.warn({ address: remote.address, reason: code, alert, direction, detail }, 'handshake failed')
     },
     requestServed({ association, method, path, code, duration, correlationId, errorCode }) {
