@@ -13,7 +13,7 @@ export function linksOf(deviceId: string, resources: readonly DeviceResource[]):
       href: description.href,
       rt: description.types,
       if: description.interfaces,
-      rel: ['item'],
+      rel: 'hosts',
       ins: index + 1,
       p: { bm: discoverableAndObservable },
     }
