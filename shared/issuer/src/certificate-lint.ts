@@ -50,6 +50,11 @@ function lintFields(certificate: Certificate, rules: ProfileRules): string[] {
     findings.push(`the key is ${certificate.publicKey.description}`)
   }
   if ((certificate.commonName ?? '') === '') findings.push('the subject has no common name')
+  for (const { text } of certificate.subjectName.relativeNames.flat()) {
+    // RFC 5280 appendix A.1: ub-common-name and ub-organization-name are 64 characters.
+    if ([...text].length > 64) findings.push('a part of the subject has more than 64 characters')
+    if (/[\u0000-\u001f\u007f]/.test(text)) findings.push('a part of the subject has a control character')
+  }
   return findings
 }
 

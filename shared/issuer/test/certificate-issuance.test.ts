@@ -283,6 +283,15 @@ describe('names', () => {
     }
   })
 
+  it('[4.7] a subject of more than 64 characters or with control characters is found by lint', async () => {
+    for (const name of ['x'.repeat(65), 'a\u0000b', 'a\nb']) {
+      const commonName = { profile: 'manufacturer-device', subject: { commonName: name } } as const
+      await expect(issueCertificate(identity(commonName)), name).rejects.toEqual(refused(/a part of the subject/))
+      const organization = { profile: 'manufacturer-device', subject: { commonName: 'x', organization: name } } as const
+      await expect(issueCertificate(identity(organization)), name).rejects.toEqual(refused(/a part of the subject/))
+    }
+  })
+
   it('[4.7] a host that is none is found by lint', async () => {
     for (const host of ['*.example', 'a b', '-a.example', 'ä.example', 'a\u0000.example', '']) {
       const subject = { commonName: 'dps', subjectAlternativeNames: [dnsName(host)] }

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { isCodedError } from '@sallyport/errors'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   createCertificationRequest,
@@ -106,6 +108,27 @@ describe('a certificate request', () => {
       expect(() => parseCertificationRequest(request({ attributes }))).toThrow(malformed(/malformed/))
     }
     expect(() => parseCertificationRequest(request({ version: 1 }))).toThrow(malformed(/version/))
+  })
+
+  it('[4.6] is never read otherwise than as DER or a refusal, whatever is changed in it', () => {
+    const der = request()
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(der.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 }),
+        (changes) => {
+          const changed = der.slice()
+          for (const [position, octet] of changes) changed[position] = octet
+          try {
+            const parsed = parseCertificationRequest(changed)
+            requestKeyRefusal(parsed)
+            return !parsed.signatureValid || Buffer.from(parsed.der).equals(der)
+          } catch (error) {
+            return isCodedError(error) && error.code === 'request-certificate-malformed'
+          }
+        },
+      ),
+      { numRuns: 2000, seed: 6 },
+    )
   })
 
   it('[4.6] with trailing bytes, in BER, twice, under another label or above 8 KiB is refused (F22)', () => {
