@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { validityFor } from '@sallyport/issuer'
 import { certificatesFromPem, type PathInput, validatePath } from '@sallyport/pki'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+
+// Each test starts processes, which take long on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 const main = join(import.meta.dirname, '..', 'src', 'main.ts')
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-certs-'))
