@@ -12,14 +12,14 @@ import type { RedisConnection } from '@sallyport/events'
 export interface LoginLimit {
   /** Counts an attempt. @throws CodedError `rate-limited` with `retryAfterSeconds`, `cache-unavailable`. */
   admit(attempt: { readonly login: string; readonly address: string }): Promise<void>
-  /** A success forgives the failures before it. */
+  /** A success forgives the account's failures before it, and counts for nothing against the address. */
   forgive(attempt: { readonly login: string; readonly address: string }): Promise<void>
 }
 
 export interface LoginLimitOptions {
-  /** Attempts on one account from one address in a window. Default 10. */
+  /** Failures on one account from one address in a window. Default 10. */
   readonly perAccount?: number
-  /** Attempts from one address on any account in a window. Default 100. */
+  /** Failures from one address on any account in a window. Default 100. */
   readonly perAddress?: number
   readonly window?: Duration
 }
@@ -34,6 +34,12 @@ end
 return wait
 `
 
+const forgiveScript = `
+redis.call('DEL', KEYS[1])
+if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('DECR', KEYS[2]) end
+return 0
+`
+
 export function redisLoginLimit(redis: RedisConnection, options: LoginLimitOptions = {}): LoginLimit {
   const window = options.window ?? minutes(15)
   return {
@@ -44,7 +50,7 @@ export function redisLoginLimit(redis: RedisConnection, options: LoginLimitOptio
             countScript,
             2,
             accountKey(attempt),
-            `sallyport:login-address:${attempt.address}`,
+            addressKey(attempt),
             String(window),
             String(options.perAccount ?? 10),
             String(options.perAddress ?? 100),
@@ -57,10 +63,12 @@ export function redisLoginLimit(redis: RedisConnection, options: LoginLimitOptio
       })
     },
     async forgive(attempt) {
-      await reaching(() => redis.del(accountKey(attempt)))
+      await reaching(() => redis.eval(forgiveScript, 2, accountKey(attempt), addressKey(attempt)))
     },
   }
 }
+
+const addressKey = ({ address }: { address: string }): string => `sallyport:login-address:${address}`
 
 /** Hashed: what people type into the name field is sometimes their password. */
 function accountKey({ login, address }: { login: string; address: string }): string {

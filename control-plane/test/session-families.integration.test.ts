@@ -97,6 +97,15 @@ describe('the limit of attempts to log in', () => {
     await limit.admit(other)
   })
 
+  it('counts no success against the address, where many people may sit', async () => {
+    const limit = redisLoginLimit(redis, { perAddress: 3 })
+    for (let count = 0; count < 10; count += 1) {
+      const person = { login: `person-${count}`, address: '192.0.2.20' }
+      await limit.admit(person)
+      await limit.forgive(person)
+    }
+  })
+
   it('counts one address over all accounts', async () => {
     const limit = redisLoginLimit(redis, { perAddress: 5 })
     const from = (login: string) => limit.admit({ login, address: '192.0.2.9' })
