@@ -108,7 +108,7 @@ export type DiscardReason =
 
 export type Output =
   | { readonly kind: 'send'; readonly peer: PeerAddress; readonly datagram: Uint8Array }
-  /** Call `handleTimeout` at `at`; replaces the former request. Undefined: there is nothing to wait for. */
+  /** Call `handleTimeout` once at `at`; replaces a former request. Undefined: there is nothing to wait for. */
   | { readonly kind: 'setTimeout'; readonly at: Instant | undefined }
   | {
       readonly kind: 'ask'

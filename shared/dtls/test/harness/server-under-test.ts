@@ -43,6 +43,7 @@ export class ServerUnderTest {
 
   advance(by: Duration): Uint8Array[] {
     this.now = later(this.now, by)
+    this.timeout = undefined
     this.machine.handleTimeout(this.now)
     return this.drain()
   }

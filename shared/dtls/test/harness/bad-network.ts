@@ -1,0 +1,182 @@
+/**
+ * Our client and our server over a network that loses, delays, doubles and cuts datagrams, in virtual time and from a
+ * seed: the same seed gives the same run but for key material.
+ */
+
+import { randomBytes } from 'node:crypto'
+import { type Instant, instant } from '@sallyport/clock'
+import { DtlsClient } from '../../src/dtls-client.ts'
+import { DtlsServer } from '../../src/dtls-server.ts'
+import type { Output } from '../../src/output.ts'
+import { acceptEveryone, answerFor } from './answers.ts'
+import type { TestIdentity } from './identity.ts'
+
+/** Probabilities from 0 to 1, for each datagram and each way. */
+export interface Faults {
+  readonly drop: number
+  readonly duplicate: number
+  /** Held back for up to half a second, and so overtaken. */
+  readonly delay: number
+  readonly truncate: number
+}
+
+export interface Run {
+  readonly seed: number
+  readonly faults: Faults
+  readonly server: TestIdentity
+  readonly client: TestIdentity
+  readonly mtu?: number
+  /** Milliseconds of virtual time. */
+  readonly limit: number
+}
+
+export interface RunResult {
+  /** Milliseconds from the first hello until the client was connected. */
+  readonly connectedAfter: number | undefined
+  readonly datagrams: number
+  readonly largestDatagram: number
+  /** After the run: a message each way over the repaired network. */
+  readonly echoed: boolean
+}
+
+interface InFlight {
+  readonly at: number
+  readonly to: 'server' | 'client'
+  readonly bytes: Uint8Array
+}
+
+const latency = 10
+const maxDelay = 500
+const clientAddress = { address: '192.0.2.1', port: 40_000 }
+const serverAddress = { address: '192.0.2.2', port: 5684 }
+
+/** A small generator of pseudorandom numbers (mulberry32). */
+export function randomFrom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+export function runHandshake(run: Run): RunResult {
+  return new Simulation(run).result()
+}
+
+class Simulation {
+  readonly #run: Run
+  readonly #random: () => number
+  readonly #server: DtlsServer
+  readonly #client: DtlsClient
+  readonly #timeouts: { server: Instant | undefined; client: Instant | undefined } = {
+    server: undefined,
+    client: undefined,
+  }
+  #faults: Faults
+  #inFlight: InFlight[] = []
+  #now = instant(0)
+  #datagrams = 0
+  #largestDatagram = 0
+  #connectedAfter: number | undefined
+  #echoed = false
+
+  constructor(run: Run) {
+    this.#run = run
+    this.#random = randomFrom(run.seed)
+    this.#faults = run.faults
+    const mtu = run.mtu ?? 1200
+    const { server, client } = run
+    this.#server = new DtlsServer(
+      { chain: server.chain, curve: server.curve, cookieSecret: randomBytes(32), mtu },
+      this.#now,
+    )
+    this.#client = new DtlsClient(
+      { server: serverAddress, random: randomBytes(32), certificate: client, mtu },
+      this.#now,
+    )
+  }
+
+  result(): RunResult {
+    this.#drain('server')
+    this.#drain('client')
+    while (this.#connectedAfter === undefined && this.#step(this.#run.limit));
+    if (this.#connectedAfter !== undefined) this.#exchange()
+    return {
+      connectedAfter: this.#connectedAfter,
+      datagrams: this.#datagrams,
+      largestDatagram: this.#largestDatagram,
+      echoed: this.#echoed,
+    }
+  }
+
+  #exchange(): void {
+    this.#faults = { drop: 0, duplicate: 0, delay: 0, truncate: 0 }
+    this.#client.send(Buffer.from('ping'))
+    this.#drain('client')
+    const until = this.#now + 1000
+    while (!this.#echoed && this.#step(until));
+  }
+
+  #step(until: number): boolean {
+    this.#inFlight.sort((a, b) => a.at - b.at)
+    const [next] = this.#inFlight
+    const times = [next?.at, this.#timeouts.server, this.#timeouts.client].filter((at) => at !== undefined)
+    const at = Math.min(...times)
+    if (times.length === 0 || at > until) return false
+    this.#now = instant(Math.max(this.#now, at))
+    if (next !== undefined && next.at === at) {
+      this.#inFlight.shift()
+      if (next.to === 'server') this.#server.handleDatagram(next.bytes, clientAddress, this.#now)
+      else this.#client.handleDatagram(next.bytes, this.#now)
+      next.bytes.fill(0xee)
+    } else if (this.#timeouts.server === at) {
+      this.#timeouts.server = undefined
+      this.#server.handleTimeout(this.#now)
+    } else {
+      this.#timeouts.client = undefined
+      this.#client.handleTimeout(this.#now)
+    }
+    this.#drain('server')
+    this.#drain('client')
+    return true
+  }
+
+  #drain(side: 'server' | 'client'): void {
+    const machine = side === 'server' ? this.#server : this.#client
+    for (let output = machine.takeOutput(); output !== undefined; output = machine.takeOutput()) {
+      this.#handle(side, output)
+    }
+  }
+
+  #handle(side: 'server' | 'client', output: Output): void {
+    const machine = side === 'server' ? this.#server : this.#client
+    if (output.kind === 'send') {
+      this.#send(side === 'server' ? 'client' : 'server', output.datagram)
+    } else if (output.kind === 'setTimeout') {
+      this.#timeouts[side] = output.at
+    } else if (output.kind === 'ask') {
+      machine.answer(output.handle, answerFor(output.question, this.#run[side], acceptEveryone), this.#now)
+    } else if (output.kind === 'connected' && side === 'client') {
+      this.#connectedAfter = this.#now
+    } else if (output.kind === 'data' && side === 'server') {
+      this.#server.send(output.association, Buffer.from('pong'))
+    } else if (output.kind === 'data') {
+      this.#echoed = true
+    }
+  }
+
+  #send(to: 'server' | 'client', datagram: Uint8Array): void {
+    this.#datagrams += 1
+    this.#largestDatagram = Math.max(this.#largestDatagram, datagram.length)
+    const copies = this.#random() < this.#faults.duplicate ? 2 : 1
+    for (let copy = 0; copy < copies; copy += 1) {
+      if (this.#random() < this.#faults.drop) continue
+      const held = this.#random() < this.#faults.delay ? this.#random() * maxDelay : 0
+      const cut =
+        this.#random() < this.#faults.truncate ? Math.floor(this.#random() * datagram.length) : datagram.length
+      this.#inFlight.push({ at: this.#now + latency + held, to, bytes: datagram.slice(0, cut) })
+    }
+  }
+}
