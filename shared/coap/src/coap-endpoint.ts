@@ -142,12 +142,20 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
     }
   }
 
-  /** Answers a request output; a second answer, or one after the association has closed, is ignored. */
+  /**
+   * Answers a request output; a second answer, or one after the association has closed, is ignored.
+   *
+   * @throws RangeError or CodedError for a response that has no encoding; the request can still be answered then
+   */
   respond(request: IncomingRequest<Peer, Resource>, response: OutgoingResponse, now: Instant): void {
     this.#incoming.respond(request, response, now)
   }
 
-  /** Sends the present state of an observed resource; ignored when the observation is over. */
+  /**
+   * Sends the present state of an observed resource; ignored when the observation is over.
+   *
+   * @throws RangeError or CodedError for a response that has no encoding
+   */
   notify(observation: Observation<Peer, Resource>, response: OutgoingResponse, now: Instant): void {
     this.#observations.notify(observation, response, this.#incoming, now)
   }

@@ -227,8 +227,9 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
   }
 
   respond(request: IncomingRequest<Peer, Resource>, response: OutgoingResponse, now: Instant): void {
-    if (request.wire.state === 'answered' || !this.#finish(request)) return
+    if (request.association.openRequests?.has(request) !== true) return
     this.#answer(request, response, now)
+    this.#finish(request)
   }
 
   /** Forgets what waits, when an association closes. */

@@ -155,6 +155,16 @@ describe('the message layer (RFC 7252 section 4)', () => {
     expect(pair.left.of('response')).toHaveLength(1)
   })
 
+  it('takes no piggy-backed response for a request that still waits for its turn', () => {
+    const pair = new EndpointPair()
+    pair.request(pair.left, { path: '/a' })
+    const waiting = pair.request(pair.left, { path: '/b' })
+    const answer = { type: messageTypes.acknowledgement, code: responseCodeByte('2.05'), options: [], payload: none }
+    const messageId = pair.left.sent[0]?.messageId ?? 0
+    pair.deliver(pair.left, encodeMessage({ ...answer, messageId, token: waiting.token }))
+    expect(pair.left.of('response')).toHaveLength(0)
+  })
+
   it('never matches a response of another association, whatever its token', () => {
     const pair = new EndpointPair()
     pair.request(pair.left, { path: '/a' })

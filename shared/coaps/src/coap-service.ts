@@ -9,25 +9,19 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Duration, Instant } from '@sallyport/clock'
 import { between, instant, seconds } from '@sallyport/clock'
-import type {
-  BodyPart,
-  CoapAssociation,
-  IncomingRequest,
-  Observation,
-  OutgoingRequest,
-  OutgoingResponse,
-  Output,
-  Ping,
-  ReceivedResponse,
-} from '@sallyport/coap'
-import { blockSizeWithin, CoapEndpoint, contentFormats, problemDetails } from '@sallyport/coap'
+import type { OutgoingResponse, Output, Ping, ReceivedResponse } from '@sallyport/coap'
+import { blockSizeWithin, CoapEndpoint } from '@sallyport/coap'
 import type { ErrorCode } from '@sallyport/errors'
 import { CodedError, isCodedError } from '@sallyport/errors'
 import type { Association, AssociationCloseReason } from './association.ts'
 import type { ClientObservation, ClientRequest, ClientResponse } from './client-request.ts'
+import type { Incoming, Observed, Outgoing } from './coap-peer.ts'
+import { Peer } from './coap-peer.ts'
 import type { CoapRequest, CoapResource, CoapResponse } from './coap-resource.ts'
-import { coapStatusOf } from './coap-status.ts'
 import type { CoapsObserver } from './coaps-observer.ts'
+import type { Problem } from './problem-response.ts'
+import { problemOf } from './problem-response.ts'
+import { ServedRequest } from './served-request.ts'
 import type { ServedResource } from './served-resource.ts'
 import { routerOf } from './served-resource.ts'
 
@@ -37,20 +31,6 @@ export interface CoapServiceOptions<Identity> {
   readonly observer?: CoapsObserver<Identity> | undefined
   /** UDP payload bytes. */
   readonly mtu: number
-}
-
-/** One association and what this service keeps for it. */
-class Peer<Identity> {
-  readonly association: Association<Identity>
-  readonly coap: CoapAssociation<Peer<Identity>, ServedResource<Identity>>
-  abort: AbortController | undefined
-  unauthorized = 0
-  unauthorizedSince: Instant = instant(0)
-
-  constructor(association: Association<Identity>, endpoint: CoapEndpoint<Peer<Identity>, ServedResource<Identity>>) {
-    this.association = association
-    this.coap = endpoint.associate(this)
-  }
 }
 
 interface PendingCall {
@@ -63,6 +43,12 @@ interface Subscription {
   readonly onEnded: (reason: string) => void
 }
 
+/** What a handler gave, or the problem that stands for it. */
+interface Answer {
+  readonly response: OutgoingResponse
+  readonly errorCode?: ErrorCode
+}
+
 /** A peer's registration: how to end it, and whether the resource has changed while its state is being read. */
 interface Registration {
   end: (() => void) | undefined
@@ -70,15 +56,10 @@ interface Registration {
   changed: boolean
 }
 
-type Incoming<Identity> = IncomingRequest<Peer<Identity>, ServedResource<Identity>>
-type Outgoing<Identity> = OutgoingRequest<Peer<Identity>, ServedResource<Identity>>
-type Observed<Identity> = Observation<Peer<Identity>, ServedResource<Identity>>
-
 const maxUnauthorized = 10
 const unauthorizedWindow = seconds(60)
 const defaultTimeout = seconds(10)
 const defaultMaxResponseBytes = 262_144
-const retryAfterSeconds = 10
 /** Bytes that a DTLS record and the header and options of a message take beside a block. */
 const overheadBytes = 37 + 80
 
@@ -306,20 +287,14 @@ export class CoapService<Identity> {
     const request = new ServedRequest(incoming)
     const startedAt = this.#now()
     const { observation } = incoming
-    const answered = (response: OutgoingResponse, errorCode?: ErrorCode) => {
-      this.#answer(incoming, request, startedAt, { response, errorCode })
+    const answered = (answer: Answer) => {
+      this.#answer(incoming, request, startedAt, answer)
       if (observation !== undefined) this.#readAgain(observation)
     }
-    const failed = (error: unknown) => {
-      const problem = this.#problem(request, error)
-      answered(problem.response, problem.errorCode)
-    }
-    try {
+    const admitted = () => {
       if (observation !== undefined) this.#register(observation, request)
-    } catch (error) {
-      return failed(error)
     }
-    this.#run(incoming, request, (response) => answered(response), failed)
+    this.#run(incoming, request, admitted, answered)
   }
 
   /** Tells the resource of an observer before its state is first read, so that no change in between is missed. */
@@ -332,41 +307,42 @@ export class CoapService<Identity> {
     })
   }
 
-  /** Gate and handler, at once where they are not asynchronous. */
+  /** Gate, then handler; at once where they are not asynchronous. Always gives an answer. */
   #run(
     incoming: Incoming<Identity>,
     request: ServedRequest<Identity>,
-    done: (response: CoapResponse) => void,
-    failed: (error: unknown) => void,
+    admitted: () => void,
+    done: (answer: Answer) => void,
   ): void {
+    const failed = (error: unknown) => done(this.#problem(request, error))
+    const handle = () => {
+      admitted()
+      const handler = incoming.resource.declared.handlers[incoming.method]
+      if (handler === undefined) throw new CodedError('method-not-allowed', incoming.method)
+      return handler(request)
+    }
     let outcome: CoapResponse | Promise<CoapResponse>
     try {
       if (this.#stopping) throw new CodedError('shutting-down', 'the service is stopping')
-      const handler = incoming.resource.declared.handlers[incoming.method]
-      if (handler === undefined) throw new CodedError('method-not-allowed', incoming.method)
-      const admitted = this.#options.admit?.(request)
-      outcome = admitted instanceof Promise ? admitted.then(() => handler(request)) : handler(request)
+      const admission = this.#options.admit?.(request)
+      outcome = admission instanceof Promise ? admission.then(handle) : handle()
     } catch (error) {
       return failed(error)
     }
-    if (!(outcome instanceof Promise)) return done(outcome)
-    outcome.then(done, failed)
+    if (outcome instanceof Promise) outcome.then((response) => done({ response }), failed)
+    else done({ response: outcome })
   }
 
-  #answer(
-    incoming: Incoming<Identity>,
-    request: ServedRequest<Identity>,
-    startedAt: Instant,
-    answer: { readonly response: OutgoingResponse; readonly errorCode: ErrorCode | undefined },
-  ): void {
+  #answer(incoming: Incoming<Identity>, request: ServedRequest<Identity>, startedAt: Instant, answer: Answer): void {
     const now = this.#now()
     const { peer } = incoming.association
     let { response, errorCode } = answer
     try {
       this.#endpoint.respond(incoming, response, now)
-    } catch (error) {
-      // The handler gave what has no encoding. The request is still open only if nothing was sent.
-      ;({ response, errorCode } = this.#problem(request, error))
+    } catch (cause) {
+      // What the handler gave has no encoding: that is no fault of the peer, whatever the code.
+      if (incoming.observation !== undefined) this.#endpoint.endObservation(incoming.observation)
+      ;({ response, errorCode } = this.#problem(request, new Error('a response without encoding', { cause })))
       this.#endpoint.respond(incoming, response, now)
     }
     this.#options.observer?.requestServed?.({
@@ -391,34 +367,26 @@ export class CoapService<Identity> {
     registration.changed = false
     registration.reading = true
     const request = new ServedRequest(observation.request)
-    const notify = (response: OutgoingResponse) => {
-      this.#endpoint.notify(observation, response, this.#now())
+    const nothing = () => undefined
+    this.#run(observation.request, request, nothing, ({ response }) => {
+      try {
+        this.#endpoint.notify(observation, response, this.#now())
+      } catch (cause) {
+        const problem = this.#problem(request, new Error('a notification without encoding', { cause }))
+        this.#endpoint.notify(observation, problem.response, this.#now())
+      }
       this.#drain()
       this.#readAgain(observation)
-    }
-    this.#run(observation.request, request, notify, (error) => notify(this.#problem(request, error).response))
+    })
   }
 
-  #problem(
-    request: ServedRequest<Identity>,
-    error: unknown,
-  ): { readonly response: OutgoingResponse; readonly errorCode: ErrorCode } {
+  /** Tells of a fault of ours, and gives what the peer gets. */
+  #problem(request: ServedRequest<Identity>, error: unknown): Problem {
     const { association, correlationId } = request
-    const errorCode = isCodedError(error) ? error.code : 'internal'
     if (!isCodedError(error) || error.blame === 'us') {
       this.#options.observer?.requestFailed?.({ association, correlationId, error })
     }
-    const code = coapStatusOf[errorCode]
-    const detail = isCodedError(error) ? error.message : `correlation id ${correlationId}`
-    const problem: OutgoingResponse = {
-      code,
-      payload: problemDetails(errorCode, detail),
-      contentFormat: contentFormats['application/concise-problem-details+cbor'],
-    }
-    return {
-      response: code === '5.03' || code === '4.29' ? { ...problem, maxAge: retryAfterSeconds } : problem,
-      errorCode,
-    }
+    return problemOf(error, correlationId)
   }
 
   #countUnauthorized(peer: Peer<Identity>, now: Instant): void {
@@ -448,55 +416,5 @@ export class CoapService<Identity> {
       },
       Math.max(1, Math.ceil(next - this.#now())),
     )
-  }
-}
-
-/** What a handler sees of a request. Query pairs, id and signal are made when they are first asked for. */
-class ServedRequest<Identity> implements CoapRequest<Identity> {
-  readonly #incoming: Incoming<Identity>
-  readonly correlationId: string = randomUUID()
-
-  constructor(incoming: Incoming<Identity>) {
-    this.#incoming = incoming
-  }
-
-  get association(): Association<Identity> {
-    return this.#incoming.association.peer.association
-  }
-  get method(): CoapRequest<Identity>['method'] {
-    return this.#incoming.method
-  }
-  get path(): string {
-    return this.#incoming.path
-  }
-  get parameters(): Readonly<Record<string, string>> {
-    return this.#incoming.parameters
-  }
-  get query(): CoapRequest<Identity>['query'] {
-    return this.#incoming.query.map((text) => {
-      const at = text.indexOf('=')
-      return at === -1 ? { name: text, value: '' } : { name: text.slice(0, at), value: text.slice(at + 1) }
-    })
-  }
-  get contentFormat(): number | undefined {
-    return this.#incoming.contentFormat
-  }
-  get accept(): number | undefined {
-    return this.#incoming.accept
-  }
-  get payload(): Uint8Array {
-    return this.#incoming.payload
-  }
-  get part(): BodyPart | undefined {
-    return this.#incoming.part
-  }
-  get range(): { readonly offset: number; readonly length: number } {
-    return this.#incoming.range
-  }
-  get signal(): AbortSignal {
-    const { peer } = this.#incoming.association
-    peer.abort ??= new AbortController()
-    if (this.#incoming.association.closed) peer.abort.abort()
-    return peer.abort.signal
   }
 }

@@ -2,27 +2,21 @@
 
 import type { Duration } from '@sallyport/clock'
 import { seconds } from '@sallyport/clock'
-import type { Association, DtlsCredentials, VerifyPeer } from './association.ts'
+import type { Association } from './association.ts'
 import type { ClientObservation, ClientRequest, ClientResponse } from './client-request.ts'
 import type { CoapRequest, CoapResource } from './coap-resource.ts'
 import { CoapService, defaultMtu } from './coap-service.ts'
 import type { CoapsObserver } from './coaps-observer.ts'
+import type { ListenDtlsOptions } from './dtls-listener.ts'
 import { listenDtls } from './dtls-listener.ts'
 
 const patienceAtClose = seconds(5)
 
-export interface ListenCoapsOptions<Identity> {
-  readonly host: string
-  /** 0 takes a free one. */
-  readonly port: number
-  readonly credentials: DtlsCredentials
-  readonly verifyPeer: VerifyPeer<Identity>
+export type ListenCoapsOptions<Identity> = Omit<ListenDtlsOptions<Identity>, 'events'> & {
   readonly resources: readonly CoapResource<Identity>[]
-  /** Runs before every handler; throws a `CodedError` to refuse. The sign-in gate. */
+  /** Runs before every handler and every registration; throws a `CodedError` to refuse. The sign-in gate. */
   readonly admit?: (request: CoapRequest<Identity>) => void | Promise<void>
   readonly observer?: CoapsObserver<Identity>
-  /** UDP payload bytes; default 1200. */
-  readonly mtu?: number
 }
 
 export interface CoapsCounts {
@@ -59,13 +53,11 @@ export interface CoapsServer<Identity> {
 
 /** Resolves once the socket is bound. */
 export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity>): Promise<CoapsServer<Identity>> {
-  const { host, port, credentials, verifyPeer, resources, admit, observer, mtu = defaultMtu } = options
+  const { resources, admit, observer, ...dtls } = options
+  const { mtu = defaultMtu } = dtls
   const service = new CoapService<Identity>({ resources, admit, observer, mtu })
   const listener = await listenDtls<Identity>({
-    host,
-    port,
-    credentials,
-    verifyPeer,
+    ...dtls,
     mtu,
     events: {
       opened: (association) => service.opened(association),

@@ -1,5 +1,5 @@
 import { milliseconds, seconds } from '@sallyport/clock'
-import { contentFormats } from '@sallyport/coap'
+import { contentFormats, parseMessage } from '@sallyport/coap'
 import { CodedError } from '@sallyport/errors'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { CoapRequest, CoapResource, ServedRequest } from '../src/index.ts'
@@ -204,6 +204,52 @@ describe('a request over an association', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'association-closed' })
   })
 
+  it('whose answer has no encoding gets 5.00, and the fault is reported', async () => {
+    const failed: unknown[] = []
+    const { client, server, near } = connected(
+      [
+        {
+          path: '/broken',
+          handlers: { GET: () => ({ code: '2.05', locationPath: ['x'.repeat(256)] }) },
+          observe: () => () => undefined,
+        },
+      ],
+      { observer: { requestFailed: (event) => failed.push(event.error) } },
+    )
+    expect((await client.request(near, { method: 'GET', path: '/broken' })).code).toBe('5.00')
+    const observation = await client.observe(
+      near,
+      { method: 'GET', path: '/broken' },
+      () => undefined,
+      () => undefined,
+    )
+    expect(observation).toMatchObject({ observed: false, first: { code: '5.00' } })
+    expect(failed).toHaveLength(2)
+    expect(server.counts).toEqual({ exchanges: 0, observations: 0 })
+  })
+
+  it('[6.8] that is refused for want of something names in Max-Age when to come again', async () => {
+    const refusing = (code: 'database-unavailable' | 'rate-limited', details = {}): CoapResource<string> => ({
+      path: `/${code}`,
+      handlers: {
+        GET: () => {
+          throw new CodedError(code, 'later', { details })
+        },
+      },
+    })
+    const { client, near, far } = connected([
+      refusing('database-unavailable'),
+      refusing('rate-limited', { retryAfterSeconds: 60 }),
+    ])
+    expect((await client.request(near, { method: 'GET', path: '/database-unavailable' })).code).toBe('5.03')
+    expect((await client.request(near, { method: 'GET', path: '/rate-limited' })).code).toBe('4.29')
+    const maxAges = far.sent.map((message) => {
+      const parsed = parseMessage(message)
+      return parsed.wellFormed ? parsed.message.options.find(({ number }) => number === 14)?.value : undefined
+    })
+    expect(maxAges).toEqual([Uint8Array.of(10), Uint8Array.of(60)])
+  })
+
   it('goes the other way too: the server is a client on the same association', async () => {
     open = pipe(
       {},
@@ -336,6 +382,46 @@ describe('an observation over an association', () => {
     )
     await new Promise((resolve) => setTimeout(resolve, 30))
     expect(told).toEqual([2])
+  })
+
+  it('is not begun for a peer that the gate refuses, and ends when the gate refuses it later', async () => {
+    let admitted = false
+    let begun = 0
+    let changed: (() => void) | undefined
+    const { client, server, near } = connected(
+      [
+        {
+          path: '/x',
+          handlers: { GET: () => ({ code: '2.05' }) },
+          observe: (_request, tell) => {
+            begun++
+            changed = tell
+            return () => undefined
+          },
+        },
+      ],
+      {
+        admit: () => {
+          if (!admitted) throw new CodedError('device-not-signed-in', 'sign in first')
+        },
+      },
+    )
+    const ended: string[] = []
+    const observe = () =>
+      client.observe(
+        near,
+        { method: 'GET', path: '/x' },
+        () => undefined,
+        (reason) => ended.push(reason),
+      )
+    expect((await observe()).observed).toBe(false)
+    expect(begun).toBe(0)
+    admitted = true
+    expect((await observe()).observed).toBe(true)
+    admitted = false
+    changed?.()
+    await expect.poll(() => ended).toEqual(['4.01'])
+    expect(server.counts.observations).toBe(0)
   })
 
   it('is over, and its resource told so, when the association closes', async () => {

@@ -1,0 +1,56 @@
+/** What a handler sees of a request. Query pairs and signal are made when they are first asked for. */
+
+import { randomUUID } from 'node:crypto'
+import type { BodyPart } from '@sallyport/coap'
+import type { Association } from './association.ts'
+import type { Incoming } from './coap-peer.ts'
+import type { CoapRequest } from './coap-resource.ts'
+
+export class ServedRequest<Identity> implements CoapRequest<Identity> {
+  readonly #incoming: Incoming<Identity>
+  readonly correlationId: string = randomUUID()
+
+  constructor(incoming: Incoming<Identity>) {
+    this.#incoming = incoming
+  }
+
+  get association(): Association<Identity> {
+    return this.#incoming.association.peer.association
+  }
+  get method(): CoapRequest<Identity>['method'] {
+    return this.#incoming.method
+  }
+  get path(): string {
+    return this.#incoming.path
+  }
+  get parameters(): Readonly<Record<string, string>> {
+    return this.#incoming.parameters
+  }
+  get query(): CoapRequest<Identity>['query'] {
+    return this.#incoming.query.map((text) => {
+      const at = text.indexOf('=')
+      return at === -1 ? { name: text, value: '' } : { name: text.slice(0, at), value: text.slice(at + 1) }
+    })
+  }
+  get contentFormat(): number | undefined {
+    return this.#incoming.contentFormat
+  }
+  get accept(): number | undefined {
+    return this.#incoming.accept
+  }
+  get payload(): Uint8Array {
+    return this.#incoming.payload
+  }
+  get part(): BodyPart | undefined {
+    return this.#incoming.part
+  }
+  get range(): { readonly offset: number; readonly length: number } {
+    return this.#incoming.range
+  }
+  get signal(): AbortSignal {
+    const { peer } = this.#incoming.association
+    peer.abort ??= new AbortController()
+    if (this.#incoming.association.closed) peer.abort.abort()
+    return peer.abort.signal
+  }
+}
