@@ -24,6 +24,9 @@ export interface Authority {
 
 export type Authorities = Readonly<Record<AuthorityRole, Authority>>
 
+/** A device's clock may be behind ours when it meets an installation that was just made. */
+const backdatedMilliseconds = 86_400_000
+
 interface AuthorityPlan {
   readonly profile: CertificateProfile
   readonly name: string
@@ -94,7 +97,7 @@ async function ensureAuthority(options: {
     spki: key.spki,
     issuer: issuer === undefined ? { signer } : { certificate: issuer.certificate, signer: signerOf(issuer.key) },
     serialNumber: randomSerialNumber(),
-    ...validityFor(options.now, plan.days),
+    ...validityFor(options.now - backdatedMilliseconds, plan.days),
   })
   const chain = [certificate, ...(issuer === undefined ? [] : [issuer.certificate])]
   writeFileAtomically(file, chain.map(({ der }) => certificateToPem(der)).join(''), 'public')

@@ -12,6 +12,8 @@ import { type Certificate, certificatesFromPem, certificateToPem } from '@sallyp
 import { ensureFolder, presenceOf, readTextFile, writeFileAtomically } from '../files.ts'
 import { generateSoftwareKey, privateKeyPem, randomSerialNumber, readPrivateKey, spkiOf } from '../software-key.ts'
 
+/** Before the authority was made: so that a device's clock may be behind, and an expired certificate lies within its CA's life. */
+const backdatedMilliseconds = 30 * 86_400_000
 const rootDays = 30 * 365
 const intermediateDays = 25 * 365
 
@@ -59,7 +61,7 @@ export async function createManufacturer(options: {
     spki: rootSigner.publicKey,
     issuer: { signer: rootSigner },
     serialNumber: randomSerialNumber(),
-    ...validityFor(options.now, rootDays),
+    ...validityFor(options.now - backdatedMilliseconds, rootDays),
   })
   const intermediateKey = generateSoftwareKey()
   const intermediate = await issueCertificate({
@@ -68,7 +70,7 @@ export async function createManufacturer(options: {
     spki: spkiOf(intermediateKey),
     issuer: { certificate: root, signer: rootSigner },
     serialNumber: randomSerialNumber(),
-    ...validityFor(options.now, intermediateDays),
+    ...validityFor(options.now - backdatedMilliseconds, intermediateDays),
   })
   writeFileAtomically(files.rootKey, privateKeyPem(rootKey), 'secret')
   writeFileAtomically(files.intermediateKey, privateKeyPem(intermediateKey), 'secret')

@@ -95,6 +95,6 @@ function datesOf(options: { days: number; now: number; flaws: DeviceFlaws }): Re
       return validityFor(options.now + 30 * day, options.days)
     default:
       // A device's clock may be behind the manufacturer's.
-      return validityFor(options.now - day / 24, options.days)
+      return validityFor(options.now - day, options.days)
   }
 }
