@@ -10,6 +10,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkoutRoot } from './home.ts'
 import { readTestResults, type TestResult } from './test-results.ts'
+import { runVitest } from './vitest-run.ts'
 
 export type CheckState = 'pass' | 'partial' | 'FAILED' | 'open'
 
@@ -52,7 +53,6 @@ const readJson = <T>(name: string, absent: T): T =>
 
 /** `make acceptance`: runs every test, then prints the whole table. */
 export async function acceptance({ write }: { readonly write: (text: string) => void }): Promise<boolean> {
-  const { runVitest } = await import('./test.ts')
   const tested = await runVitest(['unit', 'integration', 'end-to-end', 'interop'], write)
   return reportAcceptance({ write, brief: false }) && tested
 }

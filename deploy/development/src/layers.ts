@@ -45,7 +45,8 @@ const impure: readonly (readonly [RegExp, string])[] = [
   [/\bperformance\.now\b/, 'reads the clock'],
   [/\bMath\.random\b/, 'makes randomness'],
   [
-    /\b(?:randomBytes|randomUUID|randomInt|randomFill(?:Sync)?|getRandomValues|generateKeyPair(?:Sync)?|generateKey(?:Sync)?)\s*\(/,
+    // A port that is handed in (`context.randomBytes(4)`) is an input; what `node:crypto` gives is not.
+    /(?:(?<![.\w])|\bcrypto\.)(?:randomBytes|randomUUID|randomInt|randomFill(?:Sync)?|getRandomValues|generateKeyPair(?:Sync)?|generateKey(?:Sync)?)\s*\(/,
     'makes randomness',
   ],
   [/(?<![.#\w'])(?:setTimeout|setInterval|setImmediate)\((?!\w+\??:)/, 'sets a timer'],
