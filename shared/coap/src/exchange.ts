@@ -152,6 +152,8 @@ export interface OutgoingRequest<Peer, Resource extends ResourceTraits> {
   /** The observation for which this request fetches the rest of a notification. */
   readonly continues: OutgoingRequest<Peer, Resource> | undefined
   continuedBy: OutgoingRequest<Peer, Resource> | undefined
+  /** The response has been given; what comes now are notifications. */
+  answered: boolean
   /** Nobody waits for the outcome: a deregistration. */
   readonly silent: boolean
 }

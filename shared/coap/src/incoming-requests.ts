@@ -296,6 +296,8 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     const inBlocks = isPart || payload.length > size || (wire.block2 !== undefined && succeeded)
     const etag = response.etag ?? (succeeded && !isPart && payload.length > size ? etagOf(payload) : undefined)
 
+    if (etag !== undefined && (etag.length === 0 || etag.length > 8))
+      throw new RangeError(`an ETag of ${etag.length} bytes`)
     if (etag !== undefined && response.code === '2.05' && wire.etags.some((known) => sameBytes(known, etag))) {
       options.push({ number: optionNumbers.ETag, value: etag })
       addMaxAge(options, response)

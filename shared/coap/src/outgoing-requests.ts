@@ -136,6 +136,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       newest: undefined,
       continues: options.continues,
       continuedBy: undefined,
+      answered: false,
       silent: options.silent ?? false,
     }
   }
@@ -147,8 +148,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     now: Instant,
     token: Uint8Array = this.#context.randomBytes(tokenBytes),
   ): void {
-    const { association, message, blockBytes } = request
-    const { limits, timers } = this.#context
+    const { association, message } = request
     const options = [...pathOptions(message.path), ...textOptions(optionNumbers['Uri-Query'], message.query ?? [])]
     if (observe !== undefined) options.push({ number: optionNumbers.Observe, value: uintValue(observe) })
     if (message.accept !== undefined) options.push({ number: optionNumbers.Accept, value: uintValue(message.accept) })
@@ -159,7 +159,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     request.tokenKey = tokenKeyOf(token)
     association.requests ??= new Map()
     association.requests.set(request.tokenKey, request)
-    timers.set(request, later(now, message.timeout))
+    this.#context.timers.set(request, later(now, message.timeout))
     const messageId = this.#messages.nextMessageId(association)
     const confirmable = message.confirmable ?? true
     const bytes = encodeMessage({
@@ -171,7 +171,6 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       payload,
     })
     if (!confirmable) return this.#messages.send(association, bytes)
-    request.blockBytes = Math.min(blockBytes, limits.maxBlockBytes)
     request.confirmable = this.#messages.sendConfirmable(association, messageId, bytes, request, now)
     if (request.confirmable === undefined)
       this.#fail(request, 'overloaded', 'too many messages wait on this association', now)
@@ -267,19 +266,14 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     request.received.push(payload.slice())
     request.receivedBytes += payload.length
     if (isFirst) request.etag = etag?.slice()
-    if (block2 === undefined || !block2.more) return this.#complete(request, code, options, now)
-    if (payload.length !== block2.size || (isFirst && block2.number !== 0)) {
+    if (block2 === undefined || !block2.more || !isSuccess(code)) return this.#complete(request, code, options, now)
+    const misplaced = isFirst ? block2.number !== 0 : block2.size > request.blockBytes
+    if (payload.length !== block2.size || misplaced) {
       return this.#fail(request, 'block-sequence-broken', 'a block has another length than it says', now)
     }
     request.blockBytes = block2.size
-    if (
-      isFirst &&
-      isSuccess(code) &&
-      request.message.observe === true &&
-      options.observe !== undefined &&
-      request.continues === undefined
-    ) {
-      return this.#continueElsewhere(request, code, message, options, block2, now)
+    if (isFirst && request.message.observe === true && options.observe !== undefined) {
+      return this.#continueElsewhere(request, message, options, block2, now)
     }
     this.#send(request, undefined, now)
   }
@@ -287,27 +281,23 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   /** An observation keeps its token; the rest of its body is fetched by a request beside it (RFC 7959 section 3.4). */
   #continueElsewhere(
     request: OutgoingRequest<Peer, Resource>,
-    code: ResponseCode,
     message: CoapMessage,
     options: ResponseOptions,
     block: Block,
     now: Instant,
   ): void {
-    const isFirst = request.state !== 'observing'
-    const observe = options.observe ?? 0
-    request.newest = { sequence: observe, at: now }
+    request.newest = { sequence: options.observe ?? 0, at: now }
     request.state = 'observing'
     this.#context.timers.cancel(request)
     this.#dropBody(request)
     if (request.continuedBy !== undefined) this.#end(request.continuedBy, now)
-    const rest = this.#create(request.association, { ...request.message, observe: isFirst }, { continues: request })
+    const rest = this.#create(request.association, { ...request.message, observe: false }, { continues: request })
     rest.blockBytes = block.size
     rest.received = [message.payload.slice()]
     rest.receivedBytes = message.payload.length
     rest.etag = options.etag?.slice()
     rest.newest = request.newest
     request.continuedBy = rest
-    if (!isSuccess(code)) return
     this.#send(rest, undefined, now)
   }
 
@@ -319,10 +309,10 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     now: Instant,
   ): void {
     if (!isSuccess(code) || options.observe === undefined) {
-      const response = responseOf(code, message.payload.slice(), options, undefined)
+      const wasAnswered = request.answered
       this.#end(request, now)
-      this.#context.outputs.push({ kind: 'notification', request, response })
-      this.#context.outputs.push({ kind: 'subscription-ended', request, reason: code })
+      this.#deliver(request, responseOf(code, message.payload.slice(), options, undefined))
+      if (wasAnswered) this.#context.outputs.push({ kind: 'subscription-ended', request, reason: code })
       return
     }
     const incoming = { sequence: options.observe, at: now }
@@ -334,13 +324,12 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       if (block2.number !== 0 || message.payload.length !== block2.size) {
         return this.#discarded(request.association, 'notification with a wrong block')
       }
-      return this.#continueElsewhere(request, code, message, options, block2, now)
+      return this.#continueElsewhere(request, message, options, block2, now)
     }
     request.newest = incoming
     if (request.continuedBy !== undefined) this.#end(request.continuedBy, now)
     request.continuedBy = undefined
-    const response = responseOf(code, message.payload.slice(), options, options.observe)
-    this.#context.outputs.push({ kind: 'notification', request, response })
+    this.#deliver(request, responseOf(code, message.payload.slice(), options, options.observe))
   }
 
   #complete(
@@ -354,14 +343,14 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     this.#dropBody(request)
     const { continues } = request
     if (continues !== undefined) {
+      const sequence = request.newest?.sequence
       this.#end(request, now)
       continues.continuedBy = undefined
-      if (continues.state !== 'observing') return
-      const response = responseOf(code, body, { ...options, etag }, request.newest?.sequence)
-      if (request.message.observe !== true)
-        this.#context.outputs.push({ kind: 'notification', request: continues, response })
-      else this.#context.outputs.push({ kind: 'response', request: continues, response, observed: true })
-      return
+      const response = responseOf(code, body, { ...options, etag }, sequence)
+      if (isSuccess(code)) return this.#deliver(continues, response)
+      if (continues.answered) return this.#discarded(request.association, 'notification not complete')
+      this.#end(continues, now)
+      return this.#deliver(continues, response)
     }
     const observed = request.message.observe === true && isSuccess(code) && options.observe !== undefined
     const response = responseOf(code, body, { ...options, etag }, observed ? options.observe : undefined)
@@ -370,7 +359,19 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       request.newest = { sequence: options.observe ?? 0, at: now }
       this.#context.timers.cancel(request)
     } else this.#end(request, now)
-    if (!request.silent) this.#context.outputs.push({ kind: 'response', request, response, observed })
+    this.#deliver(request, response)
+  }
+
+  /** The first is the response, whatever message brought it; what follows are notifications. */
+  #deliver(request: OutgoingRequest<Peer, Resource>, response: ReceivedResponse): void {
+    const { outputs } = this.#context
+    if (request.silent) return
+    if (request.answered) {
+      outputs.push({ kind: 'notification', request, response })
+      return
+    }
+    request.answered = true
+    outputs.push({ kind: 'response', request, response, observed: request.state === 'observing' })
   }
 
   #restart(request: OutgoingRequest<Peer, Resource>, now: Instant): void {
@@ -384,17 +385,16 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
 
   #fail(request: OutgoingRequest<Peer, Resource>, code: ErrorCode, detail: string, now: Instant): void {
     if (request.state === 'ended') return
-    const wasObserving = request.state === 'observing'
     this.#end(request, now)
     const { continues } = request
     if (request.silent) return
     if (continues !== undefined) {
-      // The rest of a notification is lost, its observation is not; the first response failed as a whole.
+      // The rest of a notification is lost, its observation is not.
       continues.continuedBy = undefined
-      if (request.message.observe !== true) return this.#discarded(request.association, 'notification not complete')
-      this.#end(continues, now)
-      this.#context.outputs.push({ kind: 'request-failed', request: continues, code, detail })
-    } else if (wasObserving) this.#context.outputs.push({ kind: 'subscription-ended', request, reason: code })
+      if (continues.answered) return this.#discarded(request.association, 'notification not complete')
+      return this.#fail(continues, code, detail, now)
+    }
+    if (request.answered) this.#context.outputs.push({ kind: 'subscription-ended', request, reason: code })
     else this.#context.outputs.push({ kind: 'request-failed', request, code, detail })
   }
 

@@ -6,7 +6,7 @@ import { readBlock } from './block-option.ts'
 import type { CoapMessage } from './message-codec.ts'
 import { readUint } from './message-codec.ts'
 import { isCritical, keepsItsRules, optionNumbers } from './option-registry.ts'
-import { decodeSegment, decodeText } from './uri-path.ts'
+import { decodeQuery, decodeSegment } from './uri-path.ts'
 
 export interface RequestOptions {
   readonly segments: string[]
@@ -56,8 +56,8 @@ export function readRequestOptions(message: CoapMessage): RequestOptions | Optio
         break
       }
       case optionNumbers['Uri-Query']: {
-        const text = decoded(value, decodeText)
-        if (text === undefined) return { refused: 'malformed-request', detail: 'a query is not UTF-8' }
+        const text = decoded(value, decodeQuery)
+        if (text === undefined) return { refused: 'malformed-request', detail: 'a query is not allowed' }
         read.query.push(text)
         break
       }

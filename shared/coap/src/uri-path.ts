@@ -12,6 +12,7 @@ import { optionNumbers } from './option-registry.ts'
 
 const dotSegment = /^(?:\.|%2e){1,2}$/i
 const forbidden = /[\u0000-\u001f\u007f/\\]/
+const control = /[\u0000-\u001f\u007f]/
 
 /**
  * The segment of one Uri-Path option; undefined when it is refused.
@@ -23,8 +24,18 @@ export function decodeSegment(value: Uint8Array): string | undefined {
   return dotSegment.test(text) || forbidden.test(text) ? undefined : text
 }
 
+/**
+ * The text of one Uri-Query option; undefined when it is refused, for a control character.
+ *
+ * @throws CodedError `malformed-bytes` when the value is not UTF-8
+ */
+export function decodeQuery(value: Uint8Array): string | undefined {
+  const text = decodeText(value)
+  return control.test(text) ? undefined : text
+}
+
 /** Text of an option; ASCII, the usual case, without a decoder. @throws CodedError `malformed-bytes` when it is not UTF-8 */
-export function decodeText(value: Uint8Array): string {
+function decodeText(value: Uint8Array): string {
   for (const byte of value) if (byte > 0x7f) return fromUtf8(value)
   return Buffer.from(value.buffer, value.byteOffset, value.length).toString('latin1')
 }

@@ -118,6 +118,11 @@ describe('[5.9] F17: bad input', () => {
     expect(answerTo(message([path('files'), path('größe')]))).toBe('ACK 2.05')
   })
 
+  it('a query with a control character gets 4.00', () => {
+    expect(answerTo(message([path('a'), option(optionNumbers['Uri-Query'], 'di=a\u0000b')]))).toBe('ACK 4.00')
+    expect(answerTo(message([path('a'), option(optionNumbers['Uri-Query'], 'di=a/../b')]))).toBe('ACK 2.05')
+  })
+
   it('a reserved block size gets 4.00', () => {
     expect(answerTo(message([path('a'), option(optionNumbers.Block2, Uint8Array.of(7))]))).toBe('ACK 4.00')
     expect(

@@ -426,6 +426,61 @@ describe('block-wise transfer with Observe (RFC 7959 section 3.4)', () => {
     expect(pair.left.of('notification').map(({ response }) => response.payload[0])).toEqual([2, 3, 4])
   })
 
+  it('a newer notification takes the place of a first state that is still being fetched', () => {
+    const pair = new EndpointPair({
+      right: { resources, serve: () => ({ code: '2.05', payload: body(3000, 1) }) },
+    })
+    pair.request(pair.left, { path: '/download', observe: true, confirmable: false })
+    pair.run(milliseconds(21))
+    const observation = observed(pair)
+    if (observation === undefined) throw new Error('not registered')
+    pair.right.endpoint.notify(observation, { code: '2.05', payload: Uint8Array.of(2) }, pair.now)
+    pair.drain()
+    pair.run(seconds(3))
+    expect(pair.left.of('response').map(({ response, observed: stays }) => [response.payload[0], stays])).toEqual([
+      [2, true],
+    ])
+    expect(pair.left.of('notification')).toHaveLength(0)
+  })
+
+  it('a first state that cannot be fetched to its end fails the request, also when the association closes', () => {
+    for (const closes of [false, true]) {
+      const pair = new EndpointPair({
+        right: { resources, serve: () => ({ code: '2.05', payload: body(3000, 1) }) },
+      })
+      pair.request(pair.left, { path: '/download', observe: true })
+      pair.run(milliseconds(21))
+      pair.lose = () => true
+      if (closes) pair.left.endpoint.dissociate(pair.left.association, pair.now)
+      pair.drain()
+      pair.run(minutes(3))
+      expect(pair.left.of('request-failed')).toMatchObject([{ code: closes ? 'association-closed' : 'timed-out' }])
+      expect(pair.left.of('response')).toHaveLength(0)
+      expect(pair.left.endpoint.nextTimeout).toBeUndefined()
+    }
+  })
+
+  it('a peer that enlarges its blocks midway is not followed', () => {
+    const pair = new EndpointPair()
+    pair.request(pair.left, { path: '/download' })
+    const answer = (number: number, size: BlockSize) => {
+      const request = pair.left.sent.at(-1)
+      const reply = encodeMessage({
+        type: messageTypes.acknowledgement,
+        code: 0x45,
+        messageId: request?.messageId ?? 0,
+        token: request?.token ?? none,
+        options: [{ number: optionNumbers.Block2, value: blockValue({ number, more: true, size }) }],
+        payload: body(size),
+      })
+      pair.deliver(pair.left, reply)
+    }
+    answer(0, 16)
+    answer(1, 16)
+    answer(1, 32)
+    expect(pair.left.of('request-failed')).toMatchObject([{ code: 'block-sequence-broken' }])
+  })
+
   it('a newer notification replaces one that is still being fetched', () => {
     const pair = new EndpointPair({ right: { resources, serve: () => ({ code: '2.05', payload: body(3000, 9) }) } })
     pair.request(pair.left, { path: '/download', observe: true, confirmable: false })
