@@ -5,8 +5,8 @@ export type { CommandRecord, Commands } from './commands.ts'
 export type { DeviceTokenFamilies, NewTokenFamily, OnboardingCodes, Redemption } from './device-tokens.ts'
 export type { DeviceFilter, DevicePatch, DeviceRecord, Devices, GatewayDevice } from './devices.ts'
 export type {
-  EnrollmentGroupRecord,
   EnrollmentGroupPatch,
+  EnrollmentGroupRecord,
   EnrollmentGroups,
   GroupAuthority,
   GroupWithAuthorities,
@@ -21,10 +21,10 @@ export type {
   OfflineDevice,
 } from './installation.ts'
 export { type Migration, migrate } from './migrate.ts'
+export { type OpenStoreOptions, openStore } from './open-store.ts'
 export type { Organizations, UserRecord, Users } from './organizations.ts'
 export type { Outbox, OutboxEvent, OutboxRow } from './outbox.ts'
 export type { Page, PageRequest } from './page.ts'
-export { type OpenStoreOptions, openStore } from './open-store.ts'
 export type {
   Provisioning,
   ProvisioningAdmission,

@@ -23,11 +23,7 @@ export interface Gateways {
    * Begins the lease, or begins it again. With another `startedAt` than before it is another process under the same id: the
    * sessions of the one before it are ended.
    */
-  register(gateway: {
-    readonly id: string
-    readonly coapsUri: string
-    readonly startedAt: Instant
-  }): Promise<void>
+  register(gateway: { readonly id: string; readonly coapsUri: string; readonly startedAt: Instant }): Promise<void>
   /** @throws CodedError `not-found` when it was never registered or has retired. */
   renewLease(id: string): Promise<void>
   /** The lease ends, and the sessions of its devices with it. */

@@ -1,5 +1,27 @@
-import type { Clock } from '@sallyport/clock'
+/** Opens the store: connections, and the repositories over them. */
+
+import type { Clock, Instant } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
+import { appliedMigrations, migrations, pendingOf } from './migrate.ts'
+import { AdvisoryLocks } from './postgres/advisory-locks.ts'
+import { PostgresAuditEvents } from './postgres/audit-events.ts'
+import { PostgresCertificates } from './postgres/certificates.ts'
+import { PostgresCommands } from './postgres/commands.ts'
+import { Database, type Query, type StoreLogEntry } from './postgres/database.ts'
+import { PostgresDeviceTokenFamilies, PostgresOnboardingCodes } from './postgres/device-tokens.ts'
+import { PostgresDevices } from './postgres/devices.ts'
+import { PostgresEnrollmentGroups } from './postgres/enrollment-groups.ts'
+import { PostgresGateways } from './postgres/gateways.ts'
+import { housekeep } from './postgres/housekeeping.ts'
+import { PostgresAuthorities, PostgresHub, PostgresJwtKeys } from './postgres/installation.ts'
+import { Notifications } from './postgres/notifications.ts'
+import { PostgresOrganizations, PostgresUsers } from './postgres/organizations.ts'
+import { PostgresOutbox } from './postgres/outbox.ts'
+import { PostgresProvisioning } from './postgres/provisioning.ts'
+import { PostgresResources } from './postgres/resources.ts'
+import { sql } from './postgres/sql.ts'
+import { PostgresTelemetry } from './postgres/telemetry.ts'
+import { TransactionRecord } from './postgres/transaction-record.ts'
 import type { Store } from './store.ts'
 
 export interface OpenStoreOptions {
@@ -7,11 +29,64 @@ export interface OpenStoreOptions {
   /** Shown in pg_stat_activity. */
   readonly applicationName: string
   readonly clock: Clock
-  /** Default 10. */
+  /** Default 10. Notifications take one connection more, each lock that is held another. */
   readonly poolSize?: number
-  readonly log?: (entry: { readonly level: 'info' | 'warn'; readonly message: string; readonly error?: unknown }) => void
+  readonly log?: (entry: StoreLogEntry) => void
 }
 
-export async function openStore(_options: OpenStoreOptions): Promise<Store> {
-  throw new CodedError('internal', 'the store is being built')
+/** @throws CodedError `database-unavailable`, or `configuration-invalid` for a schema that is behind or ahead of the program. */
+export async function openStore(options: OpenStoreOptions): Promise<Store> {
+  const { connectionString, applicationName, clock, poolSize = 10, log = () => undefined } = options
+  const connection = { connectionString, applicationName, log }
+  const database = new Database({ ...connection, poolSize })
+  try {
+    await database.read(requireSchema)
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+  const locks = new AdvisoryLocks(connection)
+  const notifications = new Notifications(connection)
+  const record = new TransactionRecord(clock)
+  return {
+    organizations: new PostgresOrganizations(database, record),
+    users: new PostgresUsers(database, record),
+    hub: new PostgresHub(database, record),
+    gateways: new PostgresGateways(database, record),
+    authorities: new PostgresAuthorities(database, record),
+    jwtKeys: new PostgresJwtKeys(database, record, locks),
+    enrollmentGroups: new PostgresEnrollmentGroups(database, record),
+    provisioning: new PostgresProvisioning(database, record),
+    certificates: new PostgresCertificates(database, record),
+    onboardingCodes: new PostgresOnboardingCodes(database, record),
+    deviceTokens: new PostgresDeviceTokenFamilies(database, record),
+    devices: new PostgresDevices(database, record, clock),
+    resources: new PostgresResources(database, record),
+    commands: new PostgresCommands(database, record),
+    telemetry: new PostgresTelemetry(database),
+    auditEvents: new PostgresAuditEvents(database, record),
+    outbox: new PostgresOutbox(database),
+    listen: (channel, handler, onReconnected) => notifications.listen(channel, handler, onReconnected),
+    withAdvisoryLock: (name, work) => locks.withLock(name, work),
+    now: () => database.read(databaseTime),
+    housekeep: () => housekeep(database),
+    health: async () => {
+      await database.read(databaseTime)
+    },
+    async close() {
+      await notifications.close()
+      await Promise.all([database.close(), locks.close()])
+    },
+  }
+}
+
+async function requireSchema(query: Query): Promise<void> {
+  const applied = await appliedMigrations((text) => query.rows(sql.raw(text)))
+  pendingOf(applied, migrations(), 'opening')
+}
+
+async function databaseTime(query: Query): Promise<Instant> {
+  const row = await query.first<{ readonly now: Instant }>(sql`select clock_timestamp()::timestamptz(3) as now`)
+  if (row === undefined) throw new CodedError('internal', 'a select of the time gave no row')
+  return row.now
 }

@@ -1,0 +1,108 @@
+import { CodedError } from '@sallyport/errors'
+import type { ActContext } from '../act.ts'
+import type { Gateways, OfflineDevice } from '../installation.ts'
+import type { Database, Query } from './database.ts'
+import { contactInTime, leaseAlive } from './presence-condition.ts'
+import { endSessions, reasonOf } from './session-end.ts'
+import { sql, time } from './sql.ts'
+import type { TransactionRecord } from './transaction-record.ts'
+
+/** Sessions that one transaction of the sweep ends. */
+const mostAtOnce = 500
+
+export class PostgresGateways implements Gateways {
+  readonly #database: Database
+  readonly #record: TransactionRecord
+
+  constructor(database: Database, record: TransactionRecord) {
+    this.#database = database
+    this.#record = record
+  }
+
+  async register({ id, coapsUri, startedAt }: Parameters<Gateways['register']>[0]): Promise<void> {
+    const act = this.#actOf(id)
+    await this.#database.transaction(async (query) => {
+      const before = await query.first<{ readonly startedAt: number; readonly retired: boolean }>(sql`
+        select started_at as "startedAt", retired_at is not null as retired from gateway_instance where id = ${id} for update`)
+      await query.run(sql`
+        insert into gateway_instance (id, coaps_uri, started_at) values (${id}, ${coapsUri}, ${time(startedAt)})
+        on conflict (id) do update set coaps_uri = excluded.coaps_uri, started_at = excluded.started_at,
+          lease_renewed_at = clock_timestamp(), retired_at = null`)
+      if (before?.startedAt === startedAt && !before.retired) return
+      // Associations end with their process.
+      await this.#endSessionsOf(query, id, 'gateway-lost', act)
+      await this.#record.audit(query, act, {
+        type: 'gateway.registered',
+        organizationId: undefined,
+        subjectId: id,
+        details: { coapsUri },
+      })
+    })
+  }
+
+  async renewLease(id: string): Promise<void> {
+    const renewed = await this.#database.read((query) =>
+      query.run(sql`
+        update gateway_instance set lease_renewed_at = clock_timestamp() where id = ${id} and retired_at is null`),
+    )
+    if (renewed === 0) throw new CodedError('not-found', 'The gateway is not registered.')
+  }
+
+  async retire(id: string): Promise<void> {
+    const act = this.#actOf(id)
+    await this.#database.transaction(async (query) => {
+      const retired = await query.run(
+        sql`update gateway_instance set retired_at = now() where id = ${id} and retired_at is null`,
+      )
+      if (retired === 0) return
+      const devices = await this.#endSessionsOf(query, id, 'gateway-stopped', act)
+      await this.#record.audit(query, act, {
+        type: 'gateway.retired',
+        organizationId: undefined,
+        subjectId: id,
+        details: { devices: devices.length },
+      })
+    })
+  }
+
+  live() {
+    return this.#database.read((query) =>
+      query.rows<{ readonly id: string; readonly coapsUri: string }>(sql`
+        select i.id, i.coaps_uri as "coapsUri" from gateway_instance i where ${leaseAlive} order by i.started_at desc, i.id`),
+    )
+  }
+
+  async sweepExpired(act: ActContext): Promise<readonly OfflineDevice[]> {
+    const all: OfflineDevice[] = []
+    for (;;) {
+      const ended = await this.#database.transaction((query) => this.#sweep(query, act))
+      all.push(...ended)
+      if (ended.length < mostAtOnce) return all
+    }
+  }
+
+  #sweep(query: Query, act: ActContext): Promise<readonly OfflineDevice[]> {
+    return endSessions(query, this.#record, act, {
+      reason: sql`case when ${leaseAlive} then 'no-contact' else 'gateway-lost' end`,
+      from: sql`gateway_instance i, device d, enrollment_group g`,
+      // The rows are locked first: a contact that is written meanwhile is waited for and looked at, not overwritten.
+      condition: sql`i.id = s.gateway_id and d.id = s.device_id and g.id = d.group_id
+        and not (${leaseAlive} and ${contactInTime})
+        and s.device_id in (
+          select s.device_id from device_session s
+            join gateway_instance i on i.id = s.gateway_id
+            join device d on d.id = s.device_id
+            join enrollment_group g on g.id = d.group_id
+          where s.ended_at is null and not (${leaseAlive} and ${contactInTime})
+          order by s.device_id limit ${mostAtOnce} for update of s skip locked)`,
+    })
+  }
+
+  #endSessionsOf(query: Query, id: string, reason: 'gateway-lost' | 'gateway-stopped', act: ActContext) {
+    return endSessions(query, this.#record, act, { reason: reasonOf(reason), condition: sql`s.gateway_id = ${id}` })
+  }
+
+  #actOf(id: string): ActContext {
+    return { actor: { kind: 'service', id: 'gateway', name: id }, correlationId: this.#record.newId() }
+  }
+}

@@ -1,0 +1,50 @@
+/** What grows and is of no use any more goes; what will be needed soon is made. In small steps, so that none runs long. */
+
+import type { Database } from './database.ts'
+import { type Sql, sql } from './sql.ts'
+import { ensureTelemetryPartitions } from './telemetry-partitions.ts'
+
+const mostAtOnce = 5000
+
+export async function housekeep(database: Database): Promise<void> {
+  await database.read((query) => ensureTelemetryPartitions(async (text) => ({ rows: await query.rows(sql.raw(text)) })))
+  // A subscriber that was away for longer reads the present state instead.
+  await deleteInSteps(
+    database,
+    (limit) => sql`
+      delete from outbox where sequence in (
+        select sequence from outbox where published_at < now() - interval '7 days' order by published_at limit ${limit})`,
+  )
+  await deleteInSteps(
+    database,
+    (limit) => sql`
+      delete from onboarding_code where code_hash in (
+        select code_hash from onboarding_code where expires_at < now() - interval '1 day' limit ${limit})`,
+  )
+  await deleteInSteps(
+    database,
+    (limit) => sql`
+      delete from admission_failure where ctid = any(array(
+        select ctid from admission_failure where minute < now() - interval '90 days' limit ${limit}))`,
+  )
+  const forgotten = await database.read((query) =>
+    query.rows<{ readonly id: string }>(sql`
+      select id from device where forgotten_at is not null
+        and exists (select from telemetry t where t.device_id = device.id and t.received_at <= device.forgotten_at)
+      limit 100`),
+  )
+  for (const { id } of forgotten) {
+    await deleteInSteps(
+      database,
+      (limit) => sql`
+        delete from telemetry where (device_id, name, at) in (
+          select t.device_id, t.name, t.at from telemetry t join device d on d.id = t.device_id
+          where t.device_id = ${id} and t.received_at <= d.forgotten_at limit ${limit})`,
+    )
+  }
+}
+
+async function deleteInSteps(database: Database, statement: (limit: number) => Sql): Promise<void> {
+  let deleted = mostAtOnce
+  while (deleted === mostAtOnce) deleted = await database.read((query) => query.run(statement(mostAtOnce)))
+}

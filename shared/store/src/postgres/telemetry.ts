@@ -1,0 +1,100 @@
+import type { Instant } from '@sallyport/clock'
+import type { Page } from '../page.ts'
+import type { Telemetry, TelemetryPoint, TelemetryRow, TelemetryValue } from '../telemetry.ts'
+import { encodeTimeCursor, timeWindow } from './cursor.ts'
+import type { Database } from './database.ts'
+import { present } from './row.ts'
+import { allOf, type Sql, sql, time } from './sql.ts'
+
+interface PointRow {
+  readonly name: string
+  readonly at: Instant
+  readonly numberValue: number | null
+  readonly textValue: string | null
+  readonly booleanValue: boolean | null
+  readonly bytesValue: Uint8Array | null
+  readonly unit: string | null
+}
+
+const columns = sql`t.name, t.at, t.number_value as "numberValue", t.text_value as "textValue",
+  t.boolean_value as "booleanValue", t.bytes_value as "bytesValue", t.unit`
+
+export class PostgresTelemetry implements Telemetry {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async append(rows: readonly TelemetryRow[]): Promise<void> {
+    if (rows.length === 0) return
+    const values = rows.map((row) => row.value)
+    // Arrays, so that the statement is the same for every number of rows, and far from the limit of 65 535 parameters.
+    // Sorted, so that two batches with the same measurements wait for each other in one order.
+    await this.#database.read((query) =>
+      query.run(sql`
+        insert into telemetry (device_id, organization_id, name, at, number_value, text_value, boolean_value, bytes_value, unit)
+        select * from unnest(${rows.map((row) => row.deviceId)}::uuid[], ${rows.map((row) => row.organizationId)}::uuid[],
+          ${rows.map((row) => row.name)}::text[], ${rows.map((row) => time(row.at))}::timestamptz[],
+          ${values.map((value) => (typeof value === 'number' ? value : null))}::double precision[],
+          ${values.map((value) => (typeof value === 'string' ? value : null))}::text[],
+          ${values.map((value) => (typeof value === 'boolean' ? value : null))}::boolean[],
+          ${values.map((value) => (value instanceof Uint8Array ? value : null))}::bytea[],
+          ${rows.map((row) => row.unit ?? null)}::text[]) as t (device_id, organization_id, name, at)
+        order by t.device_id, t.name, t.at
+        on conflict do nothing`),
+    )
+  }
+
+  async last(organizationId: string, deviceId: string): Promise<readonly TelemetryPoint[]> {
+    // The names one after the other by the index, and the newest of each: not all points of the device.
+    const rows = await this.#database.read((query) =>
+      query.rows<PointRow>(sql`
+        with recursive names as (
+          (select name from telemetry where device_id = ${deviceId} order by name limit 1)
+          union all
+          select (select t.name from telemetry t where t.device_id = ${deviceId} and t.name > names.name order by t.name limit 1)
+          from names where names.name is not null
+        )
+        select last.* from names cross join lateral (
+          select ${columns} from telemetry t
+          where t.name = names.name and ${ownPoints(organizationId, deviceId)}
+          order by t.at desc limit 1) last
+        order by last.name`),
+    )
+    return rows.map(toPoint)
+  }
+
+  async range(
+    organizationId: string,
+    deviceId: string,
+    request: Parameters<Telemetry['range']>[2],
+  ): Promise<Page<TelemetryPoint>> {
+    const { limit, before } = timeWindow(request)
+    const rows = await this.#database.read((query) =>
+      query.rows<PointRow>(sql`
+        select ${columns} from telemetry t
+        where ${allOf([
+          ownPoints(organizationId, deviceId),
+          sql`t.name = ${request.name}`,
+          request.from === undefined ? undefined : sql`t.at >= ${time(request.from)}`,
+          request.to === undefined ? undefined : sql`t.at < ${time(request.to)}`,
+          before === undefined ? undefined : sql`t.at < ${time(before)}`,
+        ])}
+        order by t.at desc limit ${limit + 1}`),
+    )
+    const items = rows.slice(0, limit).map(toPoint)
+    const last = items.at(-1)
+    return { items, nextCursor: last === undefined || rows.length <= limit ? null : encodeTimeCursor(last.at) }
+  }
+}
+
+/** Of the present life of the device, with its present owner. */
+const ownPoints = (organizationId: string, deviceId: string): Sql => sql`
+  t.device_id = ${deviceId} and t.organization_id = ${organizationId}
+  and t.received_at > coalesce((select forgotten_at from device where id = ${deviceId}), '-infinity')`
+
+function toPoint({ numberValue, textValue, booleanValue, bytesValue, unit, ...row }: PointRow): TelemetryPoint {
+  const value: TelemetryValue | null = numberValue ?? textValue ?? booleanValue ?? bytesValue
+  return { ...row, value: value ?? Number.NaN, ...present({ unit }) }
+}

@@ -1,0 +1,98 @@
+/** What goes into each transaction beside the change itself: audit events, outbox rows, notifications. */
+
+import { randomBytes } from 'node:crypto'
+import {
+  type AuditDetails,
+  type AuditEventType,
+  type AuditOutcome,
+  auditEventTypes,
+  checkAuditDetails,
+} from '@sallyport/audit'
+import type { Clock } from '@sallyport/clock'
+import { type EventTopic, type JsonValue, randomBytesOfIdentifier, uuidV7 } from '@sallyport/fleet'
+import type { ActContext } from '../act.ts'
+import type { Channel } from '../store.ts'
+import type { Query } from './database.ts'
+import { json, sql } from './sql.ts'
+
+export interface AuditEntry<Type extends AuditEventType = AuditEventType> {
+  readonly type: Type
+  readonly organizationId: string | undefined
+  readonly subjectId: string
+  readonly details: AuditDetails<Type>
+  /** Default `succeeded`. */
+  readonly outcome?: AuditOutcome
+}
+
+export interface Announcement {
+  readonly topic: EventTopic
+  readonly organizationId: string
+  readonly deviceId?: string
+  readonly data: JsonValue
+}
+
+export class TransactionRecord {
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  newId(): string {
+    return uuidV7(this.#clock.now(), randomBytes(randomBytesOfIdentifier))
+  }
+
+  async audit<Type extends AuditEventType>(query: Query, act: ActContext, entry: AuditEntry<Type>): Promise<void> {
+    await this.auditAll(query, act, [entry])
+  }
+
+  async auditAll<Type extends AuditEventType>(
+    query: Query,
+    act: ActContext,
+    entries: readonly AuditEntry<Type>[],
+  ): Promise<void> {
+    if (entries.length === 0) return
+    const rows = entries.map(({ type, organizationId, subjectId, details, outcome = 'succeeded' }) => ({
+      id: this.newId(),
+      organization_id: organizationId,
+      type,
+      severity: auditEventTypes[type].severity,
+      outcome,
+      actor_kind: act.actor.kind,
+      actor_id: act.actor.id,
+      actor_name: act.actor.name,
+      address: act.address,
+      subject_kind: auditEventTypes[type].subject,
+      subject_id: subjectId,
+      correlation_id: act.correlationId,
+      details: checkAuditDetails(type, details),
+    }))
+    await query.run(sql`
+      insert into audit_event (id, organization_id, type, severity, outcome, actor_kind, actor_id, actor_name, address,
+        subject_kind, subject_id, correlation_id, details)
+      select id, organization_id, type, severity, outcome, actor_kind, actor_id, actor_name, address,
+        subject_kind, subject_id, correlation_id, details
+      from jsonb_populate_recordset(null::audit_event, ${json(rows)})`)
+  }
+
+  async announce(query: Query, act: ActContext, ...announcements: readonly Announcement[]): Promise<void> {
+    if (announcements.length === 0) return
+    const rows = announcements.map(({ topic, organizationId, deviceId, data }) => ({
+      id: this.newId(),
+      topic,
+      organization_id: organizationId,
+      device_id: deviceId,
+      correlation_id: act.correlationId,
+      data,
+    }))
+    await query.run(sql`
+      insert into outbox (id, topic, organization_id, device_id, correlation_id, data)
+      select id, topic, organization_id, device_id, correlation_id, data
+      from jsonb_populate_recordset(null::outbox, ${json(rows)})`)
+    await this.notify(query, 'outbox', '')
+  }
+
+  async notify(query: Query, channel: Channel, payload: Readonly<{ [name: string]: string }> | ''): Promise<void> {
+    await query.run(sql`select pg_notify(${channel}, ${payload === '' ? '' : JSON.stringify(payload)})`)
+  }
+}
