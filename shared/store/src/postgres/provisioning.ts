@@ -23,7 +23,7 @@ export class PostgresProvisioning implements Provisioning {
     const { recordId, groupId, organizationId, manufacturer, remote } = begun
     return this.#database.transaction(async (query) => {
       const archived = await query.first<{ readonly wasArchived: boolean }>(sql`
-        select archived_at is not null as "wasArchived" from provisioning_record where id = ${recordId} for update`)
+        select archived_at is not null as "wasArchived" from provisioning_record where id = ${recordId} for no key update`)
       if (archived?.wasArchived === true) {
         await query.run(sql`delete from provisioning_step where record_id = ${recordId}`)
       }
@@ -102,7 +102,7 @@ export class PostgresProvisioning implements Provisioning {
       const record = await query.first<ClaimingRecord>(sql`
         select organization_id as "organizationId", group_id as "groupId", device_id as "deviceId",
           manufacturer_spki_sha256 as "manufacturerSpkiSha256", archived_at is not null as archived
-        from provisioning_record where id = ${recordId} for update`)
+        from provisioning_record where id = ${recordId} for no key update`)
       if (record === undefined || record.archived || record.manufacturerSpkiSha256 !== manufacturerSpkiSha256) {
         throw new CodedError('not-found', 'The provisioning record was never begun.')
       }
@@ -203,7 +203,7 @@ async function claimPresent(
   }>(sql`
     select organization_id as "organizationId", group_id as "groupId", state,
       manufacturer_spki_sha256 as "manufacturerSpkiSha256"
-    from device where id = ${deviceId} for update`)
+    from device where id = ${deviceId} for no key update`)
   if (device === undefined) throw new CodedError('internal', 'a device that was just claimed is not there')
   if (device.manufacturerSpkiSha256 !== record.manufacturerSpkiSha256) {
     throw new CodedError('device-id-claimed', 'The device id belongs to another manufacturer key.')
