@@ -5,11 +5,13 @@
 
 import type { Clock, Duration } from '@sallyport/clock'
 import { between, later, milliseconds } from '@sallyport/clock'
+import { isFinishedState } from '@sallyport/fleet'
 import type { CommandRecord, Store } from '@sallyport/store'
 
 export interface CommandAnswers {
   /** The command once it is finished, or as it is when the time is over. */
   wait(organizationId: string, commandId: string, atMost: Duration): Promise<CommandRecord | undefined>
+  /** Whoever waits is answered now with the command as it is. */
   close(): Promise<void>
 }
 
@@ -21,6 +23,7 @@ export async function listenForAnswers(options: {
 }): Promise<CommandAnswers> {
   const { store, clock } = options
   const waiting = new Map<string, Set<() => void>>()
+  let closed = false
   const wakeAll = (): void => {
     for (const wakers of waiting.values()) for (const wake of wakers) wake()
   }
@@ -38,7 +41,7 @@ export async function listenForAnswers(options: {
         // Asked for before the row is read: an answer between the two still wakes.
         const woken = nudge(waiting, commandId, Math.min(pollEvery, between(clock.now(), deadline)))
         const command = await store.commands.read(organizationId, commandId)
-        if (command === undefined || isFinished(command) || clock.now() >= deadline) {
+        if (command === undefined || isFinishedState(command.state) || closed || clock.now() >= deadline) {
           woken.cancel()
           return command
         }
@@ -46,13 +49,12 @@ export async function listenForAnswers(options: {
       }
     },
     async close() {
-      await stopListening()
+      closed = true
       wakeAll()
+      await stopListening()
     },
   }
 }
-
-export const isFinished = (command: CommandRecord): boolean => command.state !== 'pending' && command.state !== 'sent'
 
 function nudge(waiting: Map<string, Set<() => void>>, commandId: string, longest: number) {
   let wake = (): void => {}

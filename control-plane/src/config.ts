@@ -29,6 +29,13 @@ export const controlPlaneSettings = {
     kind: 'string',
     optional: true,
   }),
+  trustedProxies: setting({
+    name: 'SALLYPORT_TRUSTED_PROXIES',
+    meaning:
+      'Addresses or networks (CIDR), separated by commas, whose `x-forwarded-for` is believed: limits and audit go by it.',
+    kind: 'string',
+    optional: true,
+  }),
   hsmModule: setting({
     name: 'SALLYPORT_HSM_MODULE',
     meaning: 'The PKCS#11 module of the HSM.',

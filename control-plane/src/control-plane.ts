@@ -41,7 +41,7 @@ export interface ControlPlane {
 
 /** @throws CodedError `configuration-invalid`, `database-unavailable`, `hsm-unavailable`. */
 export async function startControlPlane(configuration: ControlPlaneConfiguration): Promise<ControlPlane> {
-  refuseSoftwareTokenInProduction(configuration)
+  refuseWhatIsForDevelopment(configuration)
   const opened = new Opened()
   try {
     return await assemble(configuration, opened)
@@ -83,7 +83,6 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   const liveEvents = followEvents({ redis: redisOptions, outbox: store.outbox, log })
   opened.add(() => liveEvents.close())
   const commandAnswers = await listenForAnswers({ store, clock })
-  opened.add(() => commandAnswers.close())
   const sweeper = startSweeper({ store, clock, log })
   opened.add(() => sweeper.close())
 
@@ -118,15 +117,18 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
         idleTimeout: configuration.sessionIdleTimeout,
         sessionLifetime: configuration.sessionLifetime,
       }),
-      sessions: redisSessionFamilies(redis),
+      sessions: redisSessionFamilies(redis, { clock }),
       loginLimit: redisLoginLimit(redis),
       commandAnswers,
       liveEvents,
       publishedKeys,
     },
     observer('public'),
+    trustedProxies(configuration),
   )
   opened.add(() => closeGracefully(publicServer))
+  // Closed before the server: who waits for a device is answered 202 rather than cut.
+  opened.add(() => commandAnswers.close())
   address.http = await listen(publicServer, 'http', configuration.host, configuration.httpPort)
 
   const mutualTls = openMutualTls({
@@ -215,13 +217,22 @@ function readPin(path: string): SecretBytes {
   }
 }
 
-function refuseSoftwareTokenInProduction({ mode, hsmModule, softwareToken }: ControlPlaneConfiguration): void {
-  if (mode !== 'production' || softwareToken || !/softhsm/i.test(hsmModule)) return
-  throw new CodedError(
-    'configuration-invalid',
-    'SALLYPORT_HSM_MODULE is SoftHSM, whose keys are files: not in production, unless SALLYPORT_ALLOW_SOFTWARE_HSM is true.',
-  )
+function refuseWhatIsForDevelopment(configuration: ControlPlaneConfiguration): void {
+  const { mode, hsmModule, softwareToken, publicUrl } = configuration
+  if (mode !== 'production') return
+  if (/softhsm/i.test(hsmModule) && !softwareToken) {
+    throw new CodedError(
+      'configuration-invalid',
+      'SALLYPORT_HSM_MODULE is SoftHSM, whose keys are files: not in production, unless SALLYPORT_ALLOW_SOFTWARE_HSM is true.',
+    )
+  }
+  if (publicUrl === undefined) {
+    throw new CodedError('configuration-invalid', 'In production SALLYPORT_PUBLIC_URL has to be said: https://…')
+  }
 }
+
+const trustedProxies = ({ trustedProxies: text }: ControlPlaneConfiguration): readonly string[] =>
+  (text ?? '').split(',').flatMap((address) => (address.trim() === '' ? [] : [address.trim()]))
 
 async function listen(server: HttpServer, scheme: 'http' | 'https', host: string, port: number): Promise<string> {
   try {

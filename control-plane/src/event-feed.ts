@@ -19,7 +19,12 @@ const mostBufferedBytes = 1_048_576
 
 export function openEventFeed(
   response: ServerResponse,
-  options: { readonly headers: Record<string, string>; readonly heartbeat: Duration; readonly longest: Duration },
+  options: {
+    readonly headers: Record<string, string>
+    readonly heartbeat: Duration
+    readonly longest: Duration
+    readonly onHeartbeat?: () => void
+  },
 ): EventFeed {
   const listeners: (() => void)[] = []
   let open = true
@@ -37,11 +42,15 @@ export function openEventFeed(
   }
   const tell: EventFeed['tell'] = (name, reason) => write(`event: ${name}\ndata: ${JSON.stringify({ reason })}\n\n`)
   const end = (reason: string): void => {
+    if (!open) return
     tell('end', reason)
     response.end()
     finish()
   }
-  const heartbeat = setInterval(() => write(': still here\n\n'), options.heartbeat)
+  const heartbeat = setInterval(() => {
+    write(': still here\n\n')
+    options.onHeartbeat?.()
+  }, options.heartbeat)
   const expiry = setTimeout(() => end('token-expired'), Math.min(options.longest, 2 ** 31 - 1))
   response.on('close', finish)
   response.on('error', finish)

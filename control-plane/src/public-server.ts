@@ -55,10 +55,16 @@ const registrations = [
   registerListAuditEvents,
 ]
 
-export async function createPublicServer(ports: ApiPorts, observer: HttpObserver = {}): Promise<HttpServer> {
+/** @param trustedProxies addresses or networks whose `x-forwarded-for` is believed. */
+export async function createPublicServer(
+  ports: ApiPorts,
+  observer: HttpObserver = {},
+  trustedProxies: readonly string[] = [],
+): Promise<HttpServer> {
   const server = createHttpServer({
     clock: ports.clock,
     observer,
+    ...(trustedProxies.length === 0 ? {} : { trustedProxies }),
     authorize: (request, access) => authorizePerson(request, access, ports),
   })
   await describeApi(server)

@@ -7,10 +7,11 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { Duration } from '@sallyport/clock'
+import type { Clock, Duration } from '@sallyport/clock'
 import { seconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import type { RedisConnection } from '@sallyport/events'
+import { CircuitBreaker } from '@sallyport/http'
 
 /** How long the loser of two parallel refreshes is told that it lost, rather than that it stole. */
 export const supersededLeeway = seconds(10)
@@ -48,7 +49,25 @@ return 'reused'
 
 const rotations: ReadonlySet<unknown> = new Set<Rotation>(['rotated', 'superseded', 'reused', 'unknown'])
 
-export function redisSessionFamilies(redis: RedisConnection, leeway: Duration = supersededLeeway): SessionFamilies {
+/** @param options.leeway default 10 s. */
+export function redisSessionFamilies(
+  redis: RedisConnection,
+  options: { readonly clock: Clock; readonly leeway?: Duration },
+): SessionFamilies {
+  const leeway = options.leeway ?? supersededLeeway
+  // A Redis that hangs costs a second for each command: after three it is not asked for a moment.
+  const breaker = new CircuitBreaker({ clock: options.clock, threshold: 3, pause: seconds(1) })
+  const reaching = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (!breaker.admit()) throw unreachable()
+    try {
+      const result = await work()
+      breaker.succeeded()
+      return result
+    } catch (cause) {
+      breaker.failed()
+      throw unreachable(cause)
+    }
+  }
   return {
     begin: ({ id, refreshToken, timeToLive }) =>
       reaching(async () => {
@@ -90,10 +109,5 @@ const keyOf = (id: string): string => `sallyport:session:${id}`
 /** A token's hash: whoever reads Redis can use none of what is there. */
 const digest = (token: string): string => createHash('sha256').update(token).digest('base64url')
 
-async function reaching<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (cause) {
-    throw new CodedError('cache-unavailable', 'Sessions cannot be reached now.', { cause })
-  }
-}
+const unreachable = (cause?: unknown): CodedError =>
+  new CodedError('cache-unavailable', 'Sessions cannot be reached now.', { cause })

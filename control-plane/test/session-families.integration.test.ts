@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { milliseconds, minutes, seconds } from '@sallyport/clock'
+import { clockFrom, milliseconds, minutes, seconds } from '@sallyport/clock'
 import { redisForTest } from '@sallyport/development'
 import { connectRedis, type RedisConnection } from '@sallyport/events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -20,10 +20,11 @@ afterAll(async () => {
 })
 
 const timeToLive = minutes(1)
+const clock = clockFrom(() => Date.now())
 
 describe('refresh families', () => {
   it('[1.4] of 20 parallel refreshes exactly one wins, whoever they are; the others are told within the leeway', async () => {
-    const families = redisSessionFamilies(redis)
+    const families = redisSessionFamilies(redis, { clock })
     for (let round = 0; round < 10; round += 1) {
       const id = `parallel-${round}`
       await families.begin({ id, refreshToken: 'first', timeToLive })
@@ -40,7 +41,7 @@ describe('refresh families', () => {
   })
 
   it('[1.4] an old token after the leeway ends the family: the newest one is worth nothing then', async () => {
-    const families = redisSessionFamilies(redis, milliseconds(30))
+    const families = redisSessionFamilies(redis, { clock, leeway: milliseconds(30) })
     const id = 'stolen'
     await families.begin({ id, refreshToken: 'a', timeToLive })
     await families.rotate({ id, presented: 'a', next: 'b', timeToLive })
@@ -51,7 +52,7 @@ describe('refresh families', () => {
   })
 
   it('[1.4] a token two rotations old ends the family even within the leeway', async () => {
-    const families = redisSessionFamilies(redis, seconds(60))
+    const families = redisSessionFamilies(redis, { clock, leeway: seconds(60) })
     const id = 'older'
     await families.begin({ id, refreshToken: 'a', timeToLive })
     await families.rotate({ id, presented: 'a', next: 'b', timeToLive })
@@ -60,7 +61,7 @@ describe('refresh families', () => {
   })
 
   it('[1.1] keeps no token, only its hash, and ends by itself', async () => {
-    const families = redisSessionFamilies(redis)
+    const families = redisSessionFamilies(redis, { clock })
     await families.begin({ id: 'kept', refreshToken: 'eyJ.secret.token', timeToLive: milliseconds(60) })
     expect(JSON.stringify(await redis.hgetall('sallyport:session:kept'))).not.toContain('secret')
     expect(await families.isAlive('kept')).toBe(true)
@@ -68,7 +69,7 @@ describe('refresh families', () => {
   })
 
   it('knows no family that it has lost', async () => {
-    const families = redisSessionFamilies(redis)
+    const families = redisSessionFamilies(redis, { clock })
     await families.begin({ id: 'lost', refreshToken: 'a', timeToLive })
     await redis.flushall()
     expect(await families.rotate({ id: 'lost', presented: 'a', next: 'b', timeToLive })).toBe('unknown')
@@ -120,7 +121,7 @@ describe('without Redis', () => {
     const started = performance.now()
     const refused = { code: 'cache-unavailable' }
     await expect(redisLoginLimit(gone).admit({ login: 'a', address: 'b' })).rejects.toMatchObject(refused)
-    const families = redisSessionFamilies(gone)
+    const families = redisSessionFamilies(gone, { clock })
     await expect(families.begin({ id: 'a', refreshToken: 'b', timeToLive })).rejects.toMatchObject(refused)
     await expect(families.rotate({ id: 'a', presented: 'b', next: 'c', timeToLive })).rejects.toMatchObject(refused)
     expect(performance.now() - started).toBeLessThan(1500)

@@ -60,6 +60,7 @@ export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void 
         headers,
         heartbeat,
         longest: between(ports.clock.now(), caller.expiresAt),
+        onHeartbeat: () => void endWithSession(ports, caller.sessionId, feed),
       })
       feeds.set(feed, caller.sessionId)
       ports.metrics.feedOpened()
@@ -77,4 +78,10 @@ export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void 
       })
     },
   )
+}
+
+/** A feed does not outlive its session. While Redis cannot be asked, the token's end is what bounds it. */
+async function endWithSession(ports: ApiPorts, sessionId: string, feed: EventFeed): Promise<void> {
+  const alive = await ports.sessions.isAlive(sessionId).catch(() => true)
+  if (!alive) feed.end('session-ended')
 }
