@@ -239,6 +239,13 @@ describe('a bearer token', () => {
     ],
     ['with trailing characters', () => `${session.accessToken}AA`],
     ['with a padded part', () => `${session.accessToken}==`],
+    [
+      'with spare bits in its last character',
+      // 64 bytes end in a character of which two bits count: the next letter decodes to the same.
+      () =>
+        session.accessToken.slice(0, -1) +
+        String.fromCharCode(session.accessToken.charCodeAt(session.accessToken.length - 1) + 1),
+    ],
     ['cut short', () => session.accessToken.slice(0, -10)],
     [
       'of five parts (JWE)',

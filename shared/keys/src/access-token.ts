@@ -43,12 +43,14 @@ export async function verifyAccessToken(options: {
   const { token } = options
   if (token.length > longestToken) throw invalid('it is too long')
   const parts = token.split('.')
-  const [header = '', payload = ''] = parts
+  const [header = '', payload = '', signature = ''] = parts
   if (parts.length !== 3) throw invalid('it is not a signed JWT')
   const kid = keyIdIn(objectIn(header), options.type)
   const key = options.keys.find((candidate) => candidate.kid === kid)
   if (key === undefined) throw invalid('its key is not known')
   if (key.kty !== 'EC' || key.crv !== 'P-256') throw invalid('its key is not for ES256')
+  // One token has one spelling: a cache or a denylist by the token's text would miss the others.
+  if (!isCanonical(signature)) throw invalid('its signature is not canonical')
   await verifySignature(token, key)
   return checkClaims(objectIn(payload), options)
 }
@@ -63,6 +65,8 @@ function keyIdIn(header: Readonly<Record<string, unknown>>, type: TokenType): st
   if (typeof kid !== 'string' || kid === '') throw invalid('its header has no kid')
   return kid
 }
+
+const isCanonical = (part: string): boolean => Buffer.from(part, 'base64url').toString('base64url') === part
 
 async function verifySignature(token: string, jwk: JWK): Promise<void> {
   try {
