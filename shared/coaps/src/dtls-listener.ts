@@ -10,6 +10,7 @@ import {
   type CipherSuiteName,
   DtlsServer,
   type DtlsServerConfiguration,
+  type NamedGroupName,
   type Output,
 } from '@sallyport/dtls'
 import type { Association, DtlsCredentials, DtlsEvents, VerifyPeer } from './association.ts'
@@ -28,7 +29,10 @@ export interface ListenDtlsOptions<Identity> {
   readonly events: DtlsEvents<Identity>
   /** Bytes of UDP payload of a handshake's datagrams. Default 1200. */
   readonly mtu?: number
+  /** In order of preference. */
   readonly cipherSuites?: readonly CipherSuiteName[]
+  /** For the key exchange, in order of preference. */
+  readonly groups?: readonly NamedGroupName[]
   /** Limits and times of the machine; its defaults are documented there. */
   readonly limits?: Pick<
     DtlsServerConfiguration,
@@ -54,6 +58,7 @@ export async function listenDtls<Identity>(options: ListenDtlsOptions<Identity>)
       cookieSecret: randomBytes(32),
       ...(options.mtu === undefined ? {} : { mtu: options.mtu }),
       ...(options.cipherSuites === undefined ? {} : { cipherSuites: options.cipherSuites }),
+      ...(options.groups === undefined ? {} : { groups: options.groups }),
       ...options.limits,
     },
     monotonicClock.now(),

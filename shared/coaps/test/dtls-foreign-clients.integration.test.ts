@@ -62,7 +62,7 @@ async function expectEcho(client: ForeignProgram): Promise<void> {
 
 describe('openssl s_client', () => {
   for (const [cipher, name] of Object.entries(openSslNames)) {
-    it(`[4.12] shakes hands with its certificate over ${cipher}, is heard and says good-bye`, async () => {
+    it(`shakes hands with its certificate over ${cipher}, is heard and says good-bye`, async () => {
       const { port, opened, received, until, closed } = await serve()
       const client = sClient(port, 'device', cipher)
       await expectEcho(client)
@@ -273,7 +273,7 @@ describe('gnutls-cli', () => {
     ])
 
   for (const suite of ['AES-128-CCM-8', 'AES-128-GCM']) {
-    it(`[4.12] shakes hands with its certificate over ${suite} and is heard`, async () => {
+    it(`shakes hands with its certificate over ${suite} and is heard`, async () => {
       const { port, opened } = await serve()
       const client = gnutls(port, suite, 'device')
       await client.says('Handshake was completed')

@@ -5,6 +5,7 @@
 
 import { ByteReader } from '@sallyport/bytes'
 import { CodedError, hasCode } from '@sallyport/errors'
+import { HandshakeFault } from './handshake-fault.ts'
 import type { CurveName } from './signature-scheme.ts'
 
 export interface UnverifiedCertificateKey {
@@ -20,6 +21,19 @@ const tags = { integer: 0x02, objectIdentifier: 0x06, sequence: 0x30, version: 0
 const algorithms: Readonly<Record<CurveName, string>> = {
   'P-256': '06072a8648ce3d020106082a8648ce3d030107',
   'P-384': '06072a8648ce3d020106052b81040022',
+}
+
+/**
+ * The first check of a presented leaf: that its key is one that can sign this handshake.
+ *
+ * @throws HandshakeFault
+ */
+export function requireUsableKey(leaf: Uint8Array): void {
+  const key = readCertificateKey(leaf)
+  if (key === undefined) throw new HandshakeFault('certificate-malformed', 'the certificate cannot be read')
+  if (key.curve === undefined) {
+    throw new HandshakeFault('certificate-key-unsupported', 'the key of the certificate is neither P-256 nor P-384')
+  }
 }
 
 /** Undefined when the bytes are not a certificate as far as its key. */

@@ -20,6 +20,7 @@
  */
 
 import { constantTimeEqual } from '@sallyport/bytes'
+import { requireUsableKey } from './certificate-key.ts'
 import {
   type CertificateRequest,
   readCertificate,
@@ -249,6 +250,7 @@ export class ClientHandshake implements Handshake {
     const chain = readCertificate(message.body)
     const [leaf] = chain
     if (leaf === undefined) throw new HandshakeFault('certificate-missing', 'the server sent no certificate')
+    requireUsableKey(leaf)
     append(this.layer.transcript, message)
     this.state = { ...state, name: 'expecting-server-key-exchange', chain, leaf }
   }

@@ -22,6 +22,7 @@
  */
 
 import { constantTimeEqual } from '@sallyport/bytes'
+import { requireUsableKey } from './certificate-key.ts'
 import { readCertificate, readCertificateVerify } from './certificate-messages.ts'
 import { type CipherSuite, type CipherSuiteName, cipherSuites } from './cipher-suite.ts'
 import type { ClientHello } from './client-hello.ts'
@@ -116,6 +117,11 @@ const expectations: Readonly<Record<ServerState['name'], Handshake['expects']>> 
   connected: 'answer',
 }
 
+const certificateGroups: Readonly<Record<CurveName, NamedGroup>> = {
+  'P-256': namedGroups.secp256r1,
+  'P-384': namedGroups.secp384r1,
+}
+
 /** Chooses by our preference from what the client offers. @throws HandshakeFault */
 export function negotiate(hello: ClientHello, identity: ServerIdentity): Negotiated {
   // Versions of DTLS count downwards: 1.0 is FEFF, 1.2 is FEFD. One that is newer settles for ours.
@@ -140,6 +146,10 @@ export function negotiate(hello: ClientHello, identity: ServerIdentity): Negotia
   const offeredGroups = hello.groups ?? [namedGroups.secp256r1.number]
   const group = identity.groups.map((name) => namedGroups[name]).find((g) => offeredGroups.includes(g.number))
   if (group === undefined) throw new HandshakeFault('no-common-group', 'no group in common')
+  // The list also names the curves that the client takes in certificates (RFC 8422 section 5.1).
+  if (hello.groups !== undefined && !hello.groups.includes(certificateGroups[identity.curve].number)) {
+    throw new HandshakeFault('no-common-group', `the client does not take a certificate on ${identity.curve}`)
+  }
   const scheme = chooseSignatureScheme(identity.curve, hello.signatureSchemes)
   if (scheme === undefined) throw new HandshakeFault('no-common-signature-scheme', 'no signature scheme in common')
   return {
@@ -257,6 +267,7 @@ export class ServerHandshake implements Handshake {
     const chain = readCertificate(message.body)
     const [leaf] = chain
     if (leaf === undefined) throw new HandshakeFault('certificate-missing', 'the client sent no certificate')
+    requireUsableKey(leaf)
     append(this.layer.transcript, message)
     this.state = { ...state, name: 'expecting-client-key-exchange', chain, leaf }
   }
