@@ -107,7 +107,7 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
     if (association.closed) return
     association.closed = true
     this.#outgoing.close(association, now)
-    this.#observations.close(association)
+    this.#observations.close(association, now)
     this.#incoming.close(association)
     const outstanding = [...(association.waiting ?? []), ...(association.outstanding ?? [])]
     association.waiting = undefined
@@ -161,8 +161,8 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
   }
 
   /** Ends a registration from our side, without a word to the peer. */
-  endObservation(observation: Observation<Peer, Resource>): void {
-    this.#observations.end(observation, 'cancelled')
+  endObservation(observation: Observation<Peer, Resource>, now: Instant): void {
+    this.#observations.end(observation, 'cancelled', now)
   }
 
   /** @throws CodedError `malformed-request` for a path or query that has no encoding */
@@ -213,7 +213,7 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
       }
       case messageTypes.reset: {
         const confirmable = this.#messages.answered(association, messageId, now)
-        if (confirmable === undefined) return this.#observations.resetByMessageId(association, messageId)
+        if (confirmable === undefined) return this.#observations.resetByMessageId(association, messageId, now)
         return this.#reset(confirmable, now)
       }
     }
@@ -240,7 +240,7 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
         purpose.confirmable = undefined
         return this.#outgoing.fail(purpose, 'device-refused', 'the peer rejected the message', now)
       case 'observation':
-        return this.#observations.end(purpose, 'reset')
+        return this.#observations.end(purpose, 'reset', now)
       case 'ping':
         return this.#endPing(purpose, true)
       case 'separate-response':
@@ -274,7 +274,7 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
         purpose.confirmable = undefined
         return this.#outgoing.fail(purpose, 'timed-out', 'the message was not acknowledged', now)
       case 'observation':
-        return this.#observations.end(purpose, 'timed-out')
+        return this.#observations.end(purpose, 'timed-out', now)
       case 'ping':
         return this.#endPing(purpose, false)
       case 'separate-response':

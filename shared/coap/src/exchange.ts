@@ -93,8 +93,8 @@ export interface Observation<Peer, Resource extends ResourceTraits> {
   sinceConfirmable: number
   lastConfirmableAt: Instant
   lastMessageId: number
-  /** A confirmable notification is on its way. */
-  inFlight: boolean
+  /** The confirmable notification that is on its way. */
+  inFlight: Confirmable<Peer, Resource> | undefined
   /** The newest state, to be sent when that has been acknowledged. Older ones are never sent. */
   next: OutgoingResponse | undefined
 }

@@ -210,7 +210,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
   #observe(request: IncomingRequest<Peer, Resource>, observe: number | undefined, now: Instant): void {
     const { association, wire } = request
     if (request.method !== 'GET' || wire.token.length === 0) return
-    if (observe === 1) this.#observations.endByToken(association, tokenKeyOf(wire.token), 'deregistered')
+    if (observe === 1) this.#observations.endByToken(association, tokenKeyOf(wire.token), 'deregistered', now)
     if (observe !== 0 || !request.resource.observable || (wire.block2?.number ?? 0) > 0) return
     request.observation = this.#observations.register(request, now)
   }

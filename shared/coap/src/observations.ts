@@ -34,7 +34,7 @@ export class Observations<Peer, Resource extends ResourceTraits> {
     const { association, wire } = request
     const tokenKey = tokenKeyOf(wire.token)
     const previous = association.observations?.get(tokenKey)
-    if (previous !== undefined) this.end(previous, 'replaced')
+    if (previous !== undefined) this.end(previous, 'replaced', now)
     if ((association.observations?.size ?? 0) >= this.#context.limits.observations) return undefined
     const observation: Observation<Peer, Resource> = {
       kind: 'observation',
@@ -47,7 +47,7 @@ export class Observations<Peer, Resource extends ResourceTraits> {
       sinceConfirmable: 0,
       lastConfirmableAt: now,
       lastMessageId: -1,
-      inFlight: false,
+      inFlight: undefined,
       next: undefined,
     }
     association.observations ??= new Map()
@@ -60,7 +60,7 @@ export class Observations<Peer, Resource extends ResourceTraits> {
   activate(observation: Observation<Peer, Resource>, succeeded: boolean, now: Instant): number | undefined {
     if (observation.state !== 'registering') return undefined
     if (!succeeded) {
-      this.end(observation, 'refused')
+      this.end(observation, 'refused', now)
       return undefined
     }
     observation.state = 'active'
@@ -76,7 +76,7 @@ export class Observations<Peer, Resource extends ResourceTraits> {
     now: Instant,
   ): void {
     if (observation.state !== 'active') return
-    if (observation.inFlight) {
+    if (observation.inFlight !== undefined) {
       observation.next = response
       return
     }
@@ -101,9 +101,9 @@ export class Observations<Peer, Resource extends ResourceTraits> {
     observation.lastConfirmableAt = now
     const purpose = goesOn ? observation : ({ kind: 'separate-response' } as const)
     const sent = this.#messages.sendConfirmable(association, messageId, message, purpose, now)
-    if (!goesOn) this.end(observation, 'refused')
-    else if (sent === undefined) this.end(observation, 'limit')
-    else observation.inFlight = true
+    if (!goesOn) this.end(observation, 'refused', now)
+    else if (sent === undefined) this.end(observation, 'limit', now)
+    else observation.inFlight = sent
   }
 
   acknowledged(
@@ -111,35 +111,43 @@ export class Observations<Peer, Resource extends ResourceTraits> {
     requests: IncomingRequests<Peer, Resource>,
     now: Instant,
   ): void {
-    observation.inFlight = false
+    observation.inFlight = undefined
     const { next } = observation
     observation.next = undefined
     if (next !== undefined) this.notify(observation, next, requests, now)
   }
 
   /** The peer has reset a notification: it wants no more of them (RFC 7641 section 3.6). */
-  resetByMessageId(association: CoapAssociation<Peer, Resource>, messageId: number): void {
+  resetByMessageId(association: CoapAssociation<Peer, Resource>, messageId: number, now: Instant): void {
     for (const observation of association.observations?.values() ?? []) {
-      if (observation.lastMessageId === messageId) return this.end(observation, 'reset')
+      if (observation.lastMessageId === messageId) return this.end(observation, 'reset', now)
     }
   }
 
-  endByToken(association: CoapAssociation<Peer, Resource>, tokenKey: string, reason: ObservationEnd): void {
+  endByToken(
+    association: CoapAssociation<Peer, Resource>,
+    tokenKey: string,
+    reason: ObservationEnd,
+    now: Instant,
+  ): void {
     const observation = association.observations?.get(tokenKey)
-    if (observation !== undefined) this.end(observation, reason)
+    if (observation !== undefined) this.end(observation, reason, now)
   }
 
-  end(observation: Observation<Peer, Resource>, reason: ObservationEnd): void {
+  /** A notification that is still on its way is given up with it: nobody waits for it. */
+  end(observation: Observation<Peer, Resource>, reason: ObservationEnd, now: Instant): void {
     if (observation.state === 'ended') return
     observation.state = 'ended'
     observation.next = undefined
+    if (observation.inFlight !== undefined) this.#messages.end(observation.inFlight, now)
+    observation.inFlight = undefined
     observation.association.observations?.delete(observation.tokenKey)
     this.count--
     this.#context.outputs.push({ kind: 'observation-ended', observation, reason })
   }
 
-  close(association: CoapAssociation<Peer, Resource>): void {
-    for (const observation of association.observations?.values() ?? []) this.end(observation, 'association-closed')
+  close(association: CoapAssociation<Peer, Resource>, now: Instant): void {
+    for (const observation of association.observations?.values() ?? []) this.end(observation, 'association-closed', now)
   }
 
   #mustConfirm(observation: Observation<Peer, Resource>, now: Instant): boolean {

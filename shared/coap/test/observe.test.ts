@@ -205,6 +205,17 @@ describe('[5.9] F19: observers that misbehave', () => {
     expect(pair.right.endpoint.counts.observations).toBe(0)
   })
 
+  it('F19: a notification that is on its way to an observer that leaves is given up, and blocks nothing', () => {
+    const { pair, request, notify } = serving()
+    pair.lose = (_message, from) => from === pair.right
+    notify(1)
+    pair.left.endpoint.cancel(request, pair.now)
+    pair.drain()
+    pair.run(milliseconds(100))
+    expect(pair.right.of('observation-ended')).toMatchObject([{ reason: 'deregistered' }])
+    expect(pair.right.endpoint.nextTimeout).toBeUndefined()
+  })
+
   it('F19: an observer that has gone is let go when a confirmable notification fails', () => {
     const { pair, notify } = serving()
     pair.lose = () => true

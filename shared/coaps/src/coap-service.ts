@@ -341,7 +341,7 @@ export class CoapService<Identity> {
       this.#endpoint.respond(incoming, response, now)
     } catch (cause) {
       // What the handler gave has no encoding: that is no fault of the peer, whatever the code.
-      if (incoming.observation !== undefined) this.#endpoint.endObservation(incoming.observation)
+      if (incoming.observation !== undefined) this.#endpoint.endObservation(incoming.observation, now)
       ;({ response, errorCode } = this.#problem(request, new Error('a response without encoding', { cause })))
       this.#endpoint.respond(incoming, response, now)
     }
