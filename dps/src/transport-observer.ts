@@ -40,7 +40,16 @@ export function transportObserver(options: {
     requestServed({ association, method, path, code, duration, correlationId, errorCode }) {
       metrics.requestServed(path, code, duration)
       log.info(
-        { association: association.id, correlationId, method, path, code, errorCode, milliseconds: duration },
+        {
+          association: association.id,
+          recordId: association.identity.recordId,
+          correlationId,
+          method,
+          path,
+          code,
+          errorCode,
+          milliseconds: Math.round(duration),
+        },
         'request served',
       )
     },

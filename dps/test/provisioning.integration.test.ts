@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { instant } from '@sallyport/clock'
+import { clockFrom, instant } from '@sallyport/clock'
 import type { CoapsClient } from '@sallyport/coaps'
 import { eventually, installationForTest, type TestInstallation } from '@sallyport/development'
 import { certificateToPem, createCertificationRequest, extendedKeyUsageId, toPem, validatePath } from '@sallyport/pki'
+import { openStore } from '@sallyport/store'
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { createManufacturer, type TestDevice, type TestManufacturer } from './manufacturer-pki.ts'
 import {
@@ -13,6 +15,7 @@ import {
   type DpsAddress,
   get,
   givenCredentials,
+  handshakeOutcome,
   isKeyOf,
   ownKey,
   post,
@@ -31,6 +34,10 @@ interface ProvisioningRecord {
   readonly id: string
   readonly deviceId?: string
   readonly steps: readonly Step[]
+}
+interface AuditEvent {
+  readonly type: string
+  readonly correlationId: string
 }
 interface Page<T> {
   readonly items: readonly T[]
@@ -291,6 +298,92 @@ describe('provisioning over DTLS', () => {
       '4.00 device-id-mismatch',
     )
     expect(problemOf(await post(client, 'cloud-configuration', { di: other }))).toBe('4.00 device-id-mismatch')
+  })
+
+  it('[4.7] audits an issuance before and after the signature, under the correlation id of its request', async () => {
+    const device = await maker.device()
+    const client = await connect(device)
+    const answered = await post(client, 'credentials', credentialsBody(device.id, requestPem(device.id, ownKey())))
+    const { certificate } = givenCredentials(answered)
+    const issued = await installation.api.get<Page<AuditEvent>>(
+      '/api/v1/audit-events?type=certificate.issued&limit=100',
+    )
+    const event = issued.items.find((each) => JSON.stringify(each).includes(certificate.serialNumber))
+    const chain = await installation.api.get<Page<AuditEvent>>(
+      `/api/v1/audit-events?correlationId=${event?.correlationId}&limit=100`,
+    )
+    expect(chain.items.map(({ type }) => type)).toEqual(
+      expect.arrayContaining([
+        'device.claimed',
+        'certificate.issuance-begun',
+        'certificate.issued',
+        'provisioning.step',
+      ]),
+    )
+    expect(await installation.metricsOf('dps')).toMatch(/sallyport_dps_issuance_duration_seconds_count\{[^}]*\} [1-9]/)
+  })
+
+  it('[5.10] writes neither onboarding codes nor the PIN of the token to its log', async () => {
+    const device = await maker.device()
+    const client = await connect(device)
+    const code = String(bodyOf(await post(client, 'cloud-configuration', { di: device.id })).at)
+    const pin = readFileSync(join(installation.home, 'secrets', 'ca-pin'), 'utf8').trim()
+    for (const service of ['dps', 'control-plane'] as const) {
+      const log = readFileSync(join(installation.home, 'log', `${service}.log`), 'utf8')
+      expect(log.length).toBeGreaterThan(0)
+      expect(log.includes(code), `${service} and the code`).toBe(false)
+      expect(log.includes(pin), `${service} and the PIN`).toBe(false)
+    }
+  })
+
+  it('[4.20] [6.16] ends the association of a deleted device, refuses its certificate, and takes its manufacturer key again', async () => {
+    const device = await maker.device()
+    const key = ownKey()
+    const manufacturer = await connect(device)
+    const first = await post(manufacturer, 'credentials', credentialsBody(device.id, requestPem(device.id, key)))
+    const identity = { chain: [givenCredentials(first).certificate.der], privateKey: key }
+    const client = await connectDevice(dps, identity)
+    open.push(client)
+    expect((await get(client, '/x.plgd.dev/time')).code).toBe('2.05')
+    const store = await openStore({
+      connectionString: installation.databaseUrl,
+      applicationName: 'test',
+      clock: clockFrom(() => Date.now()),
+      poolSize: 1,
+    })
+    await store.devices.delete(organizationId, device.id, {
+      actor: { kind: 'system', id: 'test' },
+      correlationId: crypto.randomUUID(),
+    })
+    await store.close()
+    await eventually('the association to be closed', async () => client.association.closed, 1000)
+    expect(await handshakeOutcome(dps, identity)).toBe('certificate_revoked')
+    expect(await handshakeOutcome(dps, device)).toBe('accepted')
+    const again = await post(
+      await connect(device),
+      'credentials',
+      credentialsBody(device.id, requestPem(device.id, ownKey())),
+    )
+    expect(problemOf(again)).toBe('2.04')
+  })
+
+  it('[4.20] refuses a blocked device with either certificate', async () => {
+    const device = await maker.device()
+    const key = ownKey()
+    const first = await post(
+      await connect(device),
+      'credentials',
+      credentialsBody(device.id, requestPem(device.id, key)),
+    )
+    const identity = { chain: [givenCredentials(first).certificate.der], privateKey: key }
+    const database = new pg.Client({ connectionString: installation.databaseUrl })
+    await database.connect()
+    await database.query("update device set state = 'blocked' where id = $1", [device.id])
+    await database.end()
+    expect(await handshakeOutcome(dps, identity)).toBe('access_denied')
+    expect(await handshakeOutcome(dps, device)).toBe('access_denied')
+    const refusals = await installation.api.get<Page<AuditEvent>>('/api/v1/audit-events?outcome=failed&limit=100')
+    expect(JSON.stringify(refusals.items)).toContain('device-blocked')
   })
 
   // The last one: the control plane stays stopped.
