@@ -1,6 +1,6 @@
 import { readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { eventually, installationForTest, type TestInstallation } from '@sallyport/development'
+import { eventually, installationForTest, startPostgres, type TestInstallation } from '@sallyport/development'
 import { certificateToPem } from '@sallyport/pki'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -11,6 +11,7 @@ import {
   type DpsAddress,
   get,
   givenCredentials,
+  handshakeOutcome,
   ownKey,
   post,
   problemOf,
@@ -86,6 +87,25 @@ describe('the dps when something it needs is gone', () => {
     )
     await database.end()
     expect(rows.map(({ count }) => count)).toEqual(Array(20).fill(1))
+  })
+
+  it('[5.3] answers 5.03 and lets nobody in while Postgres is down, and recovers with it', async () => {
+    const device = await maker.device()
+    const client = await connectDevice(dps, device)
+    expect((await get(client, '/x.plgd.dev/time')).code).toBe('2.05')
+    await installation.postgres.crash()
+    expect(problemOf(await get(client, '/x.plgd.dev/time'))).toBe('5.03 database-unavailable')
+    expect(await handshakeOutcome(dps, await maker.device())).toBe('internal_error')
+    expect((await fetch(`${installation.dps.ready.management}/readyz`)).status).toBe(503)
+    const again = await startPostgres({ home: installation.home, port: installation.postgres.port, disposable: true })
+    try {
+      await eventually('an answer', async () => (await get(client, '/x.plgd.dev/time')).code === '2.05')
+      await eventually('a handshake', async () => (await handshakeOutcome(dps, await maker.device())) === 'accepted')
+      await client.close()
+    } finally {
+      await installation.stop()
+      await again.stop()
+    }
   })
 
   async function tokenFolder(tokens: string): Promise<string> {
