@@ -23,7 +23,6 @@ import { announcedSignatureSchemes } from './signature-scheme.ts'
 export interface ClientHello {
   readonly version: number
   readonly random: Uint8Array
-  readonly cookie: Uint8Array
   readonly cipherSuites: readonly number[]
   readonly offersNullCompression: boolean
   /** Undefined when the extension is absent. */
@@ -33,9 +32,36 @@ export interface ClientHello {
   readonly pointFormats: Uint8Array | undefined
   readonly extendedMasterSecret: boolean
   readonly renegotiation: 'absent' | 'initial' | 'wrong'
-  /** All that the cookie must cover: the message before and after the cookie. */
+}
+
+/** What can be said of a hello before its sender's address is proven: where its cookie is. Views. */
+export interface HelloCookie {
+  readonly cookie: Uint8Array
   readonly beforeCookie: Uint8Array
   readonly afterCookie: Uint8Array
+}
+
+/** version(2) random(32) */
+const sessionIdOffset = 34
+
+/**
+ * Finds the cookie and reads nothing else, so that a spoofed hello meets little code and costs little.
+ *
+ * Undefined when the bytes end before the cookie does.
+ */
+export function findCookie(body: Uint8Array): HelloCookie | undefined {
+  const sessionIdLength = body[sessionIdOffset]
+  if (sessionIdLength === undefined) return undefined
+  const lengthOffset = sessionIdOffset + 1 + sessionIdLength
+  const cookieLength = body[lengthOffset]
+  if (cookieLength === undefined) return undefined
+  const end = lengthOffset + 1 + cookieLength
+  if (end > body.length) return undefined
+  return {
+    cookie: body.subarray(lengthOffset + 1, end),
+    beforeCookie: body.subarray(0, lengthOffset),
+    afterCookie: body.subarray(end),
+  }
 }
 
 /** @throws CodedError `malformed-bytes`, HandshakeFault */
@@ -44,9 +70,7 @@ export function readClientHello(body: Uint8Array): ClientHello {
   const version = reader.u16()
   const random = reader.bytes(32)
   if (reader.vector8().remaining > 32) throw new HandshakeFault('message-malformed', 'a session id of over 32 bytes')
-  const beforeCookie = body.subarray(0, reader.offset)
-  const cookie = reader.vector8().rest()
-  const afterCookie = body.subarray(reader.offset)
+  reader.vector8()
   const suites = reader.vector16()
   if (suites.remaining < 2 || suites.remaining % 2 !== 0) {
     throw new HandshakeFault('message-malformed', 'the list of cipher suites is empty or of odd length')
@@ -59,13 +83,10 @@ export function readClientHello(body: Uint8Array): ClientHello {
   return {
     version,
     random,
-    cookie,
     cipherSuites: offered,
     offersNullCompression: compressions.includes(0),
     ...readKnownExtensions(extensions),
     renegotiation: readRenegotiation(extensions, offered),
-    beforeCookie,
-    afterCookie,
   }
 }
 

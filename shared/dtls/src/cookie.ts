@@ -7,7 +7,7 @@
 
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import { constantTimeEqual } from '@sallyport/bytes'
-import type { ClientHello } from './client-hello.ts'
+import type { HelloCookie } from './client-hello.ts'
 import type { PeerAddress } from './output.ts'
 
 export const cookieLength = 32
@@ -26,18 +26,18 @@ export class CookieSecrets {
     this.#current = createSecretKey(secret)
   }
 
-  cookieFor(peer: PeerAddress, hello: ClientHello): Uint8Array {
+  cookieFor(peer: PeerAddress, hello: HelloCookie): Uint8Array {
     return bake(this.#current, peer, hello)
   }
 
-  isGood(peer: PeerAddress, hello: ClientHello): boolean {
+  isGood(peer: PeerAddress, hello: HelloCookie): boolean {
     if (hello.cookie.length !== cookieLength) return false
     if (constantTimeEqual(hello.cookie, bake(this.#current, peer, hello))) return true
     return this.#previous !== undefined && constantTimeEqual(hello.cookie, bake(this.#previous, peer, hello))
   }
 }
 
-function bake(secret: KeyObject, peer: PeerAddress, hello: ClientHello): Uint8Array {
+function bake(secret: KeyObject, peer: PeerAddress, hello: HelloCookie): Uint8Array {
   return createHmac('sha256', secret)
     .update(`${peer.address}|${peer.port}|${hello.beforeCookie.length}|`)
     .update(hello.beforeCookie)

@@ -8,15 +8,14 @@
  */
 
 import { type Duration, hours, type Instant, later, minutes, seconds } from '@sallyport/clock'
-import { hasCode } from '@sallyport/errors'
 import { encodeAlert } from './alert.ts'
 import { writeCertificate, writeCertificateRequest } from './certificate-messages.ts'
 import { type CipherSuiteName, defaultCipherSuites } from './cipher-suite.ts'
-import { type ClientHello, readClientHello } from './client-hello.ts'
+import { findCookie, type HelloCookie, readClientHello } from './client-hello.ts'
 import type { Connection } from './connection.ts'
 import { CookieSecrets } from './cookie.ts'
 import { Endpoint } from './endpoint.ts'
-import { HandshakeFault, handshakeFaults } from './handshake-fault.ts'
+import { describeFault } from './handshake-fault.ts'
 import { createHandshakeLayer } from './handshake-layer.ts'
 import {
   type HandshakeFragment,
@@ -68,6 +67,9 @@ interface Slot {
 
 /** A client's hellos count up: one for each cookie that it was asked for. */
 const maxHelloMessageSequence = 10
+
+/** Our records continue the number of the hello, so it must leave room; a client has sent few records by then. */
+const maxHelloRecordSequence = 2 ** 32
 
 export class DtlsServer {
   readonly #endpoint: Endpoint
@@ -211,7 +213,11 @@ export class DtlsServer {
 
   #receiveHello(record: RecordView, from: PeerAddress, address: string): void {
     const fragment = readHandshakeFragment(record.fragment, 0)
-    if (fragment === undefined || fragment.messageSequence > maxHelloMessageSequence) {
+    if (
+      fragment === undefined ||
+      fragment.messageSequence > maxHelloMessageSequence ||
+      record.sequence > maxHelloRecordSequence
+    ) {
       this.#endpoint.discard('hello-malformed')
       return
     }
@@ -220,13 +226,13 @@ export class DtlsServer {
       this.#endpoint.discard('hello-fragmented')
       return
     }
-    const hello = parseHello(fragment.bytes)
-    if (hello === undefined) this.#endpoint.discard('hello-malformed')
-    else if (this.#cookies.isGood(from, hello)) this.#receiveProvenHello(record, fragment, hello, from, address)
-    else this.#askForCookie(record, fragment, hello, from)
+    const cookie = findCookie(fragment.bytes)
+    if (cookie === undefined) this.#endpoint.discard('hello-malformed')
+    else if (this.#cookies.isGood(from, cookie)) this.#receiveProvenHello(record, fragment, from, address)
+    else this.#askForCookie(record, fragment, cookie, from)
   }
 
-  #askForCookie(record: RecordView, fragment: HandshakeFragment, hello: ClientHello, peer: PeerAddress): void {
+  #askForCookie(record: RecordView, fragment: HandshakeFragment, hello: HelloCookie, peer: PeerAddress): void {
     const body = writeHelloVerifyRequest(this.#cookies.cookieFor(peer, hello))
     const length = handshakeHeaderLength + body.length
     if (recordHeaderLength + length > record.whole.length) {
@@ -246,25 +252,21 @@ export class DtlsServer {
     this.#endpoint.emit({ kind: 'send', peer, datagram })
   }
 
-  #receiveProvenHello(
-    record: RecordView,
-    fragment: HandshakeFragment,
-    hello: ClientHello,
-    peer: PeerAddress,
-    address: string,
-  ): void {
+  #receiveProvenHello(record: RecordView, fragment: HandshakeFragment, peer: PeerAddress, address: string): void {
     const endpoint = this.#endpoint
     const slot = this.#slots.get(address)
-    if (slot?.live !== undefined && Buffer.compare(slot.live.clientRandom, hello.random) === 0) {
+    // A good cookie has come after 32 bytes of random: they are there.
+    const random = fragment.bytes.subarray(2, 34)
+    if (slot?.live !== undefined && Buffer.compare(slot.live.clientRandom, random) === 0) {
       endpoint.discard('hello-repeated')
       return
     }
     const halfOpen = slot?.halfOpen
-    if (halfOpen !== undefined && Buffer.compare(halfOpen.negotiated.clientRandom, hello.random) === 0) {
+    if (halfOpen !== undefined && Buffer.compare(halfOpen.negotiated.clientRandom, random) === 0) {
       endpoint.repeatFlight(halfOpen)
       return
     }
-    const negotiated = this.#negotiate(record, hello, peer)
+    const negotiated = this.#negotiate(record, fragment.bytes, peer)
     if (negotiated === undefined) return
     if (halfOpen !== undefined) {
       endpoint.dropHandshake(halfOpen, 'handshake-failed', 'the client started another handshake')
@@ -281,12 +283,11 @@ export class DtlsServer {
   }
 
   /** What the two sides settle on; otherwise the client has been told why not, and nothing is kept of it. */
-  #negotiate(record: RecordView, hello: ClientHello, peer: PeerAddress): Negotiated | undefined {
+  #negotiate(record: RecordView, hello: Uint8Array, peer: PeerAddress): Negotiated | undefined {
     try {
-      return negotiate(hello, this.#identity)
+      return negotiate(readClientHello(hello), this.#identity)
     } catch (error) {
-      if (!(error instanceof HandshakeFault)) throw error
-      const { alert, code } = handshakeFaults[error.fault]
+      const { alert, code, detail } = describeFault(error)
       const records = new RecordLayer(this.#protectRecords, record.sequence)
       const datagram = records.seal(contentTypes.alert, encodeAlert('fatal', alert))
       this.#endpoint.emit({ kind: 'send', peer, datagram })
@@ -297,7 +298,7 @@ export class DtlsServer {
         code,
         alert,
         direction: 'sent',
-        detail: error.message,
+        detail,
         chain: undefined,
       })
       return undefined
@@ -365,12 +366,3 @@ const slotKey = (peer: PeerAddress): string => `${peer.address}|${peer.port}`
 
 const isClientHello = (record: RecordView): boolean =>
   record.epoch === 0 && record.type === contentTypes.handshake && record.fragment[0] === handshakeTypes.clientHello
-
-function parseHello(body: Uint8Array): ClientHello | undefined {
-  try {
-    return readClientHello(body)
-  } catch (error) {
-    if (error instanceof HandshakeFault || hasCode(error, 'malformed-bytes')) return undefined
-    throw error
-  }
-}

@@ -7,11 +7,11 @@
  */
 
 import { type Duration, type Instant, later, TimerQueue } from '@sallyport/clock'
-import { type ErrorCode, hasCode } from '@sallyport/errors'
+import type { ErrorCode } from '@sallyport/errors'
 import { type AlertName, decodeAlert, encodeAlert } from './alert.ts'
 import { type Connection, readMeaning } from './connection.ts'
 import { backOff, createFlight, type Flight, type FlightPart, mayRepeat, mtuFor, packFlight } from './flight.ts'
-import { HandshakeFault, handshakeFaults } from './handshake-fault.ts'
+import { describeFault, HandshakeFault } from './handshake-fault.ts'
 import {
   type Completion,
   type Handshake,
@@ -253,9 +253,7 @@ export class Endpoint implements HandshakeContext {
         this.closeConnection(connection, 'fatal-alert')
         break
       case 'repeat-last-flight':
-        if (connection.lastFlight !== undefined && mayRepeat(connection.lastFlight, this.now)) {
-          this.#transmit(connection.records, connection.peer, connection.lastFlight)
-        }
+        this.#repeatLastFlight(connection)
         break
       case 'refuse-renegotiation':
         this.#sendAlert(connection.records, connection.peer, 'warning', 'no_renegotiation')
@@ -264,6 +262,17 @@ export class Endpoint implements HandshakeContext {
         this.discard('unexpected-content')
     }
     return true
+  }
+
+  #repeatLastFlight(connection: Connection): void {
+    const { lastFlight, records, peer } = connection
+    if (lastFlight === undefined || !mayRepeat(lastFlight, this.now)) return
+    try {
+      this.#transmit(records, peer, lastFlight)
+    } catch (error) {
+      if (!(error instanceof SequenceExhausted)) throw error
+      this.closeConnection(connection, 'sequence-exhausted')
+    }
   }
 
   /** Seals one record of application data; false when the association is no more. */
@@ -488,15 +497,8 @@ export class Endpoint implements HandshakeContext {
     try {
       work()
     } catch (error) {
-      if (error instanceof HandshakeFault) {
-        const { alert, code } = handshakeFaults[error.fault]
-        this.failHandshake(handshake, alert, code, error.message)
-      } else if (hasCode(error, 'malformed-bytes')) {
-        const { alert, code } = handshakeFaults['message-malformed']
-        this.failHandshake(handshake, alert, code, error.message)
-      } else {
-        throw error
-      }
+      const { alert, code, detail } = describeFault(error)
+      this.failHandshake(handshake, alert, code, detail)
     }
     this.#schedule(handshake)
   }

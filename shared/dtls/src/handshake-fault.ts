@@ -6,7 +6,7 @@
  * `handshakeFailed` output: it never leaves the package.
  */
 
-import type { ErrorCode } from '@sallyport/errors'
+import { type ErrorCode, hasCode } from '@sallyport/errors'
 import type { AlertName } from './alert.ts'
 
 export interface FaultDefinition {
@@ -46,4 +46,15 @@ export class HandshakeFault extends Error {
     this.name = 'HandshakeFault'
     this.fault = fault
   }
+}
+
+/**
+ * What the peer and the record are told of a fault: bytes that do not parse included.
+ *
+ * @throws the error itself, when it is no fault of the peer but ours
+ */
+export function describeFault(error: unknown): FaultDefinition & { readonly detail: string } {
+  if (error instanceof HandshakeFault) return { ...handshakeFaults[error.fault], detail: error.message }
+  if (hasCode(error, 'malformed-bytes')) return { ...handshakeFaults['message-malformed'], detail: error.message }
+  throw error
 }

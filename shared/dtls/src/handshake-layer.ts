@@ -37,7 +37,7 @@ export interface HandshakeLayer {
 
 /** Bounds of `early`: the Finished, a retransmission of it, and what a hasty peer sends after it. */
 export const maxEarlyRecords = 8
-export const maxEarlyBytes = 4096
+export const maxEarlyBytes = 2048
 
 export interface HandshakeLayerStart {
   readonly association: AssociationHandle

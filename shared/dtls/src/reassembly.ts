@@ -14,7 +14,7 @@ export interface ReassemblyLimits {
   readonly maxBufferedBytes: number
 }
 
-export const defaultReassemblyLimits: ReassemblyLimits = { maxMessageBytes: 8192, maxBufferedBytes: 16_384 }
+export const defaultReassemblyLimits: ReassemblyLimits = { maxMessageBytes: 8192, maxBufferedBytes: 8192 }
 
 /** How far ahead of the next message a number may be: more than any flight is long. */
 const maxAhead = 8

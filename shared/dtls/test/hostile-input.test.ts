@@ -239,10 +239,10 @@ describe('F7: ClientHello', () => {
     'extended_master_secret with a body': { extensions: Uint8Array.of(0, 23, 0, 1, 0) },
   }
   for (const [name, fields] of Object.entries(malformed)) {
-    it(`F7 ${name}: dropped without an answer and without state`, () => {
+    it(`F7 ${name}: decode_error after the cookie, and no state`, () => {
       const { server, client } = greet(fields)
-      expect(client.heard).toEqual([])
-      expect(server.discards('hello-malformed')).toBe(1)
+      expect(client.alerts).toEqual(['decode_error'])
+      expect(server.failures).toHaveLength(1)
       expectRefused(server)
     })
   }
@@ -360,11 +360,22 @@ describe('F8: cookies', () => {
 
   it('F8 a HelloVerifyRequest is never larger than the hello, and carries its record number', () => {
     const { server, client } = meet()
-    client.sequences[0] = 0x123456789a
+    client.sequences[0] = 0x12345678
     const record = client.messageRecord(handshakeTypes.clientHello, client.helloBody())
     const [reply] = server.receive(record, client.address)
     expect(reply?.length).toBeLessThanOrEqual(record.length)
-    expect(readRecord(reply ?? new Uint8Array(0), 0)?.sequence).toBe(0x123456789a)
+    expect(readRecord(reply ?? new Uint8Array(0), 0)?.sequence).toBe(0x12345678)
+  })
+
+  it('F8 a hello whose record number leaves no room for ours is dropped', () => {
+    for (const sequence of [2 ** 48 - 1, 2 ** 48 - 3, 2 ** 33]) {
+      const { server, client } = meet()
+      client.firstHello()
+      client.sequences[0] = sequence
+      expect(client.secondHello()).toEqual([])
+      expect(server.discards('hello-malformed')).toBe(1)
+      expectRefused(server)
+    }
   })
 
   it('F8 a datagram full of hellos brings one answer', () => {
