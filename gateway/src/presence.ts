@@ -27,13 +27,14 @@ export interface PresenceOptions {
 }
 
 /** Well below the shortest interval that a group may expect: a contact that is known but not written counts for nothing. */
-const contactsWrittenEvery = seconds(2)
+const contactsWrittenEvery = seconds(1)
 const sweptEvery = milliseconds(500)
 
 export class Presence {
   readonly #options: PresenceOptions
   readonly #order = new WeakMap<DeviceAssociation, Promise<unknown>>()
   #contacts = new Map<string, Instant>()
+  #contactsLost = false
   #timers: NodeJS.Timeout[] = []
 
   constructor(options: PresenceOptions) {
@@ -124,14 +125,20 @@ export class Presence {
   }
 
   async #writeContacts(): Promise<void> {
-    if (this.#contacts.size === 0) return
+    if (this.#contacts.size === 0 && !this.#contactsLost) return
     const entries = [...this.#contacts].map(([deviceId, at]) => ({ deviceId, at }))
     this.#contacts = new Map()
     try {
       await this.#options.store.devices.contact(entries)
     } catch (error) {
-      this.#options.log.warn({ err: error, devices: entries.length }, 'contacts could not be written')
+      if (!this.#contactsLost) this.#options.log.warn({ err: error }, 'contacts cannot be written')
+      this.#contactsLost = true
+      return
     }
+    if (!this.#contactsLost) return
+    // Meanwhile the sweep may have taken devices for silent that were not.
+    this.#contactsLost = false
+    this.declareAgain()
   }
 
   #inOrder<T>(association: DeviceAssociation, work: () => Promise<T>): Promise<T> {

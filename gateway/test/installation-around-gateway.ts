@@ -63,7 +63,13 @@ export const system: ActContext = {
   correlationId: '00000000-0000-4000-8000-000000000000',
 }
 
-export async function installationAroundGateway(): Promise<InstallationAroundGateway> {
+export async function installationAroundGateway(
+  options: {
+    /** More environment for the control plane. */
+    readonly controlPlane?: Readonly<Record<string, string>>
+    readonly expectedIntervalSeconds?: number
+  } = {},
+): Promise<InstallationAroundGateway> {
   const folder = join(testHome(), `gateway-${randomUUID()}`)
   const authorities = await makeAuthorities(folder, ['gateway', 'control-plane'])
   const database = await databaseForTest({ migrate: (url) => migrate({ connectionString: url }) })
@@ -96,6 +102,7 @@ export async function installationAroundGateway(): Promise<InstallationAroundGat
         SALLYPORT_HSM_PIN_FILE: token.pinFile,
         SALLYPORT_FIRST_ADMIN_FILE: adminFile,
         SOFTHSM2_CONF: process.env.SOFTHSM2_CONF ?? '',
+        ...options.controlPlane,
       },
       join(folder, 'control-plane.json'),
     )
@@ -114,6 +121,9 @@ export async function installationAroundGateway(): Promise<InstallationAroundGat
     {
       name: 'test',
       chainPem: certificateToPem(manufacturer.certificate.der),
+      ...(options.expectedIntervalSeconds === undefined
+        ? {}
+        : { expectedIntervalSeconds: options.expectedIntervalSeconds }),
       authorities: [
         {
           sha256: manufacturer.certificate.sha256,
@@ -200,8 +210,7 @@ export async function installationAroundGateway(): Promise<InstallationAroundGat
         },
       }
     },
-    async provision(options = {}) {
-      const id = options.id ?? randomUUID()
+    async provision({ id = randomUUID(), validity } = {}) {
       const key = newKey()
       const recordId = randomUUID()
       const spkiSha256 = createHash('sha256').update(key.spki).digest('hex')
@@ -217,7 +226,7 @@ export async function installationAroundGateway(): Promise<InstallationAroundGat
         system,
       )
       await store.provisioning.claimDevice({ recordId, deviceId: id, manufacturerSpkiSha256: spkiSha256 }, system)
-      const credentials = await authorities.identityOf(id, options.validity)
+      const credentials = await authorities.identityOf(id, validity)
       await record(id, recordId, credentials)
       return { id, recordId, credentials, code: await issueCode({ id, recordId }) }
     },

@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  DeviceAtGateway,
+  eventually,
+  type GatewayUnderTest,
+  type InstallationAroundGateway,
+  installationAroundGateway,
+  tokensIn,
+} from './installation-around-gateway.ts'
+
+let installation: InstallationAroundGateway
+let under: GatewayUnderTest
+
+beforeAll(async () => {
+  installation = await installationAroundGateway({
+    controlPlane: { SALLYPORT_DEVICE_TOKEN_LIFETIME: '4s' },
+    expectedIntervalSeconds: 2,
+  })
+  under = await installation.startGateway()
+})
+afterAll(() => installation.close())
+
+const isOnline = async (id: string) => (await installation.store.devices.read(installation.organizationId, id))?.online
+
+const offlineReason = (deviceId: string) =>
+  under.log.findLast(({ msg, deviceId: id }) => msg === 'device offline' && id === deviceId)?.reason
+
+async function signedIn() {
+  const device = await installation.provision()
+  const connected = await DeviceAtGateway.connect(under.gateway, device)
+  const tokens = await connected.enter(device.code)
+  return { device, connected, tokens }
+}
+
+describe('the end of a session', () => {
+  it('[0.14] comes with the end of its token: 4.01, offline, and the token is good for nothing any more', async () => {
+    const { device, connected, tokens } = await signedIn()
+    expect(tokens.expiresin).toBe(4)
+    const keepAlive = setInterval(() => void connected.send('GET', '/x.plgd.dev/time').catch(() => undefined), 500)
+    await eventually(async () => expect((await connected.send('GET', '/oic/rd')).code).toBe('4.01'), 6000)
+    clearInterval(keepAlive)
+    await eventually(async () => expect(await isOnline(device.id)).toBe(false))
+    expect(offlineReason(device.id)).toBe('token-expired')
+    expect((await connected.signIn(tokens)).code).toBe('4.01')
+    const refreshed = tokensIn(
+      await connected
+        .send('POST', '/oic/sec/tokenrefresh', { di: device.id, uid: tokens.uid, refreshtoken: tokens.refreshtoken })
+        .then((answer) => ({ ...answer, body: { ...answer.body, uid: tokens.uid } })),
+    )
+    expect((await connected.signIn(refreshed)).code).toBe('2.04')
+    expect(await isOnline(device.id)).toBe(true)
+    await connected.close()
+  })
+
+  it('[4.17] a device that is not heard of in time is offline, and online again with its next word', async () => {
+    const { device, connected } = await signedIn()
+    await eventually(async () => {
+      expect(await isOnline(device.id)).toBe(false)
+      expect(offlineReason(device.id)).toBe('no-contact')
+    }, 4000)
+    expect(connected.closed).toBe(false)
+    const word = await connected.send('GET', '/x.plgd.dev/time')
+    expect(word.code).toBe('2.05')
+    await eventually(async () => expect(await isOnline(device.id)).toBe(true), 1000)
+    await connected.close()
+  })
+})
