@@ -14,6 +14,7 @@ import { parseCoapsUri } from './coaps-uri.ts'
 import type { DeviceContext } from './device-context.ts'
 import { type DeviceEvent, jsonOf, lineOf } from './device-event.ts'
 import { DeviceFailure, isDeviceFailure } from './device-failure.ts'
+import { readDpsAddress, waitForDpsAddress, writeDpsAddress } from './dps-address.ts'
 import { runFleet } from './fleet.ts'
 import { makeFleetDevices, readFleetDevices } from './fleet-devices.ts'
 import { FleetProgress } from './fleet-progress.ts'
@@ -25,7 +26,7 @@ import { simulatedResources } from './simulated-resources.ts'
 import { readCertificates, readIdentityFiles, stateDirectory } from './state-directory.ts'
 
 interface DeviceFlags {
-  readonly dps: string
+  readonly dps?: string
   readonly trustAnchor: string
   readonly certificate: string
   readonly key: string
@@ -65,7 +66,9 @@ const program = new Command('device')
 
 deviceCommand('provision', 'Gets an identity from the dps, signs up at the gateway, and leaves.').action(
   async (flags: DeviceFlags) => {
-    const device = deviceContext(flags)
+    const dps = await dpsAddress(flags, stopSignal())
+    if (dps === undefined) return
+    const device = deviceContext(flags, dps)
     await signUpOnly(device, await ensureProvisioned(device))
   },
 )
@@ -78,8 +81,11 @@ deviceCommand('run', 'Provisions where needed, signs in, serves its resources an
   .action(async (flags: RunFlags) => {
     let renewNow: (() => void) | undefined
     process.on('SIGHUP', () => renewNow?.())
-    await runDevice(deviceContext(flags), {
-      stop: stopSignal(),
+    const stop = stopSignal()
+    const dps = await dpsAddress(flags, stop)
+    if (dps === undefined) return
+    await runDevice(deviceContext(flags, dps), {
+      stop,
       telemetryInterval: flags.interval,
       keepAlive: { interval: flags.keepAlive },
       ...(flags.once === undefined ? {} : { once: flags.once }),
@@ -89,6 +95,13 @@ deviceCommand('run', 'Provisions where needed, signs in, serves its resources an
       },
     })
   })
+
+program
+  .command('configure')
+  .description('Sets the address of the dps for a device that was started without one, or will be.')
+  .requiredOption('--state <folder>', "the device's folder")
+  .requiredOption('--dps <uri>', 'address of the dps: coaps://host:port')
+  .action((flags: { state: string; dps: string }) => writeDpsAddress(flags.state, flags.dps))
 
 program
   .command('fleet')
@@ -149,7 +162,10 @@ function deviceCommand(name: string, description: string): Command {
   return program
     .command(name)
     .description(description)
-    .requiredOption('--dps <uri>', 'address of the dps: coaps://host:port')
+    .option(
+      '--dps <uri>',
+      "address of the dps: coaps://host:port; without it, what 'device configure' sets is waited for",
+    )
     .requiredOption('--trust-anchor <file>', "PEM of the installation's root, which dps and gateway must lead to")
     .requiredOption('--certificate <file>', 'PEM of the manufacturer certificate and its issuers, leaf first')
     .requiredOption('--key <file>', "PEM of the manufacturer certificate's key (PKCS#8)")
@@ -158,8 +174,18 @@ function deviceCommand(name: string, description: string): Command {
     .option('--json', 'events as JSON lines')
 }
 
-function deviceContext(flags: DeviceFlags): DeviceContext {
-  parseCoapsUri(flags.dps)
+/** From the command line, or as it is set after the start; undefined when it is told to stop first. */
+async function dpsAddress(flags: DeviceFlags, stop: AbortSignal): Promise<string | undefined> {
+  const known = flags.dps ?? readDpsAddress(flags.state)
+  if (known !== undefined) return known
+  if (flags.json !== true) {
+    print(`waiting for the address of the dps: device configure --state ${flags.state} --dps coaps://host:port`)
+  }
+  return await waitForDpsAddress(flags.state, stop)
+}
+
+function deviceContext(flags: DeviceFlags, dps: string): DeviceContext {
+  parseCoapsUri(dps)
   const manufacturer = readIdentityFiles(flags.certificate, flags.key)
   const deviceId = deviceIdFromCommonName(
     flags.id === undefined ? manufacturer.chain[0]?.commonName : `uuid:${flags.id}`,
@@ -172,7 +198,7 @@ function deviceContext(flags: DeviceFlags): DeviceContext {
   }
   return {
     deviceId,
-    dps: flags.dps,
+    dps,
     anchors: readCertificates(flags.trustAnchor),
     manufacturer,
     state: stateDirectory(flags.state),
@@ -186,17 +212,23 @@ function deviceContext(flags: DeviceFlags): DeviceContext {
   }
 }
 
+/** How long leaving may take: a sign-out, where the gateway answers. A handshake under way is not waited for. */
+const patience = seconds(6)
+
 /** Aborted by the first SIGINT or SIGTERM; the second ends the process at once. */
 function stopSignal(): AbortSignal {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(130)
+      if (stop.signal.aborted) process.exit(stoppedExitCode)
       stop.abort()
+      setTimeout(() => process.exit(stoppedExitCode), patience).unref()
     })
   }
   return stop.signal
 }
+
+const stoppedExitCode = 130
 
 function parseSeconds(text: string): Duration {
   const value = Number(text)

@@ -12,7 +12,7 @@ import { asArray, asRecord, textAt, type Value, type ValueRecord } from '@sallyp
 import { CoapLink } from './coap-link.ts'
 import { parseCoapsUri } from './coaps-uri.ts'
 import { parseCredentials } from './credentials.ts'
-import { DeviceFailure, type Step } from './device-failure.ts'
+import { DeviceFailure, isDeviceFailure, type Step } from './device-failure.ts'
 import { type CloudConfiguration, credentialsOf, type Identity } from './device-state.ts'
 import { verifyServer } from './server-trust.ts'
 
@@ -39,7 +39,7 @@ export interface Provisioned {
 
 /** @throws DeviceFailure of the step that did not work. */
 export async function provision(options: ProvisioningOptions): Promise<Provisioned> {
-  const link = await connectToDps(options)
+  const link = await connectToDps(options, options.manufacturer)
   try {
     const clockOffset = await readTime(link, options.clock)
     options.onStep?.('time')
@@ -57,9 +57,13 @@ export async function provision(options: ProvisioningOptions): Promise<Provision
   }
 }
 
-/** A new identity certificate for a new key, over an association of its own. @throws DeviceFailure. */
-export async function renewIdentity(options: ProvisioningOptions): Promise<Identity> {
-  const link = await connectToDps(options)
+/**
+ * A new identity certificate for a new key, over an association of its own with the present identity.
+ *
+ * @throws DeviceFailure
+ */
+export async function renewIdentity(options: ProvisioningOptions, present: Identity): Promise<Identity> {
+  const link = await connectForRenewal(options, present)
   try {
     return await requestIdentity(link, options.deviceId)
   } finally {
@@ -67,10 +71,20 @@ export async function renewIdentity(options: ProvisioningOptions): Promise<Ident
   }
 }
 
-function connectToDps(options: ProvisioningOptions): Promise<CoapLink> {
+/** A dps that refuses the identity certificate (stock ones know only the other) is asked with the manufacturer certificate. */
+async function connectForRenewal(options: ProvisioningOptions, present: Identity): Promise<CoapLink> {
+  try {
+    return await connectToDps(options, present)
+  } catch (error) {
+    if (!isDeviceFailure(error) || error.alert === undefined) throw error
+    return await connectToDps(options, options.manufacturer)
+  }
+}
+
+function connectToDps(options: ProvisioningOptions, presented: Identity): Promise<CoapLink> {
   return CoapLink.connect({
     address: parseCoapsUri(options.dps),
-    credentials: credentialsOf(options.manufacturer),
+    credentials: credentialsOf(presented),
     verifyPeer: verifyServer({ anchors: options.anchors, clock: options.clock }),
     ...(options.handshakeTimeout === undefined ? {} : { handshakeTimeout: options.handshakeTimeout }),
   })

@@ -43,8 +43,8 @@ export async function provisionAgain(device: DeviceContext): Promise<Identity> {
 }
 
 /** A new identity, staged beside the present one. @throws DeviceFailure. */
-export async function stageRenewedIdentity(device: DeviceContext): Promise<Identity> {
-  const identity = await renewIdentity(provisioningOptions(device))
+export async function stageRenewedIdentity(device: DeviceContext, present: Identity): Promise<Identity> {
+  const identity = await renewIdentity(provisioningOptions(device), present)
   device.state.stageIdentity(identity)
   return identity
 }

@@ -209,7 +209,7 @@ class Life {
 
   async #renew(): Promise<void> {
     try {
-      const identity = await stageRenewedIdentity(this.#device)
+      const identity = await stageRenewedIdentity(this.#device, this.#identity)
       const session = await openSession(this.#device, identity)
       this.#device.state.adoptIdentity()
       this.#session.link.close()

@@ -94,6 +94,18 @@ describe('the command line of the device', () => {
     expect(command.stderr()).toBe('')
   })
 
+  it('[4.3] run takes the address of the dps from the start, or as it is set afterwards', async () => {
+    const [, , ...withoutAddress] = flags('e')
+    const command = device('run', ...withoutAddress, '--once')
+    await until('it waits for the address', () => command.stdout().includes('waiting for the address of the dps'))
+    expect(await device('configure', '--state', join(folder, 'e'), '--dps', services.dps).exitCode).toBe(0)
+    expect(await command.exitCode).toBe(0)
+    expect(command.stdout()).toContain('signed out')
+    const again = device('run', ...withoutAddress, '--once')
+    expect(await again.exitCode).toBe(0)
+    expect(again.stdout()).not.toContain('waiting')
+  })
+
   it('run --once --json prints an event on each line, for programs', async () => {
     const command = device('run', ...flags('c'), '--once', '--json')
     expect(await command.exitCode).toBe(0)

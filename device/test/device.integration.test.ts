@@ -44,6 +44,8 @@ beforeEach(() => {
   services.telemetry.length = 0
   services.published.length = 0
   services.signedIn.length = 0
+  services.credentialsAskedBy.length = 0
+  services.refuseAtDps(undefined)
   services.refuseAtGateway(undefined)
   services.cutGateway(false)
 })
@@ -165,7 +167,28 @@ describe('a device on the wire', () => {
     await run.stopped()
   })
 
-  it('renews its certificate beside the old one and signs in with it', async () => {
+  it('[4.20] renews at the dps with its identity certificate, or with the manufacturer certificate where that is refused', async () => {
+    const { device, events } = newDevice()
+    await ensureProvisioned(device)
+    const serialNumbers = (): (string | undefined)[] => [
+      device.manufacturer.chain[0]?.serialNumber,
+      device.state.readIdentity()?.chain[0]?.serialNumber,
+    ]
+    const [manufacturer, first] = serialNumbers()
+    const run = running(device, { renewNow: true })
+    await until('it has renewed', () => kinds(events).includes('renewed'))
+    await run.stopped()
+    expect(services.credentialsAskedBy).toEqual([manufacturer, first])
+
+    services.refuseAtDps(serialNumbers()[1])
+    events.length = 0
+    const again = running(device, { renewNow: true })
+    await until('it has renewed again', () => kinds(events).includes('renewed'))
+    await again.stopped()
+    expect(services.credentialsAskedBy).toEqual([manufacturer, first, manufacturer])
+  })
+
+  it('[4.22] [4.23] renews its certificate beside the old one and signs in with it', async () => {
     const { device, events } = newDevice()
     const run = running(device, { renewNow: true })
     await until('it has renewed', () => kinds(events).includes('renewed'))
@@ -176,7 +199,7 @@ describe('a device on the wire', () => {
     await run.stopped()
   })
 
-  it('keeps the old certificate when the sign-in with the new one fails', async () => {
+  it('[4.22] keeps the old certificate when the sign-in with the new one fails', async () => {
     const { device, events } = newDevice()
     await ensureProvisioned(device)
     const before = device.state.readIdentity()?.chain[0]?.serialNumber
@@ -200,7 +223,7 @@ describe('a device on the wire', () => {
     await run.stopped()
   })
 
-  it('comes back by itself after a close_notify', async () => {
+  it('[4.23] comes back by itself after a close_notify', async () => {
     const { device, events } = newDevice()
     const run = running(device)
     await until('it is signed in', () => services.signedIn.length === 1)

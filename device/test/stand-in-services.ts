@@ -23,6 +23,10 @@ export interface StandInServices {
   readonly published: Value[]
   /** Serial numbers of the identity certificates that have signed in. */
   readonly signedIn: string[]
+  /** Serial numbers of the certificates with which credentials were asked for. */
+  readonly credentialsAskedBy: string[]
+  /** Refuses handshakes at the dps with this certificate alone. */
+  refuseAtDps(serialNumber: string | undefined): void
   /** Refuses every handshake at the gateway with this verdict. */
   refuseAtGateway(verdict: PeerVerdictRefused | undefined): void
   /** Answers this path at the gateway with an error, so many times. */
@@ -40,7 +44,9 @@ export async function standInServices(authority: OpensslAuthority): Promise<Stan
   const published: Value[] = []
   const signedIn: string[] = []
   const failures = new Map<string, CodedError>()
+  const credentialsAskedBy: string[] = []
   let refusal: PeerVerdictRefused | undefined
+  let refusedAtDps: string | undefined
   let codes = 0
 
   const resource = (
@@ -106,7 +112,10 @@ export async function standInServices(authority: OpensslAuthority): Promise<Stan
     host: '127.0.0.1',
     port: 0,
     credentials: authority.server('dps', 'localhost'),
-    verifyPeer: (chain) => ({ accepted: true, identity: leafOf(chain) }),
+    verifyPeer: (chain) =>
+      leafOf(chain).serialNumber === refusedAtDps
+        ? { accepted: false, alert: 'unknown_ca', code: 'certificate-authority-unknown', detail: 'refused' }
+        : { accepted: true, identity: leafOf(chain) },
     resources: [
       resource('/x.plgd.dev/time', 'GET', () => ({ time: new Date().toISOString() })),
       resource('/api/v1/provisioning/ownership', 'GET', () => ({ devowneruuid: owner })),
@@ -114,7 +123,8 @@ export async function standInServices(authority: OpensslAuthority): Promise<Stan
         codes += 1
         return { apn: 'sallyport', cis: `coaps://127.0.0.1:${proxy.port}`, sid: hubId, at: `code-${codes}` }
       }),
-      resource('/api/v1/provisioning/credentials', 'POST', (body) => {
+      resource('/api/v1/provisioning/credentials', 'POST', (body, peer) => {
+        credentialsAskedBy.push(peer.serialNumber)
         const csr = asRecord(asRecord(body).csr).data
         const pem = authority.identity(typeof csr === 'string' ? csr : '')
         const data = { encoding: 'oic.sec.encoding.pem' }
@@ -140,6 +150,10 @@ export async function standInServices(authority: OpensslAuthority): Promise<Stan
     telemetry,
     published,
     signedIn,
+    credentialsAskedBy,
+    refuseAtDps: (serialNumber) => {
+      refusedAtDps = serialNumber
+    },
     refuseAtGateway: (verdict) => {
       refusal = verdict
     },
