@@ -12,7 +12,7 @@ import {
 } from 'node:crypto'
 import { readCertificateKey } from '../../src/certificate-key.ts'
 import type { NamedGroupName } from '../../src/named-group.ts'
-import type { Answer, KeyShare, PeerDecision, Question } from '../../src/output.ts'
+import type { Answer, KeyShare, PeerDecision, Question, SignatureVerdict } from '../../src/output.ts'
 import { signatureSchemes } from '../../src/signature-scheme.ts'
 import type { TestIdentity } from './identity.ts'
 
@@ -35,13 +35,20 @@ export function answerFor(question: Question, identity: TestIdentity | undefined
       const key = readCertificateKey(question.certificate)
       if (key === undefined) return { kind: 'verifySignature', verdict: 'certificate-malformed' }
       if (key.curve === undefined) return { kind: 'verifySignature', verdict: 'key-unsupported' }
-      const publicKey = createPublicKey({ key: Buffer.from(key.spki), format: 'der', type: 'spki' })
-      const { hash } = signatureSchemes[question.scheme]
-      const valid = verify(hash, question.content, publicKey, question.signature)
-      return { kind: 'verifySignature', verdict: valid ? 'valid' : 'invalid' }
+      return { kind: 'verifySignature', verdict: checkSignature(question, key.spki) }
     }
     case 'verifyPeer':
       return { kind: 'verifyPeer', decision: judge(question.chain) }
+  }
+}
+
+function checkSignature(question: Question & { kind: 'verifySignature' }, spki: Uint8Array): SignatureVerdict {
+  try {
+    const publicKey = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+    const { hash } = signatureSchemes[question.scheme]
+    return verify(hash, question.content, publicKey, question.signature) ? 'valid' : 'invalid'
+  } catch {
+    return 'certificate-malformed'
   }
 }
 

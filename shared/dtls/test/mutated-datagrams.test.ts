@@ -1,0 +1,95 @@
+/**
+ * Genuine datagrams, mutated from a printed seed, thrown at a server in every state of a handshake. A failure is run
+ * again with SALLYPORT_TEST_SEED; `make soak` runs more of them with SALLYPORT_TEST_MUTATIONS.
+ */
+
+import { seconds } from '@sallyport/clock'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { randomFrom } from './harness/bad-network.ts'
+import { HostileClient } from './harness/hostile-client.ts'
+import { makeIdentity, type TestIdentity } from './harness/identity.ts'
+import { ServerUnderTest } from './harness/server-under-test.ts'
+
+const seed = Number(process.env.SALLYPORT_TEST_SEED ?? 20_261_121)
+const mutations = Number(process.env.SALLYPORT_TEST_MUTATIONS ?? 30_000)
+
+let serverIdentity: TestIdentity
+let device: TestIdentity
+
+beforeAll(() => {
+  serverIdentity = makeIdentity('P-256', 'server')
+  device = makeIdentity('P-256', 'device')
+})
+
+/** The datagrams of an honest handshake, recorded on their way to a server. */
+class Recorder extends ServerUnderTest {
+  readonly recorded: Uint8Array[] = []
+
+  override receive(datagram: Uint8Array, from: { address: string; port: number }): Uint8Array[] {
+    this.recorded.push(datagram.slice())
+    return super.receive(datagram, from)
+  }
+}
+
+function mutate(random: () => number, datagram: Uint8Array, others: readonly Uint8Array[]): Uint8Array {
+  const pick = (limit: number): number => Math.floor(random() * limit)
+  let mutated = Uint8Array.from(datagram)
+  for (let change = 0; change <= pick(3); change += 1) {
+    const at = pick(mutated.length)
+    const kind = pick(6)
+    if (kind === 0) mutated[at] = pick(256)
+    else if (kind === 1) mutated[at] = (mutated[at] ?? 0) ^ (1 << pick(8))
+    else if (kind === 2) mutated = mutated.slice(0, at)
+    else if (kind === 3) mutated = Uint8Array.from([...mutated, ...(others[pick(others.length)] ?? [])])
+    else if (kind === 4) mutated.copyWithin(at, pick(mutated.length))
+    else if (at + 2 < mutated.length) mutated.set([0xff, 0xff], at)
+    if (mutated.length === 0) mutated = Uint8Array.of(pick(256))
+  }
+  return mutated
+}
+
+describe('[5.9] mutated datagrams', () => {
+  it('never crash the server, let nobody in, leave no association and no handshake behind', () => {
+    process.stdout.write(`mutated datagrams: seed ${seed}, ${mutations} of them\n`)
+    const random = randomFrom(seed)
+    const recorder = new Recorder(serverIdentity)
+    new HostileClient(recorder, device).connect().applicationData('hello')
+    const server = new ServerUnderTest(serverIdentity)
+    let sent = 0
+    for (let port = 1024; sent < mutations; port += 1) {
+      const client = new HostileClient(server, device, 1024 + (port % 60_000))
+      const stages = [
+        () => client.firstHello(),
+        () => client.secondHello(),
+        () => client.certificate(),
+        () => client.keyExchange(),
+        () => client.certificateVerify(),
+        () => client.changeCipherSpec(),
+        () => client.finished(),
+        () => client.applicationData('hello'),
+      ]
+      const until = Math.floor(random() * (stages.length + 1))
+      for (const stage of stages.slice(0, until)) stage()
+      const genuine = server.data.length
+      for (let n = 0; n < 60; n += 1) {
+        const template = recorder.recorded[Math.floor(random() * recorder.recorded.length)]
+        if (template === undefined) throw new Error('nothing was recorded')
+        server.receive(mutate(random, template, recorder.recorded), client.address)
+        sent += 1
+      }
+      // Nothing but what was really sealed is ever delivered.
+      expect(server.data.length).toBe(genuine)
+      if (port % 20 === 0) server.outputs.splice(0)
+    }
+    for (let second = 0; second < 62; second += 1) server.advance(seconds(1))
+    expect(server.machine.counts.halfOpen).toBe(0)
+    const { live } = server.machine.counts
+    server.outputs.splice(0)
+    new HostileClient(server, device, 65_001).connect().applicationData('good')
+    expect(server.data).toEqual(['good'])
+    expect(server.machine.counts.live).toBe(live + 1)
+    server.machine.shutDown(server.now)
+    server.drain()
+    expect(server.machine.counts).toEqual({ live: 0, halfOpen: 0 })
+  })
+})
