@@ -35,7 +35,9 @@ describe('twenty at once', () => {
     expect(new Set(redemptions.map((each) => each.familyId)).size).toBe(1)
     const registered = await around.audited('device.registered')
     expect(registered.filter((event) => event.subject_id === device.id)).toHaveLength(1)
-    expect((await around.announced('device.registered')).filter((event) => event.device_id === device.id)).toHaveLength(1)
+    expect((await around.announced('device.registered')).filter((event) => event.device_id === device.id)).toHaveLength(
+      1,
+    )
   })
 
   it('[4.13] redeem one code with two certificates of the record: the first one alone has it', async () => {

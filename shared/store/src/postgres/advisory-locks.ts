@@ -5,7 +5,7 @@
 
 import { CodedError } from '@sallyport/errors'
 import pg from 'pg'
-import { connectionOf, type DatabaseOptions } from './database.ts'
+import { connectionOf, type DatabaseOptions, endPool } from './database.ts'
 import { databaseFault } from './database-fault.ts'
 
 const longestWait = 25_000
@@ -47,8 +47,8 @@ export class AdvisoryLocks {
     }
   }
 
-  async close(): Promise<void> {
-    await this.#pool.end()
+  close(): Promise<void> {
+    return endPool(this.#pool)
   }
 
   async #acquire(name: string): Promise<pg.PoolClient> {

@@ -88,9 +88,9 @@ export class Database {
     }
   }
 
-  /** Connections are closed as they become free. */
-  async close(): Promise<void> {
-    await this.#pool.end()
+  /** Connections are closed as they become free; those that do not within 5 s are left to the end of the process. */
+  close(): Promise<void> {
+    return endPool(this.#pool)
   }
 
   async #transactionOnce<T>(deadline: number | undefined, work: (query: Query) => Promise<T>): Promise<T> {
@@ -186,6 +186,15 @@ class Connection implements Query {
 const shown = (error: unknown): unknown => (error instanceof pg.DatabaseError ? databaseFault(error) : error)
 
 const now = (): number => performance.now()
+
+const longestClose = 5000
+
+export async function endPool(pool: pg.Pool): Promise<void> {
+  const bound = Promise.withResolvers<void>()
+  const timer = setTimeout(bound.resolve, longestClose)
+  await Promise.race([pool.end(), bound.promise])
+  clearTimeout(timer)
+}
 
 /** What every connection of ours has in common. */
 export function connectionOf(options: { readonly connectionString: string; readonly applicationName: string }) {
