@@ -8,7 +8,7 @@ import { presentTime, Time, TimeOrNull } from './presented-time.ts'
 export const Labels = Type.Record(
   Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' }),
   Type.String({ maxLength: 255 }),
-  { maxProperties: 32, description: 'Names and values of your own.' },
+  { maxProperties: 32, additionalProperties: false, description: 'Names and values of your own.' },
 )
 
 export const Device = Type.Object({

@@ -58,6 +58,7 @@ export function openEventFeed(
     ...options.headers,
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',
+    connection: 'close',
     'x-accel-buffering': 'no',
   })
   write('retry: 2000\n: live\n\n')

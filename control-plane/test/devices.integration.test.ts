@@ -109,6 +109,8 @@ describe('devices', () => {
       { organizationId: randomUUID() },
       { name: '' },
       { labels: { ' ': 'x' } },
+      { labels: Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`label-${index}`, 'x'])) },
+      { labels: { ok: 7 } },
     ]) {
       expect((await patch(wrong, '*')).status, JSON.stringify(wrong)).toBe(422)
     }

@@ -176,11 +176,32 @@ const closeGrace = seconds(20)
 /** Takes no more connections, lets what is in flight finish, and ends the rest after 20 s. */
 export async function closeGracefully(server: HttpServer, grace: Duration = closeGrace): Promise<void> {
   const cut = setTimeout(() => server.server.closeAllConnections(), grace)
+  const closeUnused = (): void => {
+    // Kept open for a next request, after the last answer was given.
+    server.server.closeIdleConnections()
+    // Opened ahead of a first request that has not come: Node takes these for busy.
+    for (const socket of silentSockets.get(server.server) ?? []) socket.destroy()
+  }
+  const sweep = setInterval(closeUnused, 50)
   try {
     await server.close()
   } finally {
     clearTimeout(cut)
+    clearInterval(sweep)
   }
+}
+
+const silentSockets = new WeakMap<Server, ReadonlySet<Socket>>()
+
+/** @param event what the server calls a connection on which requests come: on TLS the one after the handshake. */
+function rememberSilentSockets(server: Server, event: 'connection' | 'secureConnection'): void {
+  const silent = new Set<Socket>()
+  silentSockets.set(server, silent)
+  server.on(event, (socket: Socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
+  server.on('request', ({ socket }: IncomingMessage) => silent.delete(socket))
 }
 
 function openServer(
@@ -196,9 +217,14 @@ function openServer(
     insecureHTTPParser: false,
     rejectNonStandardBodyWrites: true,
   }
-  if (options.mutualTls === undefined) return createPlainServer(limits, handler)
+  if (options.mutualTls === undefined) {
+    const server = createPlainServer(limits, handler)
+    rememberSilentSockets(server, 'connection')
+    return server
+  }
   const server = createTlsServer({ ...limits, ...options.mutualTls.serverOptions() }, handler)
   options.mutualTls.serve(server)
+  rememberSilentSockets(server, 'secureConnection')
   return server
 }
 

@@ -1,9 +1,10 @@
 import { type AddressInfo, connect } from 'node:net'
 import { Type } from '@fastify/type-provider-typebox'
-import { clockFrom } from '@sallyport/clock'
+import { clockFrom, milliseconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
+  closeGracefully,
   createHttpServer,
   type HttpServer,
   publicAccess,
@@ -262,5 +263,52 @@ describe('requests that Node’s parser sees', () => {
 
   it('answers HTTP/1.0', async () => {
     expect(await exchange(server(), `GET /nothing HTTP/1.0\r\n${host}\r\n`)).toMatch(/^HTTP\/1\.1 404 /)
+  })
+})
+
+describe('a graceful stop', () => {
+  const slowly = async (durations: number) => {
+    const made = server()
+    made.get('/slow', { config: { access: publicAccess } }, async () => {
+      await new Promise((resolve) => setTimeout(resolve, durations))
+      return { done: true }
+    })
+    await made.listen({ host: '127.0.0.1', port: 0 })
+    const url = `http://127.0.0.1:${(made.server.address() as AddressInfo).port}/slow`
+    const answer = fetch(url).then(
+      (response) => response.json(),
+      () => 'cut',
+    )
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    return { made, url, answer }
+  }
+
+  it('lets a request in flight finish, does not wait for its kept connection, and takes no new one', async () => {
+    const { made, url, answer } = await slowly(400)
+    const start = performance.now()
+    await closeGracefully(made)
+    expect(performance.now() - start).toBeLessThan(2000)
+    expect(await answer).toEqual({ done: true })
+    await expect(fetch(url)).rejects.toThrow()
+  })
+
+  it('does not wait for a connection on which no request has come', async () => {
+    const made = server()
+    await made.listen({ host: '127.0.0.1', port: 0 })
+    const socket = connect((made.server.address() as AddressInfo).port, '127.0.0.1')
+    socket.on('error', () => {})
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const start = performance.now()
+    await closeGracefully(made)
+    expect(performance.now() - start).toBeLessThan(2000)
+    socket.destroy()
+  })
+
+  it('cuts what does not finish in its time', async () => {
+    const { made, answer } = await slowly(5000)
+    const start = performance.now()
+    await closeGracefully(made, milliseconds(300))
+    expect(performance.now() - start).toBeLessThan(2000)
+    expect(await answer).toBe('cut')
   })
 })
