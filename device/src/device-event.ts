@@ -28,6 +28,7 @@ export type DeviceEvent =
   | { readonly kind: 'tokens-refreshed' }
   | { readonly kind: 'renewed'; readonly validUntil: Instant }
   | { readonly kind: 'renewal-failed'; readonly failure: DeviceFailure; readonly retryIn: Duration }
+  | { readonly kind: 'gateway-changed'; readonly gateway: string }
   | { readonly kind: 'connection-lost'; readonly reason: string }
   | { readonly kind: 'attempt-failed'; readonly failure: DeviceFailure; readonly retryIn: Duration }
   | { readonly kind: 'signed-out' }
@@ -57,6 +58,8 @@ export function lineOf(deviceId: string, event: DeviceEvent): string | undefined
       return `certificate renewed: valid until ${toRfc3339(event.validUntil)}`
     case 'renewal-failed':
       return `the certificate could not be renewed (the old one stays): ${event.failure.message}; next try in ${inSeconds(event.retryIn)} s`
+    case 'gateway-changed':
+      return `the dps names another gateway: ${event.gateway}`
     case 'connection-lost':
       return `connection lost: ${event.reason}`
     case 'attempt-failed':

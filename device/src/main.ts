@@ -203,6 +203,7 @@ function deviceContext(flags: DeviceFlags, dps: string): DeviceContext {
     manufacturer,
     state: stateDirectory(flags.state),
     resources: simulatedResources(Math.random),
+    handshakeTimeout,
     clock,
     random: Math.random,
     report: (event: DeviceEvent) => {
@@ -211,6 +212,9 @@ function deviceContext(flags: DeviceFlags, dps: string): DeviceContext {
     },
   }
 }
+
+/** Retransmissions after 1, 3, 7 and 15 s are in it; then the attempt counts as unanswered. */
+const handshakeTimeout = seconds(20)
 
 /** How long leaving may take: a sign-out, where the gateway answers. A handshake under way is not waited for. */
 const patience = seconds(6)

@@ -63,7 +63,7 @@ export async function provision(options: ProvisioningOptions): Promise<Provision
  * @throws DeviceFailure
  */
 export async function renewIdentity(options: ProvisioningOptions, present: Identity): Promise<Identity> {
-  const link = await connectForRenewal(options, present)
+  const link = await connectWithIdentity(options, present)
   try {
     return await requestIdentity(link, options.deviceId)
   } finally {
@@ -71,8 +71,22 @@ export async function renewIdentity(options: ProvisioningOptions, present: Ident
   }
 }
 
+/**
+ * Where the device's gateway is now, and a code that is of use only before sign-up.
+ *
+ * @throws DeviceFailure
+ */
+export async function askForGateway(options: ProvisioningOptions, present: Identity): Promise<CloudConfiguration> {
+  const link = await connectWithIdentity(options, present)
+  try {
+    return await configureCloud(link, options.deviceId)
+  } finally {
+    link.close()
+  }
+}
+
 /** A dps that refuses the identity certificate (stock ones know only the other) is asked with the manufacturer certificate. */
-async function connectForRenewal(options: ProvisioningOptions, present: Identity): Promise<CoapLink> {
+async function connectWithIdentity(options: ProvisioningOptions, present: Identity): Promise<CoapLink> {
   try {
     return await connectToDps(options, present)
   } catch (error) {

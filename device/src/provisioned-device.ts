@@ -3,7 +3,7 @@
 import { between } from '@sallyport/clock'
 import type { DeviceContext } from './device-context.ts'
 import type { Identity } from './device-state.ts'
-import { type ProvisioningOptions, provision, renewIdentity } from './provision.ts'
+import { askForGateway, type ProvisioningOptions, provision, renewIdentity } from './provision.ts'
 
 /** The identity that is kept, if it has not expired, or a new one. @throws DeviceFailure. */
 export async function ensureProvisioned(device: DeviceContext): Promise<Identity> {
@@ -47,6 +47,15 @@ export async function stageRenewedIdentity(device: DeviceContext, present: Ident
   const identity = await renewIdentity(provisioningOptions(device), present)
   device.state.stageIdentity(identity)
   return identity
+}
+
+/** Asks the dps where the gateway is now, and keeps the answer. @throws DeviceFailure. */
+export async function findGatewayAgain(device: DeviceContext, present: Identity): Promise<void> {
+  const known = device.state.readCloudConfiguration()
+  const { onboardingCode, ...cloud } = await askForGateway(provisioningOptions(device), present)
+  const signedUp = device.state.readTokens() !== undefined
+  device.state.writeCloudConfiguration(signedUp || onboardingCode === undefined ? cloud : { ...cloud, onboardingCode })
+  if (cloud.gateway !== known?.gateway) device.report({ kind: 'gateway-changed', gateway: cloud.gateway })
 }
 
 export function validUntil(identity: Identity): Identity['chain'][number]['notAfter'] {

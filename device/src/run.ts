@@ -15,7 +15,13 @@ import { type DeviceFailure, isDeviceFailure } from './device-failure.ts'
 import type { Identity } from './device-state.ts'
 import { KeepAlive, type KeepAliveOptions } from './keep-alive.ts'
 import { pause } from './pause.ts'
-import { ensureProvisioned, provisionAgain, stageRenewedIdentity, validUntil } from './provisioned-device.ts'
+import {
+  ensureProvisioned,
+  findGatewayAgain,
+  provisionAgain,
+  stageRenewedIdentity,
+  validUntil,
+} from './provisioned-device.ts'
 import { renewalTime } from './renewal.ts'
 import { closeSession, openSession, refreshSession, type Session } from './session.ts'
 import { Telemetry } from './telemetry.ts'
@@ -37,6 +43,8 @@ export interface RunOptions {
 type Leaving = 'stopped' | 'lost' | 'renewal-due' | 'refresh-due'
 
 const renewalRetry = minutes(1)
+/** Attempts to connect without success; from then on the dps is asked whether the gateway is elsewhere now. */
+const askAgainAfter = 3
 /** A session that lived so long was no part of the trouble: the next attempt comes soon. */
 const steadyAfter = minutes(1)
 
@@ -45,6 +53,7 @@ export async function runDevice(device: DeviceContext, options: RunOptions): Pro
   const backOff = new BackOff(device.random)
   const telemetry = new Telemetry(device.clock, device.report)
   let renewNow = options.renewNow === true
+  let unanswered = 0
   while (!options.stop.aborted) {
     try {
       const identity = await ensureProvisioned(device)
@@ -52,6 +61,7 @@ export async function runDevice(device: DeviceContext, options: RunOptions): Pro
         afterLostRegistration(device, error),
       )
       const opened = device.clock.now()
+      unanswered = 0
       if (options.once === true) {
         telemetry.measure(device.resources)
         await telemetry.send(session.link)
@@ -67,6 +77,8 @@ export async function runDevice(device: DeviceContext, options: RunOptions): Pro
       const retryIn = backOff.next()
       device.report({ kind: 'attempt-failed', failure: error, retryIn })
       await pause(retryIn, options.stop)
+      unanswered = error.step === 'connect' ? unanswered + 1 : 0
+      if (unanswered >= askAgainAfter && !options.stop.aborted) await lookForGateway(device)
     }
   }
 }
@@ -79,9 +91,22 @@ async function afterLostRegistration(device: DeviceContext, error: unknown): Pro
   return openSession(device, await provisionAgain(device))
 }
 
+/** The gateway may have moved, or another one may live: the dps knows. It may be away too, and that is no news. */
+async function lookForGateway(device: DeviceContext): Promise<void> {
+  const identity = device.state.readIdentity()
+  if (identity === undefined) return
+  try {
+    await findGatewayAgain(device, identity)
+  } catch (error) {
+    if (!isDeviceFailure(error) || isFinal(error)) throw error
+  }
+}
+
 /** Refusals of the device itself: the same certificate would be refused again. */
 function isFinal(failure: DeviceFailure): boolean {
   if (failure.step === 'configuration' || failure.step === 'state') return true
+  // Another server at the gateway's old address is no refusal of the device.
+  if (failure.errorCode === 'device-id-mismatch') return false
   if (failure.step === 'connect') return failure.alert !== undefined && finalAlerts.includes(failure.alert)
   return failure.coapCode === '4.03'
 }

@@ -268,6 +268,22 @@ describe('a device on the wire', () => {
   })
 })
 
+describe('a gateway that moves', () => {
+  it('is found again through the dps after three attempts without an answer', async () => {
+    const { device, events } = newDevice({ handshakeTimeout: seconds(0.3) })
+    await runDevice(device, { stop: new AbortController().signal, once: true })
+    services.cutGateway(true)
+    services.moveGateway()
+    const run = running(device)
+    await until('it is signed in again', () => services.signedIn.length === 2)
+    expect(kinds(events).filter((kind) => kind === 'attempt-failed')).toHaveLength(3)
+    expect(kinds(events).filter((kind) => kind === 'provisioned')).toHaveLength(1)
+    expect(kinds(events)).toContain('gateway-changed')
+    expect(device.state.readCloudConfiguration()?.onboardingCode).toBeUndefined()
+    await run.stopped()
+  })
+})
+
 describe('what a device says when it cannot', () => {
   const once = { stop: new AbortController().signal, once: true }
 

@@ -33,6 +33,8 @@ export interface StandInServices {
   failOnce(path: string, error: CodedError): void
   /** The datagrams to and from the gateway vanish, as when its host has lost power. */
   cutGateway(cut: boolean): void
+  /** Another address of the gateway is what the dps names from now on. */
+  moveGateway(): void
   close(): Promise<void>
 }
 
@@ -48,6 +50,7 @@ export async function standInServices(authority: OpensslAuthority): Promise<Stan
   let refusal: PeerVerdictRefused | undefined
   let refusedAtDps: string | undefined
   let codes = 0
+  let moved = false
 
   const resource = (
     path: string,
@@ -121,7 +124,12 @@ export async function standInServices(authority: OpensslAuthority): Promise<Stan
       resource('/api/v1/provisioning/ownership', 'GET', () => ({ devowneruuid: owner })),
       resource('/api/v1/provisioning/cloud-configuration', 'POST', () => {
         codes += 1
-        return { apn: 'sallyport', cis: `coaps://127.0.0.1:${proxy.port}`, sid: hubId, at: `code-${codes}` }
+        return {
+          apn: 'sallyport',
+          cis: `coaps://127.0.0.1:${moved ? gateway.address.port : proxy.port}`,
+          sid: hubId,
+          at: `code-${codes}`,
+        }
       }),
       resource('/api/v1/provisioning/credentials', 'POST', (body, peer) => {
         credentialsAskedBy.push(peer.serialNumber)
@@ -159,6 +167,9 @@ export async function standInServices(authority: OpensslAuthority): Promise<Stan
     },
     failOnce: (path, error) => failures.set(path, error),
     cutGateway: proxy.cut,
+    moveGateway: () => {
+      moved = true
+    },
     close: async () => {
       await Promise.all([dps.close(), gateway.close()])
       proxy.close()
