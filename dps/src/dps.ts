@@ -153,7 +153,7 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
     closing.unshift(
       await store.listen(
         'device_closed',
-        (payload) => closeAssociationsOf(payload, listening),
+        (payload) => closeAssociationsOf(payload, listening, records),
         () => {},
       ),
     )
@@ -237,13 +237,15 @@ async function reconcileOnce(issuer: IdentityIssuer, metrics: DpsMetrics, log: L
   }
 }
 
-/** A device that was deleted or blocked is gone from here too, at once. */
-function closeAssociationsOf(payload: string, server: CoapsServer<DpsPeer>): void {
+/**
+ * A device that was deleted or blocked is gone from here too, at once. With its manufacturer key it may come again and begin
+ * a new record.
+ */
+function closeAssociationsOf(payload: string, server: CoapsServer<DpsPeer>, records: ProvisioningRecords): void {
   const deviceId = deviceIdInNotice(payload)
   if (deviceId === undefined) return
   for (const association of server.associations) {
-    const peer = association.identity
-    if (peer.kind === 'identity' && peer.deviceId === deviceId) association.close()
+    if (records.deviceOf(association) === deviceId) association.close()
   }
 }
 

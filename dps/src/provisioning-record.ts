@@ -17,6 +17,8 @@ export class ProvisioningRecords {
   readonly #store: RecordStore
   readonly #onStep: (step: ProvisioningStep, coapCode: string) => void
   readonly #begun = new WeakMap<Association<DpsPeer>, Promise<void>>()
+  /** What an association has claimed; whether the device was blocked since is asked where something is issued. */
+  readonly #claimed = new WeakMap<Association<DpsPeer>, string>()
 
   constructor(options: {
     readonly store: RecordStore
@@ -43,8 +45,17 @@ export class ProvisioningRecords {
 
   /** @throws CodedError `device-id-claimed` when another manufacturer key owns the id, `device-blocked`. */
   async claimDevice(request: CoapRequest<DpsPeer>, deviceId: string, manufacturerSpkiSha256: string): Promise<void> {
-    const { recordId } = request.association.identity
+    const { association } = request
+    if (this.#claimed.get(association) === deviceId) return
+    const { recordId } = association.identity
     await this.#store.claimDevice({ recordId, deviceId, manufacturerSpkiSha256 }, actOf(request))
+    this.#claimed.set(association, deviceId)
+  }
+
+  /** The device that an association speaks for: by its identity certificate, or by what it has claimed. */
+  deviceOf(association: Association<DpsPeer>): string | undefined {
+    const peer = association.identity
+    return peer.kind === 'identity' ? peer.deviceId : this.#claimed.get(association)
   }
 
   async #begin(request: CoapRequest<DpsPeer>): Promise<void> {

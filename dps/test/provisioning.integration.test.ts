@@ -356,7 +356,11 @@ describe('provisioning over DTLS', () => {
       correlationId: crypto.randomUUID(),
     })
     await store.close()
-    await eventually('the association to be closed', async () => client.association.closed, 1000)
+    await eventually(
+      'both associations to be closed',
+      async () => client.association.closed && manufacturer.association.closed,
+      1000,
+    )
     expect(await handshakeOutcome(dps, identity)).toBe('certificate_revoked')
     expect(await handshakeOutcome(dps, device)).toBe('accepted')
     const again = await post(
