@@ -232,13 +232,10 @@ export class DtlsServer {
     else this.#askForCookie(record, fragment, cookie, from)
   }
 
+  /** 60 bytes for at least 61: whatever has room for a cookie's length is larger than our answer. */
   #askForCookie(record: RecordView, fragment: HandshakeFragment, hello: HelloCookie, peer: PeerAddress): void {
     const body = writeHelloVerifyRequest(this.#cookies.cookieFor(peer, hello))
     const length = handshakeHeaderLength + body.length
-    if (recordHeaderLength + length > record.whole.length) {
-      this.#endpoint.discard('hello-too-small')
-      return
-    }
     const datagram = new Uint8Array(recordHeaderLength + length)
     const { sequence } = record
     writeRecordHeader(datagram, 0, { type: contentTypes.handshake, epoch: 0, sequence, length })

@@ -98,7 +98,6 @@ export type DiscardReason =
   | 'fragment-refused'
   | 'hello-malformed'
   | 'hello-fragmented'
-  | 'hello-too-small'
   | 'hello-repeated'
   | 'half-open-limit'
   | 'association-limit'

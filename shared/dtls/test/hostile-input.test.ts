@@ -364,6 +364,10 @@ describe('F8: cookies', () => {
     const record = client.messageRecord(handshakeTypes.clientHello, client.helloBody())
     const [reply] = server.receive(record, client.address)
     expect(reply?.length).toBeLessThanOrEqual(record.length)
+    const smallest = client.messageRecord(handshakeTypes.clientHello, new Uint8Array(36))
+    expect(server.receive(smallest, client.address)[0]?.length).toBeLessThanOrEqual(smallest.length)
+    const smaller = client.messageRecord(handshakeTypes.clientHello, new Uint8Array(35))
+    expect(server.receive(smaller, client.address)).toEqual([])
     expect(readRecord(reply ?? new Uint8Array(0), 0)?.sequence).toBe(0x12345678)
   })
 
@@ -517,6 +521,20 @@ describe('F10 to F12: epochs and records', () => {
     for (let second = 0; second < 61; second += 1) server.advance(seconds(1))
     expectRefused(server)
     expect(server.failures[0]).toMatchObject({ code: 'handshake-timed-out', direction: 'none' })
+  })
+
+  it('F10 a Finished in the clear after change_cipher_spec does not end the handshake, whole or in part', () => {
+    const { server, client } = meet()
+    client.toFlight4().certificate()
+    client.keyExchange()
+    client.certificateVerify()
+    client.changeCipherSpec()
+    const finished = client.finishedRecord({ epoch: 0, messageSequence: 5, unrecorded: true })
+    expect(client.datagram(finished)).toEqual([])
+    expect(server.all('connected')).toEqual([])
+    expect(server.discards('plaintext-in-association')).toBe(1)
+    client.finished()
+    expect(server.all('connected')).toHaveLength(1)
   })
 
   it('F11 records of later epochs, with lying lengths, of unknown types, or with garbage behind are survived', () => {

@@ -11,7 +11,7 @@ import { makeIdentity, type TestIdentity } from './harness/identity.ts'
 import { ServerUnderTest } from './harness/server-under-test.ts'
 
 const seed = Number(process.env.SALLYPORT_TEST_SEED ?? 20_261_121)
-const mutations = Number(process.env.SALLYPORT_TEST_MUTATIONS ?? 30_000)
+const mutations = Number(process.env.SALLYPORT_TEST_MUTATIONS ?? 60_000)
 
 let serverIdentity: TestIdentity
 let device: TestIdentity
