@@ -127,6 +127,7 @@ export class RunningControlPlane {
   }
 
   async restart(overrides: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.#closeServices()
     await this.controlPlane.close()
     this.controlPlane = await startControlPlane(
       readConfiguration(controlPlaneSettings, { ...this.environment, ...overrides }),
@@ -134,12 +135,17 @@ export class RunningControlPlane {
   }
 
   async stop(): Promise<void> {
+    await this.#closeServices()
+    await this.controlPlane.close()
+    for (const close of this.#closers.reverse()) await close()
+  }
+
+  async #closeServices(): Promise<void> {
     for (const { client, mutualTls } of this.#services.values()) {
       await client.close()
       mutualTls.close()
     }
-    await this.controlPlane.close()
-    for (const close of this.#closers.reverse()) await close()
+    this.#services.clear()
   }
 
   async call(method: string, path: string, { body, headers }: CallOptions = {}): Promise<Answer> {
@@ -291,8 +297,8 @@ export class RunningControlPlane {
     return this.logIn({ username, password })
   }
 
-  sql(statement: string): string {
-    return execFileSync('psql', ['-X', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', this.databaseUrl, '-c', statement], {
+  sql(statement: string, database = this.databaseUrl): string {
+    return execFileSync('psql', ['-X', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', database, '-c', statement], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     }).trim()

@@ -11,9 +11,12 @@ import pg from 'pg'
 /** The connection or the server failed us, not the statement. */
 const unavailable = new Set([
   '25006', // read_only_sql_transaction: a standby, during a failover
+  '28000', // invalid_authorization_specification: access was taken from us
+  '28P01', // invalid_password: rotated
   '53100', // disk_full
   '53200', // out_of_memory
   '53300', // too_many_connections
+  '55000', // object_not_in_prerequisite_state: the database takes no connections for now
   '55P03', // lock_not_available
   '57014', // query_canceled: statement_timeout
   '57P01', // admin_shutdown
