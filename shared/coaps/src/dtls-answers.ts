@@ -105,8 +105,14 @@ function checkSignature(question: CryptographicQuestion & { kind: 'verifySignatu
   if (certificateKey.curve === undefined) return 'key-unsupported'
   const key = publicKeyOf(certificateKey.spki)
   if (key === undefined) return 'certificate-malformed'
-  const { hash } = signatureSchemes[question.scheme]
-  return verify(hash, question.content, key, question.signature) ? 'valid' : 'invalid'
+  try {
+    return verify(signatureSchemes[question.scheme].hash, question.content, key, question.signature)
+      ? 'valid'
+      : 'invalid'
+  } catch {
+    // Whatever OpenSSL cannot even try is no valid signature; a peer's bytes must not throw through the machine.
+    return 'invalid'
+  }
 }
 
 function publicKeyOf(spki: Uint8Array): KeyObject | undefined {

@@ -10,7 +10,14 @@ import { createReadEpoch, createWriteEpoch, type ReadEpoch, takeSequence, type W
 import type { RecordWriter } from './flight.ts'
 import type { TrafficKeys } from './key-schedule.ts'
 import type { DiscardReason } from './output.ts'
-import { type ContentType, maxSequence, type RecordView, recordHeaderLength, writeRecordHeader } from './record.ts'
+import {
+  type ContentType,
+  maxPlaintextLength,
+  maxSequence,
+  type RecordView,
+  recordHeaderLength,
+  writeRecordHeader,
+} from './record.ts'
 import type { ProtectRecords, RecordProtection } from './record-protection.ts'
 import { commit, isFresh } from './replay-window.ts'
 
@@ -77,8 +84,16 @@ export class RecordLayer implements RecordWriter {
     return this.#sealer.seal({ type, epoch, sequence: this.#take(write), plaintext }, into, offset)
   }
 
-  /** One record in a datagram of its own, in the newest epoch. @throws SequenceExhausted */
+  /**
+   * One record in a datagram of its own, in the newest epoch.
+   *
+   * @throws SequenceExhausted
+   * @throws RangeError for more plaintext than a record may have (RFC 5246 section 6.2.1)
+   */
   seal(type: ContentType, plaintext: Uint8Array): Uint8Array {
+    if (plaintext.length > maxPlaintextLength) {
+      throw new RangeError(`${plaintext.length} bytes do not fit a record of at most ${maxPlaintextLength}`)
+    }
     const epoch = this.state.write === undefined ? 0 : protectedEpoch
     const datagram = Buffer.allocUnsafe(this.overhead(epoch) + plaintext.length)
     this.write(epoch, type, plaintext, datagram, 0)

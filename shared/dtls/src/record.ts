@@ -21,8 +21,11 @@ export const recordHeaderLength = 13
 
 export const maxSequence = 2 ** 48 - 1
 
-/** 2^14 of plaintext and what protection may add (RFC 5246 section 6.2.3). */
-const maxFragmentLength = 2 ** 14 + 2048
+/** RFC 5246 section 6.2.1 */
+export const maxPlaintextLength = 2 ** 14
+
+/** What protection may add (RFC 5246 section 6.2.3). */
+const maxFragmentLength = maxPlaintextLength + 2048
 
 /** A record in a datagram. The views end with the datagram's buffer. */
 export interface RecordView {

@@ -1,6 +1,6 @@
 /**
- * Bad input to a DTLS server, by the numbers of docs/hostile-input.md (F1 to F16), and the attacks on other
- * implementations that they stand for.
+ * Bad input to a DTLS server: F1 to F16 of the project's list of hostile inputs (F5 and F6 are about chains, which are
+ * judged elsewhere), and the attacks on other implementations that they stand for.
  */
 
 import { createECDH, randomBytes } from 'node:crypto'

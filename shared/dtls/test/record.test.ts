@@ -97,6 +97,13 @@ describe('the record layer', () => {
     expect(() => layer.seal(contentTypes.applicationData, new Uint8Array(1))).toThrow(SequenceExhausted)
   })
 
+  it('takes 2^14 bytes into a record and no byte more', () => {
+    const layer = new RecordLayer(protectWithNodeCrypto, 0)
+    layer.installWriteKeys(keysFor('TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'))
+    expect(layer.seal(contentTypes.applicationData, new Uint8Array(2 ** 14)).length).toBe(2 ** 14 + 29)
+    expect(() => layer.seal(contentTypes.applicationData, new Uint8Array(2 ** 14 + 1))).toThrow(RangeError)
+  })
+
   it('counts forgeries up to the limit of the suite, 2^20 for CCM_8', () => {
     const layer = new RecordLayer(protectWithNodeCrypto, 0)
     layer.installReadKeys(keysFor('TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'))
