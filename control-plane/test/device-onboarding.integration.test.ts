@@ -85,13 +85,15 @@ describe('signing up', () => {
     expect([status, body.online]).toEqual([200, false])
   })
 
-  it('[4.13] the same code from the same certificate gets the same token family again', async () => {
+  it('[4.13] [4.14] the same code from the same certificate gets the same token family again, and one device', async () => {
     const device = await running.provision(group)
     const code = await running.onboardingCode(device)
     await running.redeem(code, device)
     const again = await running.redeem(code, device)
     expect(again.device_id).toBe(device.deviceId)
     expect(running.sql(`select count(*) from device_token_family where device_id = '${device.deviceId}'`)).toBe('1')
+    const registered = `select count(*) from audit_event where type = 'device.registered' and subject_id = '${device.deviceId}'`
+    expect(running.sql(registered)).toBe('1')
   })
 
   it('[4.13] of 20 parallel redemptions by different certificates one wins', async () => {
@@ -161,7 +163,7 @@ describe('signing up', () => {
 })
 
 describe('refreshing a device’s tokens', () => {
-  it('[4.14] gives a new pair; the previous refresh token of the same certificate is good too', async () => {
+  it('gives a new pair; the previous refresh token of the same certificate is good too', async () => {
     const device = await running.provision(group)
     const first = await running.redeem(await running.onboardingCode(device), device)
     const second = await running.refreshDevice(first.refresh_token, device)

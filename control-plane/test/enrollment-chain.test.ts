@@ -28,7 +28,7 @@ const refused = (pem: string, lead?: string, at = now): unknown => {
 }
 
 describe('the chain of an enrollment group', () => {
-  it('[4.1] leads with the first certificate unless another is named', () => {
+  it('[4.2] leads with the first certificate unless another is named', () => {
     const pem = certificates.pem('Issuing', 'Intermediate', 'Root')
     const leads = (name?: string) => read(pem, name).authorities.map(({ isLead }) => isLead)
     expect(read(pem).leadCertificateName).toBe('Issuing')
@@ -87,18 +87,18 @@ describe('the chain of an enrollment group', () => {
       'validation-failed',
       /private key/,
     ],
-  ])('[4.1] refuses %s, and says which certificate is wrong', (_what, pem, code, message) => {
+  ])('[4.2] refuses %s, and says which certificate is wrong', (_what, pem, code, message) => {
     expect(refused(pem())).toMatchObject({ code, message: expect.stringMatching(message) })
   })
 
-  it('[4.1] refuses a lead that is not in the chain, and lists what is', () => {
+  it('[4.2] refuses a lead that is not in the chain, and lists what is', () => {
     expect(refused(certificates.pem('Issuing', 'Intermediate'), 'Root')).toMatchObject({
       code: 'validation-failed',
       message: expect.stringContaining('Issuing, Intermediate'),
     })
   })
 
-  it('[4.1] refuses what has expired and what is not valid yet', () => {
+  it('[4.2] refuses what has expired and what is not valid yet', () => {
     expect(refused(certificates.pem('Root'), undefined, later(now, days(3)))).toMatchObject({
       code: 'certificate-expired',
     })

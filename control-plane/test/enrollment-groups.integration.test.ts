@@ -22,7 +22,7 @@ function newChain(): string {
 const create = (body: unknown, as = session) => as.call('POST', path, { body })
 
 describe('enrollment groups', () => {
-  it('[4.1] are created from a chain as PEM, and read back', async () => {
+  it('[4.2] are created from a chain as PEM, and read back', async () => {
     const certificateChain = newChain()
     const { status, body, headers } = await create({ name: 'Lamps', certificateChain, expectedIntervalSeconds: 30 })
     expect(status).toBe(201)
@@ -41,7 +41,7 @@ describe('enrollment groups', () => {
     expect(read.headers.get('etag')).toBe(`"${body.version}"`)
   })
 
-  it('[4.1] are listed in pages, by name and by state', async () => {
+  it('[4.2] are listed in pages, by name and by state', async () => {
     for (const name of ['Page 1', 'Page 2', 'Page 3']) await create({ name, certificateChain: newChain() })
     const names: string[] = []
     let cursor = ''
@@ -58,7 +58,7 @@ describe('enrollment groups', () => {
     expect((await session.call('GET', `${path}?state=disabled`)).body.items).toEqual([])
   })
 
-  it('[4.1] change only what was read last: If-Match is needed and must fit', async () => {
+  it('[4.2] change only what was read last: If-Match is needed and must fit', async () => {
     const { body: group, headers } = await create({ name: 'Changing', certificateChain: newChain() })
     const change = (ifMatch?: string) =>
       session.call('PATCH', `${path}/${group.id}`, {
@@ -74,7 +74,7 @@ describe('enrollment groups', () => {
     expect((await change(etag)).status).toBe(412)
   })
 
-  it('[4.1] of ten parallel changes of one version one is made', async () => {
+  it('[4.2] of ten parallel changes of one version one is made', async () => {
     const { body: group, headers } = await create({ name: 'Raced', certificateChain: newChain() })
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, index) =>
@@ -88,7 +88,7 @@ describe('enrollment groups', () => {
     expect(answers.filter(({ status }) => status === 412)).toHaveLength(9)
   })
 
-  it('[4.1] take a new chain, whose first certificate leads then', async () => {
+  it('[4.2] take a new chain, whose first certificate leads then', async () => {
     const { body: group } = await create({ name: 'Renewed', certificateChain: newChain() })
     const certificateChain = newChain()
     const { status, body } = await session.call('PATCH', `${path}/${group.id}`, {
@@ -98,7 +98,7 @@ describe('enrollment groups', () => {
     expect([status, body.leadCertificateName]).toEqual([200, `Authority ${made}`])
   })
 
-  it('[4.1] are deleted with If-Match, and gone then', async () => {
+  it('[4.2] are deleted with If-Match, and gone then', async () => {
     const certificateChain = newChain()
     const { body: group } = await create({ name: 'Deleted', certificateChain })
     const remove = (headers: Record<string, string>) => session.call('DELETE', `${path}/${group.id}`, { headers })
@@ -110,7 +110,7 @@ describe('enrollment groups', () => {
     expect((await create({ name: 'Again', certificateChain })).status).toBe(201)
   })
 
-  it('[4.1] have an authority of their own: a second group with it conflicts, in another organization too', async () => {
+  it('[4.2] have an authority of their own: a second group with it conflicts, in another organization too', async () => {
     const certificateChain = newChain()
     await create({ name: 'First', certificateChain })
     const other = await running.anotherOrganization()
@@ -121,7 +121,7 @@ describe('enrollment groups', () => {
     }
   })
 
-  it('[4.1] say what is wrong with a chain', async () => {
+  it('[4.2] say what is wrong with a chain', async () => {
     const wrong = await create({ name: 'x', certificateChain: running.certificates.pem('dps', 'Service CA') })
     expect(wrong.status).toBe(422)
     expect(wrong.body).toMatchObject({
