@@ -46,7 +46,10 @@ export interface ProvisioningAdmission {
 }
 
 export interface Provisioning {
-  /** Idempotent: at each association of the manufacturer key. A record archived with its device begins anew. */
+  /**
+   * Idempotent: at each association of the manufacturer key. A record archived with its device begins anew.
+   * @throws CodedError `ownership-mismatch` when the key has a device in another organization.
+   */
   begin(
     record: {
       readonly recordId: string

@@ -29,13 +29,13 @@ export class PostgresEnrollmentGroups implements EnrollmentGroups {
     this.#record = record
   }
 
-  create(
+  async create(
     organizationId: string,
     group: Parameters<EnrollmentGroups['create']>[1],
     act: ActContext,
   ): Promise<EnrollmentGroupRecord> {
     const lead = leadOf(group.authorities)
-    return this.#takingAuthority(async (query) => {
+    return await this.#takingAuthority(async (query) => {
       const id = this.#record.newId()
       const made = await query.first<EnrollmentGroupRecord>(sql`
         insert into enrollment_group (id, organization_id, name, state, chain_pem, lead_certificate_name, expected_interval_seconds)

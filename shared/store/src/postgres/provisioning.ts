@@ -22,9 +22,21 @@ export class PostgresProvisioning implements Provisioning {
   begin(begun: Parameters<Provisioning['begin']>[0], act: ActContext): Promise<ProvisioningRecord> {
     const { recordId, groupId, organizationId, manufacturer, remote } = begun
     return this.#database.transaction(async (query) => {
-      const archived = await query.first<{ readonly wasArchived: boolean }>(sql`
-        select archived_at is not null as "wasArchived" from provisioning_record where id = ${recordId} for no key update`)
-      if (archived?.wasArchived === true) {
+      const before = await query.first<{
+        readonly archived: boolean
+        readonly organizationId: string
+        readonly deviceId: string | null
+      }>(sql`
+        select archived_at is not null as archived, organization_id as "organizationId", device_id as "deviceId"
+        from provisioning_record where id = ${recordId} for update`)
+      const moved = before !== undefined && before.organizationId !== organizationId
+      if (moved && !before.archived && before.deviceId !== null) {
+        throw new CodedError(
+          'ownership-mismatch',
+          'The device of this manufacturer key belongs to another organization.',
+        )
+      }
+      if (moved || before?.archived === true) {
         await query.run(sql`delete from provisioning_step where record_id = ${recordId}`)
       }
       await query.run(sql`
