@@ -137,6 +137,11 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
     authority: configuration.serviceAuthorityFile,
   })
   opened.add(async () => mutualTls.close())
+  metrics.gauge({
+    name: 'sallyport_service_certificate_expires_timestamp_seconds',
+    help: "When this service's own certificate ends, in seconds since the epoch: an alert belongs before it.",
+    collect: (gauge) => gauge.set(mutualTls.notAfter().getTime() / 1000),
+  })
   const internalServer = createInternalServer(
     {
       store,

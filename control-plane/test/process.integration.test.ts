@@ -98,6 +98,8 @@ describe('the process', () => {
     )
     expect(metrics).toMatch(/sallyport_logins_total{.*outcome="succeeded".*} 1/)
     expect(metrics).toMatch(/sallyport_access_tokens_issued_total{.*holder="person".*} 1/)
+    const expires = /sallyport_service_certificate_expires_timestamp_seconds{.*} (\d+)/.exec(metrics)?.[1]
+    expect(Number(expires) * 1000).toBeGreaterThan(Date.now())
     child.kill('SIGTERM')
     expect(await exit).toBe(0)
     expect(existsSync(readyFile)).toBe(false)

@@ -1,10 +1,12 @@
 import { copyFileSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
+import { connect, TLSSocket } from 'node:tls'
 import { clockFrom, milliseconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   callerService,
+  closeGracefully,
   createHttpServer,
   type HttpServer,
   type MutualTls,
@@ -125,6 +127,52 @@ describe('mutual TLS between services', () => {
     writeFileSync(authority.path('renewing.pem'), 'half a fi')
     await new Promise((resolve) => setTimeout(resolve, 60))
     expect(changes).toBe(1)
+  })
+
+  it('serves and calls with the renewed certificate on the next connection, without a restart', async () => {
+    const copy = (from: string, to: string) => {
+      copyFileSync(authority.path(`${from}.key`), authority.path(`${to}.key`))
+      copyFileSync(authority.path(`${from}.pem`), authority.path(`${to}.pem`))
+    }
+    authority.leaf('control-plane-2', 'service-ca', 'URI:urn:sallyport:service:control-plane')
+    copy('control-plane', 'server-now')
+    copy('dps', 'client-now')
+    const own = createHttpServer({ clock, mutualTls: credentials('server-now'), authorize: () => {} })
+    own.get('/who', { config: { access: services('dps') } }, async (request) => {
+      const { raw } = request
+      const serial = raw.socket instanceof TLSSocket ? raw.socket.getPeerX509Certificate()?.serialNumber : undefined
+      return { caller: callerService(request), serial }
+    })
+    await own.listen({ host: '127.0.0.1', port: 0 })
+    const { port } = own.server.address() as AddressInfo
+    const client = serviceClient({ baseUrl: `https://127.0.0.1:${port}`, mutualTls: credentials('client-now'), clock })
+    const serialOfServer = () =>
+      new Promise<string>((resolve, reject) => {
+        const { cert, key, ca } = credentials('dps').current()
+        const socket = connect({
+          host: '127.0.0.1',
+          port,
+          cert,
+          key,
+          ca: [...ca],
+          checkServerIdentity: () => undefined,
+        })
+        socket.once('secureConnect', () => {
+          resolve(socket.getPeerX509Certificate()?.serialNumber ?? '')
+          socket.destroy()
+        })
+        socket.once('error', reject)
+      })
+    const who = async () => (await client.request({ method: 'GET', path: '/who' })).body
+    const before = { server: await serialOfServer(), client: await who() }
+    authority.leaf('dps-2', 'service-ca', 'URI:urn:sallyport:service:dps')
+    copy('control-plane-2', 'server-now')
+    copy('dps-2', 'client-now')
+    await expect.poll(serialOfServer).not.toBe(before.server)
+    await expect.poll(who).not.toEqual(before.client)
+    expect(await who()).toMatchObject({ caller: 'dps' })
+    await client.close()
+    await closeGracefully(own)
   })
 
   it('opens its circuit after five failures and asks again after the pause', async () => {
