@@ -59,8 +59,8 @@ export async function verifyAccessToken(options: {
 function keyIdIn(header: Readonly<Record<string, unknown>>, type: TokenType): string {
   const unknown = Object.keys(header).find((name) => !allowedHeader.has(name))
   if (unknown !== undefined) throw invalid(`its header has '${unknown.slice(0, 32)}'`)
-  if (header['alg'] !== 'ES256') throw invalid('its algorithm is not ES256')
-  if (header['typ'] !== type) throw invalid(`its type is not ${type}`)
+  if (header.alg !== 'ES256') throw invalid('its algorithm is not ES256')
+  if (header.typ !== type) throw invalid(`its type is not ${type}`)
   const { kid } = header
   if (typeof kid !== 'string' || kid === '') throw invalid('its header has no kid')
   return kid

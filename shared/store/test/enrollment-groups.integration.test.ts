@@ -15,7 +15,7 @@ describe('an enrollment group', () => {
       system,
     )
 
-  it('[4.2] is found by the subject of its lead authority, in every state, with its whole chain', async () => {
+  it('is found by the subject of its lead authority, in every state, with its whole chain', async () => {
     const lead = authority()
     const root = authority({ isLead: false, commonName: 'Root' })
     const group = await make([lead, root])
@@ -42,7 +42,7 @@ describe('an enrollment group', () => {
     expect(await around.store.enrollmentGroups.readForDevice(group.id)).toBeUndefined()
   })
 
-  it('[4.2] keeps its authority while it is disabled, and gives it up when it is deleted or has another', async () => {
+  it('keeps its authority while it is disabled, and gives it up when it is deleted or has another', async () => {
     const lead = authority()
     const group = await make([lead])
     await around.store.enrollmentGroups.change(

@@ -155,7 +155,7 @@ describe('twenty at once', () => {
     expect(outcomes).toEqual({ resolved: 1, conflict: twenty - 1 })
   })
 
-  it('[4.2] load one authority into groups of two organizations: one group has it', async () => {
+  it('load one authority into groups of two organizations: one group has it', async () => {
     const other = await around.secondOrganization()
     const lead = authority()
     const outcomes = await outcomesOf(
