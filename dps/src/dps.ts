@@ -65,7 +65,7 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
   const closing: (() => Promise<unknown> | unknown)[] = [() => store.close()]
   try {
     await recordAuthorities(store, authorities)
-    const provisioning = provisioningStoreOf(store)
+    const provisioning = provisioningStoreOf(store, configuration.databaseConnections)
     let server: CoapsServer<DpsPeer> | undefined
     let issuer: IdentityIssuer | undefined
     const counted: DpsMetrics = createDpsMetrics(metrics, {
@@ -114,12 +114,6 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
 
     const failures = new AdmissionFailures({ store: provisioning.failures, clock })
     const records = new ProvisioningRecords({ store: provisioning.records, onStep: counted.step })
-    const hubId = async () => {
-      const hub = await store.hub.read()
-      if (hub === undefined) throw new CodedError('dependency-unavailable', 'no gateway has ever started')
-      return hub.hubId
-    }
-    const liveGateways = async () => (await store.gateways.live()).map((gateway) => gateway.coapsUri)
     server = await listenCoaps<DpsPeer>({
       host: configuration.host,
       port: configuration.coapsPort,
@@ -137,15 +131,15 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
         timeResource(records, clock),
         ownershipResource(records),
         cloudConfigurationResource(records, {
-          hubId,
-          liveGateways,
+          hubId: provisioning.hubId,
+          liveGateways: provisioning.liveGateways,
           onboardingCodes: onboardingCodesFrom(controlPlane),
         }),
         credentialsResource(records, issuer, {
           identityChain: authorities.identity.chain,
           installationRoot: authorities['installation-root'].certificate,
         }),
-        aclsResource(records, { hubId }),
+        aclsResource(records, provisioning),
       ],
     })
     const listening = server

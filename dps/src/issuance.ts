@@ -20,8 +20,8 @@ import { type Clock, type Duration, days, earlier, type Instant, instant, minute
 import { CodedError, hasCode, isCodedError } from '@sallyport/errors'
 import { type PreparedCertificate, prepareCertificate, type Signer, signCertificate } from '@sallyport/issuer'
 import { type Certificate, type CertificationRequest, parseCertificate } from '@sallyport/pki'
-import { IssuanceQueue } from './issuance-queue.ts'
 import type { Act, IssuanceStore } from './provisioning-store.ts'
+import { WorkQueue } from './work-queue.ts'
 
 /** Device, key and profile alike within this time: the same certificate (a lost reply must not burn serial numbers). */
 export const repeatWindow: Duration = minutes(10)
@@ -59,12 +59,12 @@ export interface IdentityOrder {
 
 export class IdentityIssuer {
   readonly #options: IdentityIssuerOptions
-  readonly #queue: IssuanceQueue
+  readonly #queue: WorkQueue
   readonly #underway = new Map<string, Promise<Certificate>>()
 
   constructor(options: IdentityIssuerOptions) {
     this.#options = options
-    this.#queue = new IssuanceQueue({ concurrency: options.concurrency ?? 8, maxWaiting: options.maxWaiting ?? 1000 })
+    this.#queue = new WorkQueue({ concurrency: options.concurrency ?? 8, maxWaiting: options.maxWaiting ?? 1000 })
   }
 
   get waiting(): number {

@@ -1,8 +1,12 @@
-/** The provisioning ports on the database. */
+/**
+ * The provisioning ports on the database, each call in its turn: never more of them at once than there are connections.
+ */
 
+import { CodedError } from '@sallyport/errors'
 import type { Store } from '@sallyport/store'
 import type { RecordRefusal } from './peer-verification.ts'
 import type { AdmissionFailureStore, AdmissionStore, IssuanceStore, RecordStore } from './provisioning-store.ts'
+import { WorkQueue } from './work-queue.ts'
 
 export interface ProvisioningStore {
   readonly admission: AdmissionStore
@@ -10,46 +14,71 @@ export interface ProvisioningStore {
   readonly records: RecordStore
   readonly issuances: IssuanceStore
   readonly recordRefusal: RecordRefusal
+  /** @throws CodedError `dependency-unavailable` while no gateway has ever started. */
+  hubId(): Promise<string>
+  /** CoAP URIs of the gateways whose lease is alive. */
+  liveGateways(): Promise<readonly string[]>
 }
 
-export function provisioningStoreOf(store: Store): ProvisioningStore {
+/** Waiting calls cost a closure each; their devices have given up long before the last one's turn. */
+const maxWaiting = 5000
+
+/** @param connections of the store's pool; some are left for what does not come through here. */
+export function provisioningStoreOf(store: Store, connections: number): ProvisioningStore {
+  const queue = new WorkQueue({ concurrency: Math.max(1, connections - 2), maxWaiting })
+  const inTurn = <T>(call: () => Promise<T>): Promise<T> => queue.run(call)
   return {
     admission: {
-      groupsByAuthoritySubjects: (subjects) => store.enrollmentGroups.findByAuthoritySubjects([...subjects]),
-      group: (id) => store.enrollmentGroups.readForDevice(id),
-      recordedIdentity: (sha256) => store.certificates.findRecorded(sha256),
-      recordAdmission: (recordId) => store.provisioning.admission(recordId),
+      groupsByAuthoritySubjects: (subjects) =>
+        inTurn(() => store.enrollmentGroups.findByAuthoritySubjects([...subjects])),
+      group: (id) => inTurn(() => store.enrollmentGroups.readForDevice(id)),
+      recordedIdentity: (sha256) => inTurn(() => store.certificates.findRecorded(sha256)),
+      recordAdmission: (recordId) => inTurn(() => store.provisioning.admission(recordId)),
     },
     failures: { count: (rows) => store.auditEvents.countAdmissionFailures([...rows]) },
     records: {
       begin: async (record, act) => {
-        await store.provisioning.begin(record, act)
+        await inTurn(() => store.provisioning.begin(record, act))
       },
-      recordStep: (recordId, step, outcome, act) => store.provisioning.recordStep(recordId, step, outcome, act),
-      claimDevice: (claim, act) => store.provisioning.claimDevice(claim, act),
+      recordStep: (recordId, step, outcome, act) =>
+        inTurn(() => store.provisioning.recordStep(recordId, step, outcome, act)),
+      claimDevice: (claim, act) => inTurn(() => store.provisioning.claimDevice(claim, act)),
     },
     issuances: {
-      findRepeat: async (of) => (await store.certificates.findRepeat({ ...of, profile: 'identity' }))?.der,
+      findRepeat: async (of) =>
+        (await inTurn(() => store.certificates.findRepeat({ ...of, profile: 'identity' })))?.der,
       begin: async (intent, act) => {
-        const { issuanceId } = await store.certificates.beginIssuance({ ...intent, profile: 'identity' }, act)
+        const { issuanceId } = await inTurn(() =>
+          store.certificates.beginIssuance({ ...intent, profile: 'identity' }, act),
+        )
         return issuanceId
       },
-      complete: (issuance, act) => store.certificates.completeIssuance(issuance, act),
-      fail: (issuanceId, code, act) => store.certificates.failIssuance(issuanceId, code, act),
-      orphans: (olderThan) => store.certificates.findOrphans(olderThan),
+      complete: (issuance, act) => inTurn(() => store.certificates.completeIssuance(issuance, act)),
+      fail: (issuanceId, code, act) => inTurn(() => store.certificates.failIssuance(issuanceId, code, act)),
+      orphans: (olderThan) => inTurn(() => store.certificates.findOrphans(olderThan)),
+    },
+    async hubId() {
+      const hub = await inTurn(() => store.hub.read())
+      if (hub === undefined) throw new CodedError('dependency-unavailable', 'no gateway has ever started')
+      return hub.hubId
+    },
+    async liveGateways() {
+      return (await inTurn(() => store.gateways.live())).map((gateway) => gateway.coapsUri)
     },
     recordRefusal: async ({ code, detail, proven }, act) => {
       const { organizationId, recordId, certificateSha256, commonName } = proven
-      await store.auditEvents.recordAdmissionRefusal(
-        {
-          code,
-          detail,
-          certificateSha256,
-          ...(organizationId === undefined ? {} : { organizationId }),
-          ...(recordId === undefined ? {} : { recordId }),
-          ...(commonName === undefined ? {} : { commonName }),
-        },
-        act,
+      await inTurn(() =>
+        store.auditEvents.recordAdmissionRefusal(
+          {
+            code,
+            detail,
+            certificateSha256,
+            ...(organizationId === undefined ? {} : { organizationId }),
+            ...(recordId === undefined ? {} : { recordId }),
+            ...(commonName === undefined ? {} : { commonName }),
+          },
+          act,
+        ),
       )
     },
   }

@@ -55,7 +55,7 @@ export async function createIssuingInstallation(): Promise<IssuingInstallation> 
   })
   const maker = await createManufacturer('Issuing Maker')
   const group = await enroll(store, maker)
-  const ports = provisioningStoreOf(store)
+  const ports = provisioningStoreOf(store, 16)
   return {
     store,
     databaseUrl: database.url,

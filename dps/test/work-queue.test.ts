@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { IssuanceQueue } from '../src/issuance-queue.ts'
+import { WorkQueue } from '../src/work-queue.ts'
 
-describe('the queue of issuances', () => {
+describe('a queue of work', () => {
   it('runs as many at once as it may, and the others in order', async () => {
-    const queue = new IssuanceQueue({ concurrency: 2, maxWaiting: 100 })
+    const queue = new WorkQueue({ concurrency: 2, maxWaiting: 100 })
     const started: number[] = []
     let running = 0
     let most = 0
@@ -23,7 +23,7 @@ describe('the queue of issuances', () => {
   })
 
   it('refuses what would wait too long, and takes work again after failures', async () => {
-    const queue = new IssuanceQueue({ concurrency: 1, maxWaiting: 1 })
+    const queue = new WorkQueue({ concurrency: 1, maxWaiting: 1 })
     const gate = Promise.withResolvers<void>()
     const first = queue.run(() => gate.promise)
     const second = queue.run(async () => {

@@ -1,11 +1,14 @@
 /**
- * Issuances wait here for the HSM: few run at once (a YubiHSM signs some ten times a second), and beyond a bound a device
- * is told to come back instead of waiting past its own time-out.
+ * Work that waits its turn: few run at once, the others in the order they came, and beyond a bound a device is told to come
+ * back instead of waiting past its own time-out.
+ *
+ * Two stand in the dps. One is before the HSM, which may sign some ten times a second. One is before the database, whose
+ * pool gives up on who waits 1.5 s for a connection: a fleet that comes all at once must wait longer than that.
  */
 
 import { CodedError } from '@sallyport/errors'
 
-export class IssuanceQueue {
+export class WorkQueue {
   readonly #concurrency: number
   readonly #maxWaiting: number
   readonly #waiting: (() => void)[] = []
@@ -25,7 +28,7 @@ export class IssuanceQueue {
     if (this.#running < this.#concurrency) this.#running++
     else {
       if (this.#waiting.length >= this.#maxWaiting) {
-        throw new CodedError('overloaded', `${this.#maxWaiting} certificate requests are waiting already`)
+        throw new CodedError('overloaded', `${this.#maxWaiting} requests are waiting already`)
       }
       // Whoever ends hands its place on, so `running` stays as it is.
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
