@@ -75,4 +75,22 @@ describe('the gateway as a process', () => {
     await connected.close()
     expect(await process.end('SIGTERM')).toBe(0)
   })
+
+  it('[4.17] after a sleep longer than its lease takes its devices back: offline meanwhile, online again by themselves', async () => {
+    const process = await startGatewayProcess()
+    const device = await installation.provision()
+    const connected = await DeviceAtGateway.connect(addressOf(process), device)
+    await connected.enter(device.code)
+    const isOnline = async () => (await installation.store.devices.read(installation.organizationId, device.id))?.online
+    expect(await isOnline()).toBe(true)
+    process.signal('SIGSTOP')
+    await eventually(async () => expect(await isOnline()).toBe(false), 20_000)
+    // Beyond the next sweep, which ends the session for good.
+    await new Promise((resolve) => setTimeout(resolve, 6000))
+    process.signal('SIGCONT')
+    await eventually(async () => expect(await isOnline()).toBe(true), 10_000)
+    expect((await connected.send('GET', '/oic/rd')).code).toBe('2.05')
+    await connected.close()
+    expect(await process.end('SIGTERM')).toBe(0)
+  }, 60_000)
 })

@@ -29,6 +29,10 @@ class Lamp {
   hesitate: Promise<void> | undefined
   readonly #watchers = new Set<() => void>()
 
+  get watched(): boolean {
+    return this.#watchers.size > 0
+  }
+
   switch(state: boolean): void {
     this.state = { ...this.state, state }
     for (const changed of this.#watchers) changed()
@@ -57,6 +61,10 @@ class Lamp {
           this.#watchers.add(changed)
           return () => void this.#watchers.delete(changed)
         },
+      },
+      {
+        path: '/broken',
+        handlers: { GET: () => ({ code: '2.05', payload: Uint8Array.of(0xff, 0xff), contentFormat: 60 }) },
       },
       { path: '/serial', handlers: { GET: () => content({ number: 'S-1' }) } },
     ]
@@ -136,6 +144,35 @@ describe('resources', () => {
     await eventually(async () => expect(await twin(device.id, '/light/1')).toMatchObject({ state: true }))
     lamp.switch(false)
     await eventually(async () => expect(await twin(device.id, '/light/1')).toMatchObject({ state: false }))
+    await connected.close()
+  })
+
+  it('[4.19] watches a device that comes back without publishing anew, and stops when it signs out', async () => {
+    const { device, connected, lamp, tokens } = await lampOnline()
+    await connected.close()
+    const again = await DeviceAtGateway.connect(under.gateway, device, lamp.resources)
+    expect((await again.signIn(tokens)).code).toBe('2.04')
+    await eventually(() => expect(lamp.watched).toBe(true), 6000)
+    lamp.switch(true)
+    await eventually(async () => expect(await twin(device.id, '/light/1')).toMatchObject({ state: true }))
+    expect((await again.signOut()).code).toBe('2.04')
+    await eventually(() => expect(lamp.watched).toBe(false))
+    await again.close()
+  })
+
+  it('keeps the association of a device whose resources are unreadable or gone', async () => {
+    const { device, connected } = await lampOnline()
+    const odd = [
+      { href: '/broken', rt: ['x'], if: ['oic.if.r'] },
+      { href: '/gone', rt: ['x'], if: ['oic.if.r'], p: { bm: 3 } },
+    ]
+    expect((await connected.send('POST', '/oic/rd', { di: device.id, ttl: 0, links: odd })).code).toBe('2.04')
+    await eventually(async () => {
+      const left = await installation.store.resources.links(installation.organizationId, device.id)
+      expect(left.map(({ href }) => href).sort()).toEqual(['/broken', '/light/1', '/serial'])
+    })
+    expect(await twin(device.id, '/broken')).toBeUndefined()
+    expect((await connected.send('GET', '/oic/rd')).code).toBe('2.05')
     await connected.close()
   })
 
