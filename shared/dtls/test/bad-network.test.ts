@@ -3,12 +3,15 @@
  * SALLYPORT_TEST_SEED.
  */
 
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Faults, type Run, type RunResult, runHandshake } from './harness/bad-network.ts'
 import { makeIdentity, type TestIdentity } from './harness/identity.ts'
 
 const firstSeed = Number(process.env.SALLYPORT_TEST_SEED ?? 20_261_121)
 const none: Faults = { drop: 0, duplicate: 0, delay: 0, truncate: 0 }
+
+// The time is virtual, but each handshake computes: hundreds of them need seconds of a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 let server: TestIdentity
 let client: TestIdentity

@@ -6,7 +6,7 @@
 import { createECDH, randomBytes } from 'node:crypto'
 import { ByteWriter, concat } from '@sallyport/bytes'
 import { minutes, seconds } from '@sallyport/clock'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { encodeAlert } from '../src/alert.ts'
 import { handshakeTypes } from '../src/handshake-message.ts'
 import { contentTypes, readRecord, recordHeaderLength, writeRecordHeader } from '../src/record.ts'
@@ -14,6 +14,8 @@ import { transcriptBytes } from '../src/transcript.ts'
 import { HostileClient, handshakeTypesOf, joinDatagrams } from './harness/hostile-client.ts'
 import { makeIdentity, type TestIdentity } from './harness/identity.ts'
 import { ServerUnderTest } from './harness/server-under-test.ts'
+
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 let serverIdentity: TestIdentity
 let device: TestIdentity

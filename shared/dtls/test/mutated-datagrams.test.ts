@@ -4,7 +4,7 @@
  */
 
 import { seconds } from '@sallyport/clock'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { randomFrom } from './harness/bad-network.ts'
 import { HostileClient } from './harness/hostile-client.ts'
 import { makeIdentity, type TestIdentity } from './harness/identity.ts'
@@ -12,6 +12,9 @@ import { ServerUnderTest } from './harness/server-under-test.ts'
 
 const seed = Number(process.env.SALLYPORT_TEST_SEED ?? 20_261_121)
 const mutations = Number(process.env.SALLYPORT_TEST_MUTATIONS ?? 60_000)
+
+// A millisecond for each is ample, on a busy machine too.
+vi.setConfig({ testTimeout: Math.max(60_000, mutations) })
 
 let serverIdentity: TestIdentity
 let device: TestIdentity
