@@ -4,8 +4,9 @@
  */
 
 import { randomBytes, randomUUID } from 'node:crypto'
-import { chmod, open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import type { Logger } from '@sallyport/diagnostics'
+import { CodedError } from '@sallyport/errors'
 import type { Store } from '@sallyport/store'
 import { hashPassword } from './password-hash.ts'
 
@@ -24,28 +25,46 @@ export async function ensureFirstAdmin(options: {
   const { store, file, log } = options
   if (file === undefined) return
   const password = randomBytes(18).toString('base64url')
-  const made = await store.organizations.createFirst(
-    { name: organizationName, admin: { email, username, passwordHash: await hashPassword(password) } },
-    { actor: { kind: 'system', id: 'first-start' }, correlationId: randomUUID() },
-  )
-  if (made === undefined) return
-  await writeSecretFile(file, { email, username, password, organizationId: made.organizationId })
-  log.info({ organizationId: made.organizationId, file }, 'the first admin was made; the login stands in the file')
+  // Before the admin is made: a folder that cannot be written must not leave an admin whose password nobody knows.
+  const draft = await draftOf(file)
+  try {
+    const made = await store.organizations.createFirst(
+      { name: organizationName, admin: { email, username, passwordHash: await hashPassword(password) } },
+      { actor: { kind: 'system', id: 'first-start' }, correlationId: randomUUID() },
+    )
+    if (made === undefined) return await draft.discard()
+    await draft.publish({ email, username, password, organizationId: made.organizationId })
+    log.info({ organizationId: made.organizationId, file }, 'the first admin was made; the login stands in the file')
+  } catch (error) {
+    await draft.discard()
+    throw error
+  }
 }
 
-/** Whole or not at all, and never readable by others, not even for a moment. */
-async function writeSecretFile(path: string, content: object): Promise<void> {
+interface Draft {
+  publish(content: object): Promise<void>
+  discard(): Promise<void>
+}
+
+/**
+ * A file beside `path`, readable by its owner alone from the start; what is published appears whole or not at all.
+ * @throws CodedError `configuration-invalid` when it cannot be written.
+ */
+async function draftOf(path: string): Promise<Draft> {
   const unfinished = `${path}.${randomBytes(6).toString('hex')}`
-  const file = await open(unfinished, 'wx', 0o600)
-  try {
-    await file.writeFile(`${JSON.stringify(content, undefined, 2)}\n`)
-    await file.sync()
-    await file.close()
-    await chmod(unfinished, 0o600)
-    await rename(unfinished, path)
-  } catch (error) {
-    await file.close().catch(() => {})
-    await rm(unfinished, { force: true })
-    throw error
+  const file = await open(unfinished, 'wx', 0o600).catch((cause: unknown) => {
+    throw new CodedError('configuration-invalid', `SALLYPORT_FIRST_ADMIN_FILE cannot be written: ${path}`, { cause })
+  })
+  return {
+    async publish(content) {
+      await file.writeFile(`${JSON.stringify(content, undefined, 2)}\n`)
+      await file.sync()
+      await file.close()
+      await rename(unfinished, path)
+    },
+    async discard() {
+      await file.close().catch(() => {})
+      await rm(unfinished, { force: true })
+    },
   }
 }

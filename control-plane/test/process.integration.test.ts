@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { databaseForTest, nodeProgram } from '@sallyport/development'
+import { migrate } from '@sallyport/store'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { RunningControlPlane } from './running-control-plane.ts'
 
@@ -120,6 +121,23 @@ describe('the process', () => {
     ]) {
       expect(said.out).not.toContain(secret)
     }
+  })
+
+  it('makes no first admin whose password it could not write down, nor one that it was not asked for', async () => {
+    const database = await databaseForTest({ migrate: (url) => migrate({ connectionString: url }) })
+    const at = (file: string) => own({ SALLYPORT_DATABASE_URL: database.url, SALLYPORT_FIRST_ADMIN_FILE: file })
+    const users = () => parts.sql('select count(*) from user_account', database.url)
+    const unwritable = start(at('/nowhere/first-admin.json'))
+    expect(await unwritable.exit).toBe(1)
+    expect(unwritable.said.err).toContain('/nowhere/first-admin.json')
+    expect(users()).toBe('0')
+    rmSync(parts.certificates.path('ready.json'), { force: true })
+    const silent = start(at(''))
+    await expect.poll(() => existsSync(parts.certificates.path('ready.json')), { timeout: 15_000 }).toBe(true)
+    expect(users()).toBe('0')
+    silent.child.kill('SIGTERM')
+    expect(await silent.exit).toBe(0)
+    await database.drop()
   })
 
   it.each([
