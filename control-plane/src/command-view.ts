@@ -69,6 +69,10 @@ export function answerOf(command: CommandRecord): CommandAnswer | undefined {
         commandId: command.id,
       }
     case 'refused':
+      // Without a code of the device's own it was never sent: the request itself is to blame.
+      if (command.coapCode === undefined && command.errorCode !== undefined) {
+        throw new CodedError(command.errorCode, 'The request could not be sent to the device.', { details })
+      }
       throw new CodedError('device-refused', `The device answered ${command.coapCode ?? 'with a refusal'}.`, {
         details: { ...details, coapCode: command.coapCode ?? null },
       })
@@ -81,7 +85,10 @@ export function answerOf(command: CommandRecord): CommandAnswer | undefined {
         },
       )
     case 'expired':
-      throw new CodedError('device-not-responding', 'The request expired before the device could be asked.', {
+      if (command.errorCode === 'device-offline') {
+        throw new CodedError('device-offline', 'The device went offline before it answered.', { details })
+      }
+      throw new CodedError('device-not-responding', 'The device did not answer before the request expired.', {
         details,
       })
   }

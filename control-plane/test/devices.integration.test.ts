@@ -247,6 +247,24 @@ describe('resources', () => {
     await answered
   })
 
+  it.each([
+    ['a request that cannot be sent', { state: 'refused', errorCode: 'validation-failed' }, 422, 'validation-failed'],
+    ['a device that left', { state: 'expired', errorCode: 'device-offline' }, 503, 'device-offline'],
+    [
+      'a device that kept silent',
+      { state: 'expired', errorCode: 'device-not-responding' },
+      504,
+      'device-not-responding',
+    ],
+  ] as const)('tell %s apart', async (_what, outcome, status, code) => {
+    await running.signIn(lamp)
+    const answered = answerNext(outcome)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const answer = await put({ state: false })
+    expect([answer.status, answer.body.code]).toEqual([status, code])
+    await answered
+  })
+
   it('say so when nobody knows whether the device acted', async () => {
     await running.signIn(lamp)
     const answered = answerNext({ state: 'outcome-unknown', errorCode: 'timed-out' })
