@@ -14,6 +14,9 @@ import type { Pkcs11Module } from './pkcs11-module.ts'
 /** PINs that a token has refused; asking with one again would bring the token nearer to its lock. */
 const refusedPins = new Set<string>()
 
+/** CKS_RW_USER_FUNCTIONS (PKCS#11 v2.40 section 3.3), which pkcs11js does not name. */
+const loggedInState = 3
+
 const sessionFlags = pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION
 
 export class TokenConnection {
@@ -110,7 +113,9 @@ export class TokenConnection {
 
   /** Asks the token itself, not the session: a token that was taken out still has sessions in some modules. */
   probe(session: Handle): void {
-    this.module.lib.C_GetSessionInfo(session)
+    const { state } = this.module.lib.C_GetSessionInfo(session)
+    // Logged out by another user of the module: private keys are invisible then, not gone.
+    if (state !== loggedInState) throw new Error('CKR_USER_NOT_LOGGED_IN')
     this.module.lib.C_GetTokenInfo(this.#slot)
   }
 

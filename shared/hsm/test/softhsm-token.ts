@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { SecretBytes } from '@sallyport/bytes'
 import { fileTokenLock, type OpenTokenOptions, openToken, type Token } from '../src/index.ts'
@@ -26,7 +27,7 @@ export interface TestToken {
 export async function createTestToken(): Promise<TestToken> {
   const label = `hsm-${randomBytes(6).toString('hex')}`
   const lockPath = join(tmpdir(), `${label}.lock`)
-  await run('softhsm2-util', ['--init-token', '--free', '--label', label, '--so-pin', '1234-so', '--pin', testPin])
+  await initialize(label)
   return {
     label,
     lockPath,
@@ -41,5 +42,18 @@ export async function createTestToken(): Promise<TestToken> {
     async remove() {
       await run('softhsm2-util', ['--delete-token', '--token', label])
     },
+  }
+}
+
+/** Test files share a folder of tokens, and SoftHSM's tool trips over tokens that others are just making or removing. */
+async function initialize(label: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await run('softhsm2-util', ['--init-token', '--free', '--label', label, '--so-pin', '1234-so', '--pin', testPin])
+      return
+    } catch (error) {
+      if (attempt === 5) throw error
+      await sleep(50 * attempt * (1 + Math.random()))
+    }
   }
 }
