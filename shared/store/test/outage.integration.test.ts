@@ -107,6 +107,28 @@ describe('while Postgres cannot be used', () => {
     })
   })
 
+  it('nothing of a transaction that timed out is committed by a later one on the same connection', async () => {
+    const single = await openStore({
+      connectionString: route.url,
+      applicationName: 'outage-test',
+      clock,
+      poolSize: 1,
+    })
+    await single.outbox.publishBatch(1000, async () => {})
+    await single.devices.change(around.organizationId, device.id, { name: 'Unpublished' }, undefined, system)
+    await expect(single.outbox.publishBatch(10, async () => route.stall())).rejects.toMatchObject({
+      code: 'database-unavailable',
+    })
+    route.mend()
+    await works(() => single.devices.change(around.organizationId, device.id, { name: 'Later' }, undefined, system))
+    let published = 0
+    await single.outbox.publishBatch(10, async (rows) => {
+      published = rows.length
+    })
+    expect(published).toBe(2)
+    await single.close()
+  })
+
   it('a listener that was cut off is told so when it hears again, and hears what comes then', async () => {
     const heard: string[] = []
     let reconnected = 0

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { minutes } from '@sallyport/clock'
 import { databaseForTest } from '@sallyport/development'
 import { CodedError } from '@sallyport/errors'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { migrate, openStore } from '../src/index.ts'
 import {
   authority,
@@ -264,6 +264,71 @@ describe('twenty at once', () => {
     expect(most).toBe(1)
     expect(outcomes).toEqual({ resolved: 13, 'timed-out': 7 })
   })
+
+  it('[4.18] refresh that waited for another one counts with what that one left', async () => {
+    const device = await around.registered()
+    const refreshing = await whileLocked(
+      ['device_token_family', device.familyId],
+      () =>
+        around.store.deviceTokens.refresh(
+          {
+            refreshTokenHash: digestOf(device.refreshToken),
+            deviceId: device.id,
+            certificateSha256: device.certificateSha256,
+            next: { refreshTokenHash: digestOf(randomDigest()) },
+          },
+          system,
+        ),
+      [
+        ['update device_token_family set generation = 3 where id = $1', device.familyId],
+        ['delete from device_refresh_token where family_id = $1', device.familyId],
+      ],
+    )
+    await expect(refreshing()).rejects.toMatchObject({ code: 'device-token-invalid' })
+  })
+
+  it('issuance that waited for another one does not double it', async () => {
+    const device = await around.claimed()
+    const keySha256 = randomDigest()
+    const { issuanceId } = await around.store.certificates.beginIssuance(intentOf(device, keySha256), system)
+    const beginning = await whileLocked(
+      ['device', device.id],
+      () => around.store.certificates.beginIssuance(intentOf(device, keySha256), system),
+      [
+        [
+          "update certificate set state = 'issued', certificate_der = 'x', sha256 = repeat('c', 64), issued_at = now() where id = $1",
+          issuanceId,
+        ],
+      ],
+    )
+    await expect(beginning()).rejects.toMatchObject({ code: 'conflict' })
+  })
+
+  /** Starts `work` while a row is locked by another transaction, which makes its changes and commits once `work` waits. */
+  async function whileLocked<T>(
+    [table, id]: readonly [string, string],
+    work: () => Promise<T>,
+    changes: readonly (readonly [string, string])[],
+  ): Promise<() => Promise<T>> {
+    const other = await around.tables.connect()
+    try {
+      await other.query('begin')
+      await other.query(`select from ${table} where id = $1 for update`, [id])
+      const result = Promise.allSettled([work()])
+      await vi.waitFor(async () => {
+        const { rows } = await around.tables.query(
+          'select from pg_locks where not granted and pid in (select pid from pg_stat_activity where datname = current_database())',
+        )
+        expect(rows).not.toEqual([])
+      })
+      for (const [statement, parameter] of changes) await other.query(statement, [parameter])
+      await other.query('commit')
+      const [settled] = await result
+      return () => (settled?.status === 'fulfilled' ? Promise.resolve(settled.value) : Promise.reject(settled?.reason))
+    } finally {
+      other.release()
+    }
+  }
 
   async function certificatesOf(device: ClaimedDevice): Promise<readonly unknown[]> {
     const { rows } = await around.tables.query(
