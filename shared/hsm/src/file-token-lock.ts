@@ -1,18 +1,18 @@
 /**
  * The lock of a token between the processes of one host, as a file: for ceremonies and tests, where there is no database.
  *
- * The file is made exclusively and holds the process id. A lock whose process is gone is taken over; the take-over renames
- * the stale file first, so of several waiters only one removes it.
+ * The file is made exclusively and holds the process id. A lock whose process is gone is taken over.
  */
 
 import { randomBytes } from 'node:crypto'
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Duration, seconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import type { TokenLock } from './token.ts'
 
 const pollMilliseconds = 20
+const abandonedMilliseconds = 10_000
 
 /** @param path the lock file, in a folder that all processes with this token can write. */
 export function fileTokenLock(path: string, wait: Duration = seconds(30)): TokenLock {
@@ -33,8 +33,8 @@ async function acquire(path: string, wait: Duration): Promise<void> {
   for (;;) {
     if (await placeExclusively(path)) return
     if (await ownerIsGone(path)) await takeAway(path)
-    else if (performance.now() > deadline) throw new CodedError('hsm-unavailable', `the lock file ${path} stays taken`)
-    else await sleep(pollMilliseconds + Math.random() * pollMilliseconds)
+    if (performance.now() > deadline) throw new CodedError('hsm-unavailable', `the lock file ${path} stays taken`)
+    await sleep(pollMilliseconds + Math.random() * pollMilliseconds)
   }
 }
 
@@ -70,16 +70,29 @@ async function ownerIsGone(path: string): Promise<boolean> {
   }
 }
 
-/** Another waiter may have taken the lock between our look and the rename: then it is put back. */
+/**
+ * One waiter at a time looks again and removes. While it does, the file cannot change hands: its owner is gone, and a new one
+ * can only come where there is no file.
+ */
 async function takeAway(path: string): Promise<void> {
-  const stale = `${path}.${randomBytes(8).toString('hex')}`
+  const right = `${path}.takeover`
+  if (!(await placeExclusively(right))) {
+    await forgetAbandoned(right)
+    return
+  }
   try {
-    await rename(path, stale)
-    if (!(await ownerIsGone(stale))) await link(stale, path)
-  } catch (error) {
-    if (!isFileError(error, 'ENOENT') && !isFileError(error, 'EEXIST')) throw error
+    if (await ownerIsGone(path)) await rm(path, { force: true })
   } finally {
-    await rm(stale, { force: true })
+    await rm(right, { force: true })
+  }
+}
+
+/** Removing takes a moment; a right that is still there after seconds is of a process that was killed within it. */
+async function forgetAbandoned(right: string): Promise<void> {
+  try {
+    if (Date.now() - (await stat(right)).mtimeMs > abandonedMilliseconds) await rm(right, { force: true })
+  } catch (error) {
+    if (!isFileError(error, 'ENOENT')) throw error
   }
 }
 
