@@ -74,13 +74,17 @@ async function ensureToken(o: {
     return { label: o.label, pinFile }
   }
   const officerPin = readOrMakePassword(o.secrets, `${o.label}-so-pin`)
-  try {
-    // softhsm2-util takes the PINs only as arguments; these two tokens are for development, and their PINs lie beside them.
-    await run('softhsm2-util', ['--init-token', '--free', '--label', o.label, '--pin', pin, '--so-pin', officerPin], {
-      env: { ...process.env, SOFTHSM2_CONF: o.softhsmConf },
-    })
-  } catch (cause) {
-    throw new SetupFailure(`the token "${o.label}" could not be made in ${o.tokens}`, { cause })
+  // softhsm2-util takes the PINs only as arguments; these two tokens are for development, and their PINs lie beside them.
+  const init = ['--init-token', '--free', '--label', o.label, '--pin', pin, '--so-pin', officerPin]
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await run('softhsm2-util', init, { env: { ...process.env, SOFTHSM2_CONF: o.softhsmConf } })
+      break
+    } catch (cause) {
+      // It trips over tokens that another process is just making or removing in the same folder.
+      if (attempt === 5) throw new SetupFailure(`the token "${o.label}" could not be made in ${o.tokens}`, { cause })
+      await new Promise((resolve) => setTimeout(resolve, 50 * attempt * (1 + Math.random())))
+    }
   }
   writeFileSync(made, '')
   return { label: o.label, pinFile: readableFile(pinFile) }
