@@ -313,7 +313,7 @@ describe('twenty at once', () => {
     const other = await around.tables.connect()
     try {
       await other.query('begin')
-      await other.query(`select from ${table} where id = $1 for update`, [id])
+      await other.query(`select from ${table} where id = $1 for no key update`, [id])
       const result = Promise.allSettled([work()])
       await vi.waitFor(async () => {
         const { rows } = await around.tables.query(
