@@ -242,6 +242,29 @@ describe('provisioning over DTLS', () => {
     expect(problemOf(answered)).toBe('2.04')
   })
 
+  it('F21: answers payload bombs with 4.00 and keeps serving', async () => {
+    const device = await maker.device()
+    const client = await connect(device)
+    const bombs: readonly Uint8Array[] = [
+      new Uint8Array(10_000).fill(0x81),
+      Uint8Array.of(0x9a, 0xff, 0xff, 0xff, 0xff),
+      Uint8Array.of(0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
+      Uint8Array.of(0xa2, 0x62, 0x64, 0x69, 0x01, 0x62, 0x64, 0x69, 0x02),
+      Uint8Array.of(0xfb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0),
+      new Uint8Array(),
+    ]
+    for (const payload of bombs) {
+      const answered = await client.request({
+        method: 'POST',
+        path: '/api/v1/provisioning/credentials',
+        payload,
+        contentFormat: 60,
+      })
+      expect(problemOf(answered)).toBe('4.00 malformed-request')
+    }
+    expect((await get(client, '/x.plgd.dev/time')).code).toBe('2.05')
+  })
+
   it('answers formats, methods and paths that it does not have with the codes for it', async () => {
     const device = await maker.device()
     const client = await connect(device)
