@@ -41,7 +41,11 @@ async function main(): Promise<number> {
     }
     case 'bench': {
       const { bench } = await import('./bench.ts')
-      await bench({ write })
+      await bench({
+        write,
+        devices: Number(process.env.SALLYPORT_BENCH_DEVICES ?? '500'),
+        runs: Number(process.env.SALLYPORT_BENCH_RUNS ?? '3'),
+      })
       return 0
     }
     default:
