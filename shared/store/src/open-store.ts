@@ -41,11 +41,12 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const database = new Database({ ...connection, poolSize })
   try {
     await database.read(requireSchema)
+    await database.read(requireDurability)
   } catch (error) {
     await database.close()
     throw error
   }
-  const locks = new AdvisoryLocks(connection)
+  const locks = new AdvisoryLocks(connection, () => database.read(databaseTime))
   const notifications = new Notifications(connection)
   const record = new TransactionRecord(clock)
   return {
@@ -83,6 +84,18 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 async function requireSchema(query: Query): Promise<void> {
   const applied = await appliedMigrations((text) => query.rows(sql.raw(text)))
   pendingOf(applied, migrations(), 'opening')
+}
+
+/** With synchronous_commit off Postgres says "committed" before it has written: nothing acknowledged to a device may be lost. */
+async function requireDurability(query: Query): Promise<void> {
+  const row = await query.first<{ readonly setting: string }>(
+    sql`select current_setting('synchronous_commit') as setting`,
+  )
+  if (row?.setting !== 'off') return
+  throw new CodedError(
+    'configuration-invalid',
+    'Postgres runs with synchronous_commit = off and would lose what it has confirmed: set it to on.',
+  )
 }
 
 async function databaseTime(query: Query): Promise<Instant> {

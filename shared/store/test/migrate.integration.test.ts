@@ -93,6 +93,16 @@ describe('migrations', () => {
     expect((await run()).applied).toHaveLength(4)
   })
 
+  it('are no use on a Postgres that confirms before it has written', async () => {
+    await run()
+    const { rows } = await tables.query('select current_database() as name')
+    await tables.query(`alter database ${rows[0].name} set synchronous_commit = off`)
+    await expect(open()).rejects.toMatchObject({
+      code: 'configuration-invalid',
+      message: expect.stringContaining('synchronous_commit'),
+    })
+  })
+
   it('are refused as unavailable where there is no Postgres', async () => {
     const url = new URL(database.url)
     url.port = '1'

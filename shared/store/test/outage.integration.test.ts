@@ -183,6 +183,35 @@ describe('while Postgres cannot be used', () => {
     await store.withAdvisoryLock('lost', async () => {})
   })
 
+  it('a lock is refused within 3 s when Postgres hangs, and given up within 3 s when it begins to', async () => {
+    await store.withAdvisoryLock('hung', async () => {})
+    route.stall()
+    let started = performance.now()
+    await expect(store.withAdvisoryLock('hung', async () => {})).rejects.toMatchObject({ code: 'database-unavailable' })
+    expect(performance.now() - started).toBeLessThan(3000)
+    route.mend()
+    await works(() =>
+      store.withAdvisoryLock('hung', async () => {
+        route.stall()
+        started = performance.now()
+      }),
+    )
+    expect(performance.now() - started).toBeLessThan(3000)
+  })
+
+  it('the store closes all the same', async () => {
+    const other = await openStore({ connectionString: route.url, applicationName: 'outage-test', clock })
+    await other.listen(
+      'outbox',
+      () => {},
+      () => {},
+    )
+    route.stall()
+    const started = performance.now()
+    await other.close()
+    expect(performance.now() - started).toBeLessThan(7000)
+  })
+
   async function deleteOne(): Promise<string> {
     const { id } = await around.registered({ id: randomUUID() })
     await around.store.devices.delete(around.organizationId, id, system)

@@ -9,12 +9,16 @@ import { connectionOf, type DatabaseOptions, endPool } from './database.ts'
 import { databaseFault } from './database-fault.ts'
 
 const longestWait = 25_000
+const longestUnlock = 2_000
 const mostLocks = 8
 
 export class AdvisoryLocks {
   readonly #pool: pg.Pool
+  readonly #probe: () => Promise<unknown>
 
-  constructor(options: Omit<DatabaseOptions, 'poolSize'>) {
+  /** @param probe fails soon when Postgres is gone or hangs: waiting for a lock takes its time, a dead server must not. */
+  constructor(options: Omit<DatabaseOptions, 'poolSize'>, probe: () => Promise<unknown>) {
+    this.#probe = probe
     this.#pool = new pg.Pool({
       ...connectionOf(options),
       max: mostLocks,
@@ -37,7 +41,10 @@ export class AdvisoryLocks {
       return await work()
     } finally {
       try {
-        if (!lost) await client.query('select pg_advisory_unlock(hashtextextended($1, 0))', [name])
+        if (!lost) {
+          const text = 'select pg_advisory_unlock(hashtextextended($1, 0))'
+          await client.query({ text, values: [name], ...{ query_timeout: longestUnlock } })
+        }
       } catch {
         lost = true
       }
@@ -52,6 +59,7 @@ export class AdvisoryLocks {
   }
 
   async #acquire(name: string): Promise<pg.PoolClient> {
+    await this.#probe()
     let client: pg.PoolClient
     try {
       client = await this.#pool.connect()

@@ -5,6 +5,7 @@
  * connection that is only silently gone is found by asking it every few seconds.
  */
 
+import { setTimeout as pause } from 'node:timers/promises'
 import { CodedError } from '@sallyport/errors'
 import pg from 'pg'
 import type { Channel } from '../store.ts'
@@ -19,6 +20,7 @@ interface Listener {
 
 const askedEvery = 5_000
 const longestAnswer = 2_500
+const longestGoodbye = 1_000
 const firstPause = 100
 const longestPause = 2_000
 
@@ -65,7 +67,7 @@ export class Notifications {
     await this.#connecting?.catch(() => undefined)
     const client = this.#client
     this.#client = undefined
-    await client?.end().catch(() => undefined)
+    if (client !== undefined) await Promise.race([client.end().catch(() => undefined), pause(longestGoodbye, undefined, { ref: false })])
   }
 
   async #connected(): Promise<pg.Client> {
@@ -116,7 +118,7 @@ export class Notifications {
     this.#reconnectIn(firstPause)
   }
 
-  #reconnectIn(pause: number): void {
+  #reconnectIn(wait: number): void {
     this.#pause = setTimeout(() => {
       this.#connected().then(
         () => {
@@ -125,10 +127,10 @@ export class Notifications {
           for (const listener of this.#listeners) listener.onReconnected()
         },
         () => {
-          if (!this.#closed) this.#reconnectIn(Math.min(pause * 2, longestPause))
+          if (!this.#closed) this.#reconnectIn(Math.min(wait * 2, longestPause))
         },
       )
-    }, pause)
+    }, wait)
   }
 }
 
