@@ -34,7 +34,7 @@ export interface StoreLogEntry {
 
 /** Within 3 s a caller has an answer, whatever happens to Postgres. */
 const longestCall = milliseconds(2700)
-const longestConnect = milliseconds(1500)
+const longestConnect = milliseconds(2000)
 const mostRepeats = 4
 
 export class Database {

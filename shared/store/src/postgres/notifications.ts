@@ -67,7 +67,8 @@ export class Notifications {
     await this.#connecting?.catch(() => undefined)
     const client = this.#client
     this.#client = undefined
-    if (client !== undefined) await Promise.race([client.end().catch(() => undefined), pause(longestGoodbye, undefined, { ref: false })])
+    if (client !== undefined)
+      await Promise.race([client.end().catch(() => undefined), pause(longestGoodbye, undefined, { ref: false })])
   }
 
   async #connected(): Promise<pg.Client> {

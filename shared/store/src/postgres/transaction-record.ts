@@ -86,13 +86,15 @@ export class TransactionRecord {
       data,
     }))
     await query.run(sql`
-      insert into outbox (id, topic, organization_id, device_id, correlation_id, data)
-      select id, topic, organization_id, device_id, correlation_id, data
-      from jsonb_populate_recordset(null::outbox, ${json(rows)})`)
-    await this.notify(query, 'outbox', '')
+      with told as (
+        insert into outbox (id, topic, organization_id, device_id, correlation_id, data)
+        select id, topic, organization_id, device_id, correlation_id, data
+        from jsonb_populate_recordset(null::outbox, ${json(rows)})
+      )
+      select pg_notify('outbox', '')`)
   }
 
-  async notify(query: Query, channel: Channel, payload: Readonly<{ [name: string]: string }> | ''): Promise<void> {
-    await query.run(sql`select pg_notify(${channel}, ${payload === '' ? '' : JSON.stringify(payload)})`)
+  async notify(query: Query, channel: Channel, payload: Readonly<{ [name: string]: string }>): Promise<void> {
+    await query.run(sql`select pg_notify(${channel}, ${JSON.stringify(payload)})`)
   }
 }
