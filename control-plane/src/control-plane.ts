@@ -131,11 +131,14 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   opened.add(() => commandAnswers.close())
   address.http = await listen(publicServer, 'http', configuration.host, configuration.httpPort)
 
-  const mutualTls = openMutualTls({
-    certificate: configuration.serviceCertificateFile,
-    key: configuration.serviceKeyFile,
-    authority: configuration.serviceAuthorityFile,
-  })
+  const mutualTls = openMutualTls(
+    {
+      certificate: configuration.serviceCertificateFile,
+      key: configuration.serviceKeyFile,
+      authority: configuration.serviceAuthorityFile,
+    },
+    { production: configuration.mode === 'production' },
+  )
   opened.add(async () => mutualTls.close())
   metrics.gauge({
     name: 'sallyport_service_certificate_expires_timestamp_seconds',

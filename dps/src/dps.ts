@@ -101,11 +101,14 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
       onIssued: counted.certificateIssued,
     })
 
-    const mutualTls = openMutualTls({
-      certificate: configuration.serviceCertificateFile,
-      key: configuration.serviceKeyFile,
-      authority: configuration.serviceAuthorityFile,
-    })
+    const mutualTls = openMutualTls(
+      {
+        certificate: configuration.serviceCertificateFile,
+        key: configuration.serviceKeyFile,
+        authority: configuration.serviceAuthorityFile,
+      },
+      { production: configuration.mode === 'production' },
+    )
     const controlPlane = serviceClient({ baseUrl: configuration.controlPlaneUrl, mutualTls, clock })
     closing.unshift(async () => {
       await controlPlane.close()

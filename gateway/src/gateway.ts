@@ -61,11 +61,14 @@ export async function startGateway(configuration: GatewayConfiguration, log: Log
   const clock = clockFrom(Date.now)
   const id = configuration.gatewayId ?? `gateway-${randomUUID()}`
   const credentials = readCredentials(configuration)
-  const mutualTls = openMutualTls({
-    certificate: configuration.serviceCertificateFile,
-    key: configuration.serviceKeyFile,
-    authority: configuration.serviceAuthorityFile,
-  })
+  const mutualTls = openMutualTls(
+    {
+      certificate: configuration.serviceCertificateFile,
+      key: configuration.serviceKeyFile,
+      authority: configuration.serviceAuthorityFile,
+    },
+    { production: configuration.mode === 'production' },
+  )
   const controlPlane = serviceClient({ baseUrl: configuration.controlPlaneUrl, mutualTls, clock })
   const store = await openStore({
     connectionString: configuration.databaseUrl,

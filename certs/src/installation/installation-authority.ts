@@ -27,6 +27,9 @@ export type Authorities = Readonly<Record<AuthorityRole, Authority>>
 /** A device's clock may be behind ours when it meets an installation that was just made. */
 const backdatedMilliseconds = 86_400_000
 
+/** The mark of a development PKI: services in production refuse an authority of this organization. */
+const developmentOrganization = 'Sallyport Development'
+
 interface AuthorityPlan {
   readonly profile: CertificateProfile
   readonly name: string
@@ -51,6 +54,7 @@ export async function ensureAuthorities(options: {
   files: InstallationFiles
   token: Token
   hubId: string
+  development: boolean
   now: number
 }): Promise<Authorities> {
   const keys = await options.token.listEcKeys()
@@ -77,6 +81,7 @@ async function ensureAuthority(options: {
   files: InstallationFiles
   token: Token
   hubId: string
+  development: boolean
   now: number
   role: AuthorityRole
   keys: readonly TokenKey[]
@@ -93,7 +98,10 @@ async function ensureAuthority(options: {
   const signer = signerOf(key)
   const certificate = await issueCertificate({
     profile: plan.profile,
-    subject: { organization: 'Sallyport', commonName: `${plan.name} ${options.hubId.slice(0, 8)}` },
+    subject: {
+      organization: options.development ? developmentOrganization : 'Sallyport',
+      commonName: `${plan.name} ${options.hubId.slice(0, 8)}`,
+    },
     spki: key.spki,
     issuer: issuer === undefined ? { signer } : { certificate: issuer.certificate, signer: signerOf(issuer.key) },
     serialNumber: randomSerialNumber(),

@@ -28,6 +28,8 @@ export interface InstallationRequest {
   readonly hubId?: string
   readonly dns: readonly string[]
   readonly ip: readonly string[]
+  /** Marks the authorities, so that a production start refuses them. */
+  readonly development: boolean
   readonly now: number
 }
 
@@ -46,7 +48,13 @@ export async function performInstallation(request: InstallationRequest): Promise
   return fileTokenLock(files.lock).withLock(async () => {
     const hubId = ensureHubId(files, request.hubId)
     const created = await withToken(request.token, files.folder, async (token) => {
-      const authorities = await ensureAuthorities({ files, token, hubId, now: request.now })
+      const authorities = await ensureAuthorities({
+        files,
+        token,
+        hubId,
+        development: request.development,
+        now: request.now,
+      })
       await ensureAuditHeadKey(files, token)
       const certificates = await ensureCertificates(files, authorities, hubId, request)
       writeAuthorityList(files, authorities)

@@ -12,6 +12,7 @@ interface InstallationOptions {
   readonly hubId?: string
   readonly dns: readonly string[]
   readonly ip: readonly string[]
+  readonly development?: boolean
 }
 
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
@@ -29,6 +30,7 @@ export function installationCommand({ now, print }: CommandSurroundings): Comman
     .option('--hub-id <uuid>', 'the id of this installation towards devices; a random one by default')
     .option('--dns <name>', 'a DNS name of the services; may be repeated', collect)
     .option('--ip <address>', 'an IP address of the services; may be repeated', collect)
+    .option('--development', 'marks the authorities: services in production refuse them')
     .addHelpText(
       'after',
       '\nExample (SOFTHSM2_CONF in the environment, the token made by softhsm2-util --init-token):\n' +
@@ -44,6 +46,7 @@ export function installationCommand({ now, print }: CommandSurroundings): Comman
         ...(options.hubId === undefined ? {} : { hubId: options.hubId }),
         dns,
         ip,
+        development: options.development === true,
         now: now(),
       })
       print(JSON.stringify(result))

@@ -176,7 +176,7 @@ async function holdCeremony(home: string, tokens: Tokens): Promise<boolean> {
     [
       'installation',
       ...['--home', home, '--module', tokens.ca.modulePath, '--ca-token', 'ca', '--ca-pin-file', tokens.caPinFile],
-      ...['--dns', 'localhost', '--ip', '127.0.0.1'],
+      ...['--dns', 'localhost', '--ip', '127.0.0.1', '--development'],
     ],
     { env: { SOFTHSM2_CONF: tokens.ca.softhsmConf } },
   )

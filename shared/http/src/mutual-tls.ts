@@ -51,13 +51,21 @@ interface TlsOptions {
   readonly minVersion: 'TLSv1.3'
 }
 
+/** The organization in the subjects of a development PKI (`certs installation --development`). */
+const developmentOrganization = 'Sallyport Development'
+
 /**
  * Reads the files now and again every `reloadInterval` (default 5 s). A change that does not fit together (a new certificate
  * beside the old key) is left until it does.
+ * @param options.production refuses a development PKI, whose keys anybody may have copied.
  * @throws CodedError `configuration-invalid` when the files cannot be used now.
  */
-export function openMutualTls(files: ServiceCredentialFiles, options: { reloadInterval?: Duration } = {}): MutualTls {
+export function openMutualTls(
+  files: ServiceCredentialFiles,
+  options: { reloadInterval?: Duration; production?: boolean } = {},
+): MutualTls {
   let values = readValues(files)
+  if (options.production === true) refuseDevelopmentPki(files, values)
   const listeners: (() => void)[] = []
   const timer = setInterval(() => {
     const newer = readQuietly(files)
@@ -106,6 +114,16 @@ function readValues(files: ServiceCredentialFiles): ServiceCredentialValues {
     const reason = cause instanceof Error ? cause.message : 'unreadable'
     throw new CodedError('configuration-invalid', `The service's credentials cannot be used: ${reason}`, { cause })
   }
+}
+
+function refuseDevelopmentPki(files: ServiceCredentialFiles, values: ServiceCredentialValues): void {
+  const mark = `O=${developmentOrganization}`
+  const marked = values.ca.some((pem) => new X509Certificate(pem).subject.split('\n').includes(mark))
+  if (!marked) return
+  throw new CodedError(
+    'configuration-invalid',
+    `${files.authority} belongs to a development PKI, which production refuses: hold a key ceremony (certs installation) without --development, in an HSM token of its own.`,
+  )
 }
 
 function readQuietly(files: ServiceCredentialFiles): ServiceCredentialValues | undefined {

@@ -104,6 +104,23 @@ describe('mutual TLS between services', () => {
     await expect(whoAmI('dps', 'gateway')).rejects.toMatchObject({ code: 'dependency-unavailable' })
   })
 
+  it('refuses a development PKI in production, and says what to do instead', () => {
+    authority.root('development-root', '/O=Sallyport Development/CN=Installation Root')
+    authority.leaf('developer', 'development-root', 'URI:urn:sallyport:service:dps')
+    const files = {
+      certificate: authority.path('developer.pem'),
+      key: authority.path('developer.key'),
+      authority: authority.path('development-root.pem'),
+    }
+    expect(() => openMutualTls(files, { production: true })).toThrow(
+      expect.objectContaining({
+        code: 'configuration-invalid',
+        message: expect.stringContaining('without --development'),
+      }),
+    )
+    opened.push(openMutualTls(files, { production: false }))
+  })
+
   it('refuses a key that does not belong to the certificate, at the start', () => {
     const files = { certificate: authority.path('dps.pem'), key: authority.path('device.key'), authority: trust }
     expect(() => openMutualTls(files)).toThrow(expect.objectContaining({ code: 'configuration-invalid' }))

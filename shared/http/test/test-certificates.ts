@@ -12,21 +12,9 @@ export class TestAuthority {
     return join(this.directory, name)
   }
 
-  root(name: string): void {
+  root(name: string, subject = `/CN=${name}`): void {
     this.#key(name)
-    this.#openssl(
-      'req',
-      '-x509',
-      '-new',
-      '-key',
-      `${name}.key`,
-      '-out',
-      `${name}.pem`,
-      '-days',
-      '2',
-      '-subj',
-      `/CN=${name}`,
-    )
+    this.#openssl('req', '-x509', '-new', '-key', `${name}.key`, '-out', `${name}.pem`, '-days', '2', '-subj', subject)
   }
 
   intermediate(name: string, issuer: string): void {
