@@ -12,7 +12,7 @@
 import { between, type Clock, type Duration, seconds } from '@sallyport/clock'
 import type { ClientRequest, ClientResponse, CoapsServer } from '@sallyport/coaps'
 import type { Logger } from '@sallyport/diagnostics'
-import { isCodedError } from '@sallyport/errors'
+import { hasCode, isCodedError } from '@sallyport/errors'
 import { encode } from '@sallyport/representation'
 import type { CommandRecord, Store } from '@sallyport/store'
 import type { DeviceIdentity } from './device-identity.ts'
@@ -117,7 +117,7 @@ export class CommandDispatch {
     const command = await this.#options.store.commands.claim(commandId, this.#options.gatewayId)
     if (command === undefined) return
     const outcome = await this.#send(live, command)
-    await this.#options.store.commands.complete(commandId, outcome, actOf(live.association, command.correlationId))
+    await this.#complete(live, command, outcome)
     this.#options.onCompleted(outcome.state)
     this.#options.log.info(
       {
@@ -131,6 +131,19 @@ export class CommandDispatch {
       },
       'command finished',
     )
+  }
+
+  /** A device's answer that cannot be stored is left out: what became of the command must not be lost with it. */
+  async #complete(live: LiveDevice, command: CommandRecord, outcome: CommandOutcome): Promise<void> {
+    const { commands } = this.#options.store
+    const act = actOf(live.association, command.correlationId)
+    try {
+      await commands.complete(command.id, outcome, act)
+    } catch (error) {
+      if (outcome.representation === undefined || !hasCode(error, 'validation-failed')) throw error
+      const { representation: _, ...withoutAnswer } = outcome
+      await commands.complete(command.id, withoutAnswer, act)
+    }
   }
 
   async #send(live: LiveDevice, command: CommandRecord): Promise<CommandOutcome> {

@@ -3,11 +3,12 @@
  * that holds its rows.
  *
  * The buffer is bounded: when the database is slow, devices are told to come later instead of our memory growing. A batch
- * that fails fails all requests in it; none is acknowledged.
+ * that fails fails all requests in it; none is acknowledged. Only where a value is to blame each request is tried by itself:
+ * no device may spoil what others sent with it.
  */
 
 import { type Duration, milliseconds } from '@sallyport/clock'
-import { CodedError } from '@sallyport/errors'
+import { CodedError, hasCode } from '@sallyport/errors'
 
 export interface TelemetryBatchOptions<Row> {
   /** Resolves once the rows are committed. */
@@ -91,20 +92,38 @@ export class TelemetryBatch<Row> {
   }
 
   async #commit(batch: readonly Waiting<Row>[]): Promise<void> {
-    const rows = batch.flatMap((waiting) => waiting.rows)
     this.#inFlight += 1
+    const settle = await this.#append(batch)
+    this.#inFlight -= 1
+    this.#buffered -= batch.reduce((sum, { rows }) => sum + rows.length, 0)
+    settle()
+    // What came meanwhile has gathered long enough.
+    if (this.#timer === undefined) this.#flush()
+    if (this.#buffered === 0) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** @returns how to tell those who wait; never rejects. */
+  async #append(batch: readonly Waiting<Row>[]): Promise<() => void> {
+    const rows = batch.flatMap((waiting) => waiting.rows)
     try {
       await this.#options.append(rows)
       this.#options.onCommitted?.(rows.length)
-      for (const waiting of batch) waiting.committed()
+      return () => {
+        for (const waiting of batch) waiting.committed()
+      }
     } catch (error) {
-      for (const waiting of batch) waiting.failed(error)
-    } finally {
-      this.#inFlight -= 1
-      this.#buffered -= rows.length
-      // What came meanwhile has gathered long enough.
-      if (this.#timer === undefined) this.#flush()
-      if (this.#buffered === 0) for (const resolve of this.#idle.splice(0)) resolve()
+      if (batch.length > 1 && hasCode(error, 'validation-failed')) return await this.#appendEach(batch)
+      return () => {
+        for (const waiting of batch) waiting.failed(error)
+      }
+    }
+  }
+
+  async #appendEach(batch: readonly Waiting<Row>[]): Promise<() => void> {
+    const settlements: (() => void)[] = []
+    for (const waiting of batch) settlements.push(await this.#append([waiting]))
+    return () => {
+      for (const settle of settlements) settle()
     }
   }
 }

@@ -23,6 +23,7 @@ export type TelemetryValue = number | string | boolean | Uint8Array
 const plainFormats: ReadonlySet<number> = new Set([50, 60, 10000])
 const mostRows = 1024
 const longestName = 255
+const longestUnit = 64
 /** Clocks of devices run ahead; a measurement from farther in the future is a mistake. */
 const farthestFuture = 24 * 3_600_000
 
@@ -44,10 +45,20 @@ export function telemetryRows(
   }))
   if (rows.length === 0) throw new CodedError('validation-failed', 'The body holds no measurement.')
   if (rows.length > mostRows) throw new CodedError('validation-failed', `Send at most ${mostRows} measurements.`)
-  for (const row of rows) {
-    if (row.at > now + farthestFuture) throw new CodedError('validation-failed', `'${row.name}' lies in the future.`)
-  }
+  for (const row of rows) assertStorable(row, now)
   return rows
+}
+
+/** What the database would refuse is refused here: it shares an insert with the measurements of others. */
+function assertStorable({ name, at, value, unit = '' }: TelemetryRow, now: Instant): void {
+  if (at > now + farthestFuture) throw new CodedError('validation-failed', `'${name}' lies in the future.`)
+  if (at < 0) throw new CodedError('validation-failed', `'${name}' lies before 1970.`)
+  if (unit.length > longestUnit || /\p{Cc}/u.test(unit)) {
+    throw new CodedError('validation-failed', `'${name}' has a unit that is none.`)
+  }
+  if (typeof value === 'string' && value.includes('\0')) {
+    throw new CodedError('validation-failed', `'${name}' has the character U+0000, which cannot be stored.`)
+  }
 }
 
 type Measured = Omit<TelemetryRow, 'deviceId' | 'organizationId'>

@@ -1,4 +1,5 @@
 import { milliseconds } from '@sallyport/clock'
+import { CodedError } from '@sallyport/errors'
 import { describe, expect, it } from 'vitest'
 import { TelemetryBatch } from '../src/telemetry-batch.ts'
 
@@ -84,6 +85,19 @@ describe('TelemetryBatch', () => {
     await pause(10)
     database.commit()
     await next
+  })
+
+  it('lets a request whose values cannot be stored fail alone', async () => {
+    const stored: number[] = []
+    const append = async (rows: readonly number[]) => {
+      if (rows.includes(-1)) throw new CodedError('validation-failed', 'A value cannot be stored as it is.')
+      stored.push(...rows)
+    }
+    const batch = new TelemetryBatch<number>({ append, maxBufferedRows: 9, gatherFor: milliseconds(1) })
+    const all = await Promise.allSettled([batch.add([1]), batch.add([-1, 2]), batch.add([3])])
+    expect(all.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(stored).toEqual([1, 3])
+    expect(batch.buffered).toBe(0)
   })
 
   it('has two commits under way at most, and drains to nothing', async () => {

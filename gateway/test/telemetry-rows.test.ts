@@ -68,4 +68,14 @@ describe('telemetryRows', () => {
     expect(refusal(50, json(many))).toMatchObject({ code: 'validation-failed' })
     expect(refusal(110, json([{ n: 'a', v: 1, t: now / 1000 + 90_000 }]))).toMatchObject({ code: 'validation-failed' })
   })
+
+  it('refuses what the database could not hold: U+0000, a unit that is none, times before 1970', () => {
+    for (const record of ['{"n":"a","vs":"x\\u0000"}', '{"n":"a","u":"\\u0000","v":1}', '{"n":"a","v":1,"t":-8e12}']) {
+      expect(() => telemetryRows(device, 110, utf8(`[${record}]`), now)).toThrow(
+        expect.objectContaining({ code: 'validation-failed' }),
+      )
+    }
+    expect(() => telemetryRows(device, 110, json([{ n: 'a', v: 1, u: 'x'.repeat(65) }]), now)).toThrow('unit')
+    expect(() => telemetryRows(device, 50, json({ a: '\0' }), now)).toThrow('U+0000')
+  })
 })

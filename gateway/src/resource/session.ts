@@ -83,6 +83,7 @@ async function signIn(options: SessionOptions, request: DeviceRequest, body: Val
     live.session.ended()
     throw error
   }
+  if (association.closed) return await leaveNothing(options, live, correlationId)
   const replaced = options.devices.signIn(live)
   if (replaced !== undefined) {
     options.log.info({ ...logFieldsOf(replaced.association), by: association.id }, 'association replaced')
@@ -91,6 +92,16 @@ async function signIn(options: SessionOptions, request: DeviceRequest, body: Val
   options.log.info({ ...logFieldsOf(association), correlationId, expiresIn: inSeconds(lasts) }, 'device signed in')
   options.onSignedIn(live)
   return answer(request, '2.04', { expiresin: Math.floor(lasts / 1000) })
+}
+
+/** The device went while it was signing in; it may be signed in over another association since. */
+async function leaveNothing(options: SessionOptions, live: LiveDevice, correlationId: string): Promise<never> {
+  live.session.ended()
+  await options.presence.goesOffline(live, 'association-closed', correlationId)
+  const newer = options.devices.signedInAs(live.association.identity.deviceId)
+  // The late declaration has replaced that of the newer one.
+  if (newer !== undefined) await options.presence.comesOnline(newer, correlationId)
+  throw new CodedError('association-closed', 'The association ended before the device was signed in.')
 }
 
 /** @returns how long the device may be silent. */
