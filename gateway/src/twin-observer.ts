@@ -41,6 +41,8 @@ interface WatchedDevice {
 }
 
 const retryAfter = seconds(30)
+/** Of one device; as many as may be published. What expired may still be watched, so publishing alone does not bound it. */
+const mostWatched = 512
 /** OCF: bit 1 of `p.bm` says that the resource can be observed. */
 const observableBit = 2
 
@@ -56,7 +58,7 @@ export class TwinObserver {
   async watch(association: DeviceAssociation, links: readonly ResourceLink[]): Promise<void> {
     const device = this.#watched(association)
     for (const link of links) {
-      if (device.resources.has(link.href)) continue
+      if (device.resources.has(link.href) || device.resources.size >= mostWatched) continue
       device.resources.set(link.href, { cancel: () => {}, retry: undefined, contentFormat: undefined })
       device.asking = device.asking.then(() => this.#ask(association, device, link))
     }

@@ -16,6 +16,9 @@ interface LinkRow {
   readonly bm: number | null
 }
 
+/** Published by one device. */
+const mostLinks = 512
+
 export class PostgresResources implements Resources {
   readonly #database: Database
   readonly #record: TransactionRecord
@@ -35,7 +38,9 @@ export class PostgresResources implements Resources {
       policy: link.p?.bm,
     }))
     await this.#database.transaction(async (query) => {
-      const organizationId = await registeredOrganization(query, deviceId)
+      // Publications of one device take turns, so that together they stay within the bound.
+      const organizationId = await registeredOrganization(query, deviceId, sql`for no key update`)
+      await forgetExpired(query, deviceId, links)
       const present = new Map((await linksOf(query, deviceId)).map((link) => [link.href, link]))
       await query.run(sql`
         insert into resource_link (device_id, href, organization_id, resource_types, interfaces, relation, policy, expires_at)
@@ -46,6 +51,7 @@ export class PostgresResources implements Resources {
         on conflict (device_id, href) do update set resource_types = excluded.resource_types,
           interfaces = excluded.interfaces, relation = excluded.relation, policy = excluded.policy,
           published_at = now(), expires_at = excluded.expires_at`)
+      await assertFewLinks(query, deviceId)
       // Devices publish the same at each start: that is no news.
       const changed = links.filter((link) => !isSame(link, present.get(link.href)))
       if (changed.length === 0) return
@@ -153,12 +159,32 @@ export class PostgresResources implements Resources {
  * The organization of a registered device, which stays one until the transaction ends: what is written about a device is
  * either before its deletion, and deleted with it, or not written.
  */
-async function registeredOrganization(query: Query, deviceId: string): Promise<string> {
+async function registeredOrganization(query: Query, deviceId: string, lock = sql`for share`): Promise<string> {
   const device = await query.first<{ readonly organizationId: string }>(sql`
     select organization_id as "organizationId" from device
-    where id = ${deviceId} and registered_at is not null and state = 'active' for share`)
+    where id = ${deviceId} and registered_at is not null and state = 'active' ${lock}`)
   if (device === undefined) throw new CodedError('device-not-registered', 'The device is not registered.')
   return device.organizationId
+}
+
+/** Links whose time is over go, with their twins, unless they are published again now. */
+async function forgetExpired(query: Query, deviceId: string, links: readonly ResourceLink[]): Promise<void> {
+  await query.run(sql`
+    with gone as (
+      delete from resource_link where device_id = ${deviceId} and expires_at <= now()
+        and href <> all(${links.map((link) => link.href)}::text[])
+      returning href
+    )
+    delete from twin_resource where device_id = ${deviceId} and href in (select href from gone)`)
+}
+
+/** A device that invents links without end must not fill the database, nor the lists that people read. */
+async function assertFewLinks(query: Query, deviceId: string): Promise<void> {
+  const row = await query.first<{ readonly count: number }>(
+    sql`select count(*) as count from resource_link where device_id = ${deviceId}`,
+  )
+  if ((row?.count ?? 0) <= mostLinks) return
+  throw new CodedError('validation-failed', `A device has at most ${mostLinks} published links.`)
 }
 
 async function linksOf(query: Query, deviceId: string, organizationId?: string): Promise<readonly ResourceLink[]> {

@@ -1,0 +1,92 @@
+import { utf8 } from '@sallyport/bytes'
+import type { CoapResource } from '@sallyport/coaps'
+import { encode } from '@sallyport/representation'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  DeviceAtGateway,
+  eventually,
+  type GatewayUnderTest,
+  type InstallationAroundGateway,
+  installationAroundGateway,
+  system,
+} from './installation-around-gateway.ts'
+
+let installation: InstallationAroundGateway
+let under: GatewayUnderTest
+
+beforeAll(async () => {
+  installation = await installationAroundGateway()
+  under = await installation.startGateway()
+})
+afterAll(() => installation.close())
+
+async function signedIn(resources: readonly CoapResource<undefined>[] = []) {
+  const device = await installation.provision()
+  const connected = await DeviceAtGateway.connect(under.gateway, device, resources)
+  await connected.enter(device.code)
+  return { device, connected }
+}
+
+const post = (connected: DeviceAtGateway, pack: string) =>
+  connected.send('POST', '/api/v1/telemetry', undefined, { contentFormat: 110, payload: utf8(pack) })
+
+describe('a device with a key of its own and bad intentions', () => {
+  it('sends measurements that no database can hold, and spoils nobody else’s', async () => {
+    const [bad, good] = [await signedIn(), await signedIn()]
+    const unstorable = ['[{"n":"a","vs":"\\u0000"}]', '[{"n":"a","u":"\\u0000","v":1}]', '[{"n":"a","v":1,"t":-9e12}]']
+    for (const pack of unstorable) {
+      const answers = await Promise.all([
+        post(bad.connected, pack),
+        ...[1, 2, 3].map((index) => post(good.connected, `[{"n":"m${index}","v":${index}}]`)),
+      ])
+      expect(answers.map(({ code }) => code)).toEqual(['4.00', '2.04', '2.04', '2.04'])
+    }
+    await bad.connected.close()
+    await good.connected.close()
+  })
+
+  it('publishes links without end, and has no more than a device may have', async () => {
+    const { device, connected } = await signedIn()
+    const links = (from: number) =>
+      Array.from({ length: 250 }, (_, index) => ({ href: `/r/${from + index}`, rt: ['x'] }))
+    const codes: string[] = []
+    for (let from = 0; from < 2000; from += 250) {
+      codes.push((await connected.send('POST', '/oic/rd', { di: device.id, ttl: 0, links: links(from) })).code)
+    }
+    expect(codes[0]).toBe('2.04')
+    expect(codes.at(-1)).toBe('4.00')
+    const kept = await installation.store.resources.links(installation.organizationId, device.id)
+    expect(kept.length).toBeLessThanOrEqual(512)
+    // What is there already may be published again, as at every start.
+    expect((await connected.send('POST', '/oic/rd', { di: device.id, ttl: 0, links: links(0) })).code).toBe('2.04')
+    await connected.close()
+  })
+
+  it('answers a command with what cannot be kept: the command is finished all the same, with the code', async () => {
+    const lamp: CoapResource<undefined> = {
+      path: '/light',
+      handlers: {
+        POST: () => ({ code: '2.04', contentFormat: 60, payload: encode(60, { note: '\u0000' }) }),
+      },
+    }
+    const { device, connected } = await signedIn([lamp])
+    const command = await installation.store.commands.create(
+      installation.organizationId,
+      {
+        deviceId: device.id,
+        href: '/light',
+        method: 'POST',
+        payload: { on: true },
+        expiresAt: (Date.now() + 60_000) as never,
+      },
+      system,
+    )
+    await eventually(async () =>
+      expect(await installation.store.commands.read(installation.organizationId, command.id)).toMatchObject({
+        state: 'succeeded',
+        coapCode: '2.04',
+      }),
+    )
+    await connected.close()
+  })
+})
