@@ -7,6 +7,8 @@ export interface ApiClient {
   readonly token: string
   readonly baseUrl: string
   get<T>(path: string): Promise<T>
+  /** False for 404. */
+  exists(path: string): Promise<boolean>
   post<T>(path: string, body: unknown): Promise<T>
 }
 
@@ -33,6 +35,12 @@ export async function loginAsAdmin(baseUrl: string, admin: { email: string; pass
     token: login.access_token,
     baseUrl,
     get: (path) => call('GET', path, undefined, login.access_token),
+    exists: async (path) => {
+      const response = await fetch(`${baseUrl}${path}`, { headers: { authorization: `Bearer ${login.access_token}` } })
+      await response.arrayBuffer()
+      if (!response.ok && response.status !== 404) throw new SetupFailure(`GET ${path} answered ${response.status}`)
+      return response.ok
+    },
     post: (path, body) => call('POST', path, body, login.access_token),
   }
 }

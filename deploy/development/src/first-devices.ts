@@ -3,7 +3,8 @@
  * one that has never been provisioned, for a foreign client to play.
  */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { X509Certificate } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ApiClient, loginAsAdmin } from './api-client.ts'
 import { type Child, startChild } from './child.ts'
@@ -40,18 +41,19 @@ export async function enrollManufacturer(installation: Installation, api: ApiCli
   if (!existsSync(join(folder, 'chain.pem'))) {
     await runProgram('certs', ['manufacturer', 'create', '--out', folder, '--name', 'Demo Manufacturer'])
   }
-  const name = 'Demo manufacturer'
-  const listed = await api.get<Listed<{ id: string; name: string }>>(
-    `/api/v1/enrollment-groups?name=${encodeURIComponent(name)}`,
-  )
-  const known = listed.items.find((group) => group.name === name)
+  const certificateChain = readFileSync(join(folder, 'chain.pem'), 'utf8')
+  // By its chain: a person may have given it another name.
+  const listed = await api.get<Listed<{ id: string; certificateChain: string }>>('/api/v1/enrollment-groups?limit=200')
+  const known = listed.items.find((group) => withoutSpace(group.certificateChain) === withoutSpace(certificateChain))
   if (known !== undefined) return { folder, groupId: known.id }
   const made = await api.post<{ id: string }>('/api/v1/enrollment-groups', {
-    name,
-    certificateChain: readFileSync(join(folder, 'chain.pem'), 'utf8'),
+    name: 'Demo manufacturer',
+    certificateChain,
   })
   return { folder, groupId: made.id }
 }
+
+const withoutSpace = (pem: string): string => pem.replace(/\s/g, '')
 
 /** A new device of the manufacturer: its key and certificate, made by the manufacturer's tool. */
 export async function manufactureDevice(manufacturer: Manufacturer, out: string): Promise<DeviceFiles> {
@@ -76,7 +78,7 @@ export async function prepareFirstDevices(installation: Installation): Promise<F
   return {
     enrollmentGroup: { id: manufacturer.groupId },
     manufacturerDevice: await unusedDevice(installation, api, manufacturer),
-    provisionedDevice: await restingDevice(installation, manufacturer),
+    provisionedDevice: await restingDevice(installation, api, manufacturer),
   }
 }
 
@@ -96,17 +98,21 @@ async function unusedDevice(
   return device
 }
 
+/** Its token lives a day and may be used up by whoever plays it: it is provisioned anew when it would not serve. */
 async function restingDevice(
   installation: Installation,
+  api: ApiClient,
   manufacturer: Manufacturer,
 ): Promise<FirstDevices['provisionedDevice']> {
   const state = join(installation.home, 'devices', 'resting')
-  const tokensFile = join(state, 'tokens.json')
-  if (!existsSync(tokensFile)) {
+  let tokens = readTokens(state)
+  if (tokens === undefined || !(await serves(state, tokens, api))) {
+    rmSync(state, { recursive: true, force: true })
     const device = await manufactureDevice(manufacturer, join(state, 'manufacturer'))
     await runProgram('device', ['provision', ...deviceArguments(installation, device, state)])
+    tokens = readTokens(state)
+    if (tokens === undefined) throw new SetupFailure(`the device in ${state} was provisioned but did not sign up`)
   }
-  const tokens = JSON.parse(readFileSync(tokensFile, 'utf8')) as { deviceId: string; accessToken: string; uid: string }
   return {
     id: tokens.deviceId,
     certificate: join(state, 'identity.pem'),
@@ -114,6 +120,29 @@ async function restingDevice(
     accessToken: tokens.accessToken,
     uid: tokens.uid,
   }
+}
+
+interface Tokens {
+  readonly deviceId: string
+  readonly accessToken: string
+  readonly uid: string
+}
+
+function readTokens(state: string): Tokens | undefined {
+  const file = join(state, 'tokens.json')
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Tokens) : undefined
+}
+
+/** Whether token and certificate are good for half a day more, and the device has not been deleted. */
+async function serves(state: string, tokens: Tokens, api: ApiClient): Promise<boolean> {
+  const needed = Date.now() + 12 * 3_600_000
+  const claims = JSON.parse(Buffer.from(tokens.accessToken.split('.')[1] ?? '', 'base64url').toString('utf8')) as {
+    exp: number
+  }
+  if (claims.exp * 1000 < needed) return false
+  const identity = new X509Certificate(readFileSync(join(state, 'identity.pem')))
+  if (Date.parse(identity.validTo) < needed) return false
+  return await api.exists(`/api/v1/devices/${tokens.deviceId}`)
 }
 
 export interface DemoDevice {

@@ -6,6 +6,7 @@
 
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { keepRunning } from './kept-running.ts'
 import type { PortPlan } from './port-plan.ts'
 import { type Postgres, startPostgres } from './postgres.ts'
 import { runProgram } from './program.ts'
@@ -19,7 +20,7 @@ export interface InstallationOptions {
   readonly ports: PortPlan
   readonly mode: 'development' | 'test'
   readonly progress: Progress
-  /** Hears of services that died and came back. */
+  /** Hears of processes that died and came back. */
   readonly onChange: (text: string) => void
   /** Called whenever the set of child processes has changed. */
   readonly onProcesses?: (processes: readonly { readonly name: string; readonly pid: number }[]) => void
@@ -57,23 +58,40 @@ export async function startInstallation(options: InstallationOptions): Promise<I
   const stop = async () => {
     for (const end of stops.splice(0)) await end()
   }
+  const onChange = (text: string) => {
+    options.onProcesses?.(listProcesses())
+    options.onChange(text)
+  }
   try {
     const postgres = await progress.step('Postgres', async () => {
-      const result = await startPostgres({ home, port: ports.postgres, disposable: options.mode === 'test' })
+      const start = () => startPostgres({ home, port: ports.postgres, disposable: options.mode === 'test' })
+      const result = await start()
+      // A test stops and starts Postgres and Redis as it likes; in a run nobody else would start them again.
+      const logFile = join(home, 'log', 'postgres.log')
+      const kept =
+        options.mode === 'test'
+          ? { current: result, stop: () => result.stop() }
+          : keepRunning(result, { name: 'postgres', logFile, start, onChange })
       remember(
         'postgres',
-        () => result.process.pid,
-        () => result.stop(),
+        () => kept.current.process.pid,
+        () => kept.stop(),
       )
       await result.createDatabase(databaseName)
       return { result, note: `on port ${ports.postgres}` }
     })
     const redis = await progress.step('Redis', async () => {
-      const result = await startRedisServer({ home, port: ports.redis })
+      const start = () => startRedisServer({ home, port: ports.redis })
+      const result = await start()
+      const logFile = join(home, 'log', 'redis.log')
+      const kept =
+        options.mode === 'test'
+          ? { current: result, stop: () => result.stop() }
+          : keepRunning(result, { name: 'redis', logFile, start, onChange })
       remember(
         'redis',
-        () => result.process.pid,
-        () => result.stop(),
+        () => kept.current.process.pid,
+        () => kept.stop(),
       )
       return { result, note: `on port ${ports.redis}` }
     })
@@ -102,10 +120,6 @@ export async function startInstallation(options: InstallationOptions): Promise<I
         )
         return { result, note: note(result.ready) }
       })
-    const onChange = (text: string) => {
-      options.onProcesses?.(listProcesses())
-      options.onChange(text)
-    }
     const controlPlane = await start(
       'control-plane',
       startService({

@@ -68,3 +68,5 @@ try {
   process.stderr.write(`sallyport: ${error.message}\n`)
   process.exitCode = 1
 }
+// What a run was still starting when it was told to stop, or failed, would hold the process; it ends with it.
+if (process.argv[2] === 'run') process.exit()

@@ -71,7 +71,12 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     ...(asRoot ? { user: 'postgres' } : {}),
   })
   const cluster = new RunningPostgres(options.port, child, password)
-  await cluster.waitUntilUp(join(options.home, 'log', 'postgres.log'))
+  try {
+    await cluster.waitUntilUp(join(options.home, 'log', 'postgres.log'))
+  } catch (error) {
+    await cluster.stop()
+    throw error
+  }
   return cluster
 }
 
@@ -155,16 +160,20 @@ async function initialize(binaries: string, data: string, password: string, asRo
   }
 }
 
-/** A postmaster.pid whose process is gone, or is not a Postgres, would keep the next one from starting after a reboot. */
+/**
+ * A postmaster.pid whose number another program has been given since would keep Postgres from starting after a reboot. One
+ * whose process is gone is left to Postgres: it names the memory by which the next start sees that children of a killed
+ * one are still at work on the data.
+ */
 function removeStalePid(data: string): void {
   const file = join(data, 'postmaster.pid')
   if (!existsSync(file)) return
   const pid = Number(readFileSync(file, 'utf8').split('\n')[0])
-  let command = ''
+  let command: string
   try {
     command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
   } catch {
-    // The process is gone.
+    return
   }
   if (!command.includes(data)) rmSync(file, { force: true })
 }

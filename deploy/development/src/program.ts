@@ -36,7 +36,9 @@ export function tryProgram(
   options: ProgramOptions = {},
 ): Promise<ProgramResult> {
   return new Promise((resolve) => {
-    const child = spawn(nodeProgram, [mainOf(packageFolder), ...args], {
+    // As the long-lived children: out of the reach of a terminal's Ctrl-C, and ended by the kernel with the starter.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', nodeProgram, mainOf(packageFolder), ...args], {
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env },
       timeout: options.timeout ?? 60_000,

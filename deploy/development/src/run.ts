@@ -1,12 +1,16 @@
-/** `make run`: everything up, a device online, the URLs printed; Ctrl-C takes it down in order. */
+/**
+ * `make run`: everything up, a device online, the URLs printed; Ctrl-C takes it down in order, also while it is coming up.
+ * What dies in between is started again, and `ready.json` tells its new process id.
+ */
 
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type DemoDevice, prepareFirstDevices, startDemoDevice } from './first-devices.ts'
 import { type Installation, startInstallation } from './installation.ts'
+import { type KeptRunning, keepRunning } from './kept-running.ts'
 import { expectPortsFree, fixedPorts } from './port-plan.ts'
 import { type Progress, terminalProgress } from './progress.ts'
-import { readyOf, removeReadyFile, writeReadyFile } from './ready-file.ts'
+import { type Ready, readyOf, removeReadyFile, writeReadyFile } from './ready-file.ts'
 import { takeRunLock } from './run-lock.ts'
 
 export interface RunOptions {
@@ -17,15 +21,28 @@ export interface RunOptions {
   readonly stopped: Promise<void>
 }
 
-/** Resolves once all of it has been stopped again. */
+class StoppedEarly extends Error {}
+
+/** Resolves once all of it has been stopped again; what was being started then ends with the calling process. */
 export async function run(options: RunOptions): Promise<void> {
   const { home } = options
-  const progress = terminalProgress(options.write)
+  const progress = interruptible(terminalProgress(options.write), options.stopped)
   const ports = fixedPorts(options.portOffset)
   const lock = await takeRunLock(home, progress.line)
   let installation: Installation | undefined
-  let demo: DemoDevice | undefined
-  const children: { name: string; pid: number }[] = []
+  let demo: KeptRunning<DemoDevice> | undefined
+  let ready: Ready | undefined
+  const announce = (text: string) => progress.line(`  ${text}`)
+  const processesOf = (processes: Installation['processes']) =>
+    demo === undefined ? processes : [...processes, { name: 'device', pid: demo.current.process.pid }]
+  const onProcesses = (started: Installation['processes']) => {
+    const processes = processesOf(started)
+    lock.record(processes)
+    if (ready === undefined) return
+    const pids = Object.fromEntries(processes.map(({ name, pid }) => [name, pid]))
+    ready = { ...ready, processes: { ...ready.processes, ...pids } }
+    writeReadyFile(home, ready)
+  }
   try {
     await expectPortsFree(ports)
     installation = await startInstallation({
@@ -33,31 +50,51 @@ export async function run(options: RunOptions): Promise<void> {
       ports,
       mode: 'development',
       progress,
-      onChange: (text) => progress.line(`  ${text}`),
-      onProcesses: (processes) => lock.record([...processes, ...children]),
+      onChange: announce,
+      onProcesses,
     })
     const up = installation
     const deviceLog = join(home, 'log', 'device.log')
     const logStart = existsSync(deviceLog) ? statSync(deviceLog).size : 0
-    const [device, ready] = await progress.step('first device', async () => {
+    const [device, firstReady] = await progress.step('first device', async () => {
       const devices = await prepareFirstDevices(up)
-      demo = await startDemoDevice(up)
-      children.push({ name: 'device', pid: demo.process.pid })
-      lock.record([...up.processes, ...children])
-      const result = [demo, readyOf(up, devices, { device: demo.process.pid, starter: process.pid })] as const
-      return { result, note: `${demo.id} is online` }
+      const first = await startDemoDevice(up)
+      const onChange = (text: string) => {
+        onProcesses(up.processes)
+        announce(text)
+      }
+      demo = keepRunning(first, { name: 'device', logFile: deviceLog, start: () => startDemoDevice(up), onChange })
+      onProcesses(up.processes)
+      const result = [first, readyOf(up, devices, { device: first.process.pid, starter: process.pid })] as const
+      return { result, note: `${first.id} is online` }
     })
     printLines(deviceLog, logStart, progress)
+    ready = firstReady
     writeReadyFile(home, ready)
     printWelcome(progress, home, ready, device.id)
     await options.stopped
+  } catch (error) {
+    if (!(error instanceof StoppedEarly)) throw error
   } finally {
+    ready = undefined
     removeReadyFile(home)
-    if (installation !== undefined) progress.line('Stopping…')
     await demo?.stop()
     await installation?.stop()
     lock.release()
-    if (installation !== undefined) progress.line('Stopped.')
+  }
+  progress.line('Stopped.')
+}
+
+/** No step outlasts the wish to stop: what it was waiting for is not waited for. */
+function interruptible(progress: Progress, stopped: Promise<void>): Progress {
+  const stoppedEarly = stopped.then((): never => {
+    progress.line('Stopping…')
+    throw new StoppedEarly()
+  })
+  stoppedEarly.catch(() => {})
+  return {
+    line: (text) => progress.line(text),
+    step: (name, work) => progress.step(name, () => Promise.race([work(), stoppedEarly])),
   }
 }
 
