@@ -4,7 +4,8 @@ import { readEnrollmentChain } from '../src/enrollment-chain.ts'
 import { TestCertificates } from './test-certificates.ts'
 
 const certificates = new TestCertificates()
-const now = instant(Date.now())
+// The certificates are made after this line and are valid from the second they are made in.
+const now = instant(Date.now() + 60_000)
 
 beforeAll(() => {
   certificates

@@ -19,9 +19,7 @@ const codeOf = (work: () => unknown): string => {
 
 const isLarge = (value: unknown): value is number => Number.isInteger(value) && !Number.isSafeInteger(value)
 const largeAsText = (value: unknown): unknown =>
-  JSON.parse(
-    JSON.stringify(value, (_key, item) => (isLarge(item) && Math.abs(item) < 2 ** 64 ? String(item) : item)),
-  )
+  JSON.parse(JSON.stringify(value, (_key, item) => (isLarge(item) && Math.abs(item) < 2 ** 64 ? String(item) : item)))
 
 describe('representation', () => {
   it('reads the same value from JSON, CBOR and OCF CBOR', () => {
