@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check interop bench acceptance openapi docs clean
+.PHONY: help run test check interop bench acceptance docs clean
 
 # Node 24 and the tools come from node_modules; the machine's own Node only starts the installation.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
