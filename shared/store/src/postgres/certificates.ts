@@ -1,11 +1,12 @@
 import type { Instant } from '@sallyport/clock'
 import { inSeconds } from '@sallyport/clock'
 import { CodedError, type ErrorCode } from '@sallyport/errors'
-import { type DeviceState, issuanceRepeatWindow } from '@sallyport/fleet'
+import { type DeviceState, type EnrollmentGroupState, issuanceRepeatWindow } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
 import type { CertificateRecord, Certificates, OrphanedIssuance, RecordedIdentity } from '../certificates.ts'
 import type { Database, Query } from './database.ts'
 import { violatesUnique } from './database-fault.ts'
+import { requireEnrolling } from './enrolling-group.ts'
 import { sql, time } from './sql.ts'
 import type { TransactionRecord } from './transaction-record.ts'
 
@@ -175,12 +176,16 @@ async function lockDevice(query: Query, deviceId: string, recordId: string): Pro
     readonly organizationId: string
     readonly recordId: string
     readonly state: DeviceState
+    readonly groupState: EnrollmentGroupState
   }>(sql`
-    select organization_id as "organizationId", record_id as "recordId", state from device where id = ${deviceId} for no key update`)
+    select d.organization_id as "organizationId", d.record_id as "recordId", d.state, g.state as "groupState"
+    from device d join enrollment_group g on g.id = d.group_id
+    where d.id = ${deviceId} for no key update of d`)
   if (device === undefined || device.state === 'deleted' || device.recordId !== recordId) {
     throw new CodedError('device-not-registered', 'The device was not claimed by this provisioning record.')
   }
   if (device.state === 'blocked') throw new CodedError('device-blocked', 'The device is blocked.')
+  requireEnrolling(device.groupState)
   return device.organizationId
 }
 

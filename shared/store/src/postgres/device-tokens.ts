@@ -1,9 +1,15 @@
 import { inSeconds } from '@sallyport/clock'
 import { CodedError, type ErrorCode, hasCode } from '@sallyport/errors'
-import { type DeviceState, longestOnboardingCodeLifetime, redemptionRepeatWindow } from '@sallyport/fleet'
+import {
+  type DeviceState,
+  type EnrollmentGroupState,
+  longestOnboardingCodeLifetime,
+  redemptionRepeatWindow,
+} from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
 import type { DeviceTokenFamilies, OnboardingCodes, Redemption } from '../device-tokens.ts'
 import type { Database, Query } from './database.ts'
+import { requireEnrolling } from './enrolling-group.ts'
 import { sql, time } from './sql.ts'
 import type { TransactionRecord } from './transaction-record.ts'
 
@@ -22,13 +28,19 @@ export class PostgresOnboardingCodes implements OnboardingCodes {
   async create(code: Parameters<OnboardingCodes['create']>[0], act: ActContext): Promise<void> {
     const { codeHash, deviceId, recordId, expiresAt } = code
     await this.#database.transaction(async (query) => {
-      const record = await query.first<{ readonly organizationId: string; readonly deviceId: string | null }>(sql`
-        select organization_id as "organizationId", device_id as "deviceId" from provisioning_record
-        where id = ${recordId} and archived_at is null for share`)
+      const record = await query.first<{
+        readonly organizationId: string
+        readonly deviceId: string | null
+        readonly groupState: EnrollmentGroupState
+      }>(sql`
+        select r.organization_id as "organizationId", r.device_id as "deviceId", g.state as "groupState"
+        from provisioning_record r join enrollment_group g on g.id = r.group_id
+        where r.id = ${recordId} and r.archived_at is null for share of r`)
       if (record === undefined) throw new CodedError('not-found', 'There is no such provisioning record.')
       if (record.deviceId !== deviceId) {
         throw new CodedError('device-id-mismatch', 'The provisioning record is for another device.')
       }
+      requireEnrolling(record.groupState)
       const { organizationId } = record
       await query.run(sql`
         insert into onboarding_code (code_hash, organization_id, device_id, record_id, expires_at)

@@ -127,7 +127,8 @@ export class PostgresDevices implements Devices {
     await this.#database.transaction(async (query) => {
       const device = await query.first<{ readonly state: DeviceState }>(sql`
         select state from device
-        where id = ${id} and organization_id = ${organizationId} and state <> 'deleted' for update`)
+        where id = ${id} and organization_id = ${organizationId}
+          and (state = 'active' or (state = 'blocked' and registered_at is not null)) for update`)
       if (device === undefined) throw new CodedError('not-found', 'There is no such device.')
       const revoked = await query.rows<{ readonly sha256: string }>(sql`
         update certificate set state = 'revoked', ended_at = now()
@@ -146,7 +147,7 @@ export class PostgresDevices implements Devices {
         where device_id = ${id} and archived_at is null`)
       // What is left is the claim: which key may provision this id anew. A block outlives it: only an active device is forgotten.
       await query.run(sql`
-        update device set state = 'deleted', registered_at = null, forgotten_at = clock_timestamp(), labels = '{}',
+        update device set state = case when state = 'blocked' then 'blocked' else 'deleted' end, registered_at = null, forgotten_at = clock_timestamp(), labels = '{}',
           name = id::text, version = version + 1, updated_at = now()
         where id = ${id}`)
       await this.#record.audit(query, act, {

@@ -1,11 +1,12 @@
 import type { Instant } from '@sallyport/clock'
 import { CodedError, type ErrorCode } from '@sallyport/errors'
-import type { DeviceState, ProvisioningStep } from '@sallyport/fleet'
+import type { DeviceState, EnrollmentGroupState, ProvisioningStep } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
 import type { Page } from '../page.ts'
 import type { Provisioning, ProvisioningAdmission, ProvisioningRecord } from '../provisioning.ts'
 import { beforeCursor, pageWindow, toPage } from './cursor.ts'
 import type { Database, Query } from './database.ts'
+import { requireEnrolling } from './enrolling-group.ts'
 import { present } from './row.ts'
 import { allOf, type Sql, sql } from './sql.ts'
 import type { TransactionRecord } from './transaction-record.ts'
@@ -112,15 +113,18 @@ export class PostgresProvisioning implements Provisioning {
     const { recordId, deviceId, manufacturerSpkiSha256 } = claim
     await this.#database.transaction(async (query) => {
       const record = await query.first<ClaimingRecord>(sql`
-        select organization_id as "organizationId", group_id as "groupId", device_id as "deviceId",
-          manufacturer_spki_sha256 as "manufacturerSpkiSha256", archived_at is not null as archived
-        from provisioning_record where id = ${recordId} for no key update`)
+        select r.organization_id as "organizationId", r.group_id as "groupId", r.device_id as "deviceId",
+          r.manufacturer_spki_sha256 as "manufacturerSpkiSha256", r.archived_at is not null as archived,
+          g.state as "groupState"
+        from provisioning_record r join enrollment_group g on g.id = r.group_id
+        where r.id = ${recordId} for no key update of r`)
       if (record === undefined || record.archived || record.manufacturerSpkiSha256 !== manufacturerSpkiSha256) {
         throw new CodedError('not-found', 'The provisioning record was never begun.')
       }
       if (record.deviceId !== null && record.deviceId !== deviceId) {
         throw new CodedError('device-id-mismatch', 'This manufacturer key has another device id.')
       }
+      requireEnrolling(record.groupState)
       const { organizationId, groupId } = record
       // The loser of two claims waits here for the winner, and then finds the row.
       const made = await query.run(sql`
@@ -198,6 +202,7 @@ interface ClaimingRecord {
   readonly deviceId: string | null
   readonly manufacturerSpkiSha256: string
   readonly archived: boolean
+  readonly groupState: EnrollmentGroupState
 }
 
 /** @returns whether the claim changed anything. */

@@ -19,6 +19,9 @@ interface PointRow {
 const columns = sql`t.name, t.at, t.number_value as "numberValue", t.text_value as "textValue",
   t.boolean_value as "booleanValue", t.bytes_value as "bytesValue", t.unit`
 
+/** Measurements of which the last value is shown. */
+const mostNames = 1000
+
 export class PostgresTelemetry implements Telemetry {
   readonly #database: Database
 
@@ -47,14 +50,16 @@ export class PostgresTelemetry implements Telemetry {
   }
 
   async last(organizationId: string, deviceId: string): Promise<readonly TelemetryPoint[]> {
-    // The names one after the other by the index, and the newest of each: not all points of the device.
+    // The names one after the other by the index, and the newest of each: not all points of the device. A device may have
+    // invented any number of names, so they end at a bound.
     const rows = await this.#database.read((query) =>
       query.rows<PointRow>(sql`
         with recursive names as (
-          (select name from telemetry where device_id = ${deviceId} order by name limit 1)
+          (select name, 1 as position from telemetry where device_id = ${deviceId} order by name limit 1)
           union all
-          select (select t.name from telemetry t where t.device_id = ${deviceId} and t.name > names.name order by t.name limit 1)
-          from names where names.name is not null
+          select (select t.name from telemetry t where t.device_id = ${deviceId} and t.name > names.name order by t.name limit 1),
+            names.position + 1
+          from names where names.name is not null and names.position < ${mostNames}
         )
         select last.* from names cross join lateral (
           select ${columns} from telemetry t
