@@ -6,14 +6,13 @@
 import { createPrivateKey, randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { clockFrom, type Duration, minutes, seconds } from '@sallyport/clock'
-import { type CoapsServer, type DtlsCredentials, listenCoaps } from '@sallyport/coaps'
+import { type CoapsServer, type DtlsCredentials, HandshakeFailureCounts, listenCoaps } from '@sallyport/coaps'
 import { createLogger, createMetrics, type Logger } from '@sallyport/diagnostics'
 import { CodedError, isCodedError } from '@sallyport/errors'
 import { authorityRoles } from '@sallyport/fleet'
 import { type Management, openMutualTls, serviceClient, startManagement } from '@sallyport/http'
 import { certificatesFromPem } from '@sallyport/pki'
 import { openStore, type Store } from '@sallyport/store'
-import { AdmissionFailures } from './admission-failures.ts'
 import type { DpsConfiguration } from './config.ts'
 import { createDpsMetrics, type DpsMetrics } from './dps-metrics.ts'
 import { TokenAuthority } from './identity-authority.ts'
@@ -43,6 +42,8 @@ export interface Dps {
   close(): Promise<void>
 }
 
+/** One to ask for the time, one to provision, and those that it has lost without a word. */
+const mostAssociationsOfDevice = 4
 const failureFlushInterval: Duration = seconds(2)
 const reconcileInterval: Duration = minutes(1)
 const closeTimeout: Duration = seconds(20)
@@ -115,7 +116,7 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
       mutualTls.close()
     })
 
-    const failures = new AdmissionFailures({ store: provisioning.failures, clock })
+    const failures = new HandshakeFailureCounts({ write: provisioning.countFailures, clock })
     const records = new ProvisioningRecords({ store: provisioning.records, onStep: counted.step })
     server = await listenCoaps<DpsPeer>({
       host: configuration.host,
@@ -130,6 +131,7 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
         newCorrelationId: randomUUID,
       }),
       observer: transportObserver({ log, metrics: counted, failures }),
+      associationsPerPeer: { keyOf: ({ recordId }) => recordId, most: mostAssociationsOfDevice },
       resources: [
         timeResource(records, clock),
         ownershipResource(records),

@@ -2,15 +2,16 @@
  * The provisioning ports on the database, each call in its turn: never more of them at once than there are connections.
  */
 
+import type { HandshakeFailureCount } from '@sallyport/coaps'
 import { CodedError } from '@sallyport/errors'
 import type { Store } from '@sallyport/store'
 import type { RecordRefusal } from './peer-verification.ts'
-import type { AdmissionFailureStore, AdmissionStore, IssuanceStore, RecordStore } from './provisioning-store.ts'
+import type { AdmissionStore, IssuanceStore, RecordStore } from './provisioning-store.ts'
 import { WorkQueue } from './work-queue.ts'
 
 export interface ProvisioningStore {
   readonly admission: AdmissionStore
-  readonly failures: AdmissionFailureStore
+  readonly countFailures: (counts: readonly HandshakeFailureCount[]) => Promise<void>
   readonly records: RecordStore
   readonly issuances: IssuanceStore
   readonly recordRefusal: RecordRefusal
@@ -35,7 +36,7 @@ export function provisioningStoreOf(store: Store, connections: number): Provisio
       recordedIdentity: (sha256) => inTurn(() => store.certificates.findRecorded(sha256)),
       recordAdmission: (recordId) => inTurn(() => store.provisioning.admission(recordId)),
     },
-    failures: { count: (rows) => store.auditEvents.countAdmissionFailures([...rows]) },
+    countFailures: (counts) => store.auditEvents.countAdmissionFailures([...counts]),
     records: {
       begin: async (record, act) => {
         await inTurn(() => store.provisioning.begin(record, act))

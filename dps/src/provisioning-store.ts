@@ -45,25 +45,12 @@ export interface StepOutcome {
   readonly detail?: string
 }
 
-export interface AdmissionFailureCount {
-  /** An IPv4 /24 or IPv6 /48. */
-  readonly prefix: string
-  readonly reason: ErrorCode
-  /** Start of the minute. */
-  readonly minute: Instant
-  readonly count: number
-}
-
 export interface AdmissionStore {
   /** Groups of every state whose lead authority has one of these subject names (SHA-256 of the DER). */
   groupsByAuthoritySubjects(subjectSha256: readonly string[]): Promise<readonly EnrollmentGroup[]>
   group(groupId: string): Promise<EnrollmentGroup | undefined>
   recordedIdentity(certificateSha256: string): Promise<RecordedIdentity | undefined>
   recordAdmission(recordId: string): Promise<RecordAdmission | undefined>
-}
-
-export interface AdmissionFailureStore {
-  count(rows: readonly AdmissionFailureCount[]): Promise<void>
 }
 
 export interface RecordStore {

@@ -1,8 +1,7 @@
 /** What happens on the wire, as log lines, metrics and counts of failed handshakes. */
 
-import type { CoapsObserver } from '@sallyport/coaps'
+import type { CoapsObserver, HandshakeFailureCounts } from '@sallyport/coaps'
 import type { Logger } from '@sallyport/diagnostics'
-import type { AdmissionFailures } from './admission-failures.ts'
 import type { DpsMetrics } from './dps-metrics.ts'
 import type { DpsPeer } from './peer.ts'
 
@@ -12,7 +11,7 @@ const maxFailureLines = 5
 export function transportObserver(options: {
   readonly log: Logger
   readonly metrics: DpsMetrics
-  readonly failures: AdmissionFailures
+  readonly failures: HandshakeFailureCounts
 }): CoapsObserver<DpsPeer> {
   const { log, metrics, failures } = options
   return {

@@ -1,7 +1,6 @@
 import { certificatesFromPem } from '@sallyport/pki'
 import { decode, encode, type Value } from '@sallyport/representation'
 import { describe, expect, it } from 'vitest'
-import { prefixOf } from '../src/admission-failures.ts'
 import { chooseGateway } from '../src/gateway-choice.ts'
 import { accessControlEntries } from '../src/resource/acls.ts'
 import { credentials } from '../src/resource/credentials.ts'
@@ -69,16 +68,5 @@ describe('what a device is given', () => {
     expect(() => chooseGateway([], device, undefined)).toThrow(
       expect.objectContaining({ code: 'dependency-unavailable' }),
     )
-  })
-})
-
-describe('the prefix that failures are counted under', () => {
-  it('is a /24 for IPv4, mapped or not, and a /48 for IPv6', () => {
-    expect(prefixOf('192.0.2.77')).toBe('192.0.2.0/24')
-    expect(prefixOf('::ffff:192.0.2.77')).toBe('192.0.2.0/24')
-    expect(prefixOf('2001:db8:7:1::5')).toBe('2001:db8:7::/48')
-    expect(prefixOf('2001:0db8:0007::5')).toBe('2001:db8:7::/48')
-    expect(prefixOf('fe80::1%eth0')).toBe('fe80:0:0::/48')
-    expect(prefixOf('::1')).toBe('0:0:0::/48')
   })
 })

@@ -6,10 +6,9 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import type { CoapsObserver } from '@sallyport/coaps'
+import type { CoapsObserver, HandshakeFailureCounts } from '@sallyport/coaps'
 import type { Logger } from '@sallyport/diagnostics'
 import type { ErrorCode } from '@sallyport/errors'
-import type { AdmissionFailures } from './admission-failures.ts'
 import type { AuthenticationRecord } from './authentication-record.ts'
 import type { DeviceIdentity } from './device-identity.ts'
 import { logFieldsOf } from './device-request.ts'
@@ -20,7 +19,7 @@ import type { Presence } from './presence.ts'
 export interface GatewayObserverOptions {
   readonly devices: LiveDevices
   readonly presence: Pick<Presence, 'contact'>
-  readonly failures: AdmissionFailures
+  readonly failures: HandshakeFailureCounts
   readonly authentication: AuthenticationRecord
   readonly metrics: () => GatewayMetrics
   readonly log: Logger
@@ -53,7 +52,7 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
     },
     handshakeFailed({ remote, code, alert, direction, detail }) {
       options.metrics().handshakes.inc({ outcome: 'failed', reason: code })
-      if (knownDeviceRefusals.has(code) || options.failures.add(remote.address, code) > 1) return
+      if (knownDeviceRefusals.has(code) || options.failures.count(remote.address, code) > 1) return
       log.warn({ address: remote.address, reason: code, alert, direction, detail }, 'handshake failed')
     },
     requestServed({ association, method, path, code, duration, correlationId, errorCode }) {

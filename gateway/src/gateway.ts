@@ -8,14 +8,13 @@
 import { createPrivateKey, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { clockFrom, type Duration, seconds } from '@sallyport/clock'
-import { type CoapsServer, type DtlsCredentials, listenCoaps } from '@sallyport/coaps'
+import { type CoapsServer, type DtlsCredentials, HandshakeFailureCounts, listenCoaps } from '@sallyport/coaps'
 import { createMetrics, type Logger } from '@sallyport/diagnostics'
 import { CodedError } from '@sallyport/errors'
 import { type CircuitState, openMutualTls, serviceClient, startManagement } from '@sallyport/http'
 import { certificatesFromPem, deviceIdFromCommonName, parseCertificate } from '@sallyport/pki'
 import { openStore, type TelemetryRow } from '@sallyport/store'
 import { admission } from './admission.ts'
-import { AdmissionFailures } from './admission-failures.ts'
 import { authenticationRecord } from './authentication-record.ts'
 import { CommandDispatch } from './command-dispatch.ts'
 import type { GatewayConfiguration } from './config.ts'
@@ -50,7 +49,10 @@ export interface Gateway {
 }
 
 /** A device that does not publish anew after signing in is watched by what it published before. */
+const failuresWrittenEvery = seconds(10)
 const publicationExpectedWithin = seconds(3)
+/** A device has one; a few more are there while it reconnects and before the old ones are noticed to be dead. */
+const mostAssociationsOfDevice = 4
 /** For commands under way at a stop; the devices' answers to the rest come to nobody. */
 const longestCommandAtStop = seconds(10)
 
@@ -125,7 +127,12 @@ export async function startGateway(configuration: GatewayConfiguration, log: Log
       measured.telemetryBatchRows.observe(rows)
     },
   })
-  const failures = new AdmissionFailures({ auditEvents: store.auditEvents, clock, log })
+  const failures = new HandshakeFailureCounts({
+    write: (counts) => store.auditEvents.countAdmissionFailures([...counts]),
+    clock,
+  })
+  const writeFailures = () =>
+    failures.flush().catch((error: unknown) => log.warn({ err: error }, 'handshake failures stay uncounted'))
   const authentication = authenticationRecord({ auditEvents: store.auditEvents, log })
   const measured = gatewayMetrics(metrics, () => ({
     associations: server?.counts.live ?? 0,
@@ -185,6 +192,7 @@ export async function startGateway(configuration: GatewayConfiguration, log: Log
       timeResource({ clock }),
       anythingElse(),
     ],
+    associationsPerPeer: { keyOf: ({ deviceId }) => deviceId, most: mostAssociationsOfDevice },
     async admit(request) {
       await started
       if (stopping) throw new CodedError('shutting-down', 'Connect again in a moment.')
@@ -220,7 +228,7 @@ export async function startGateway(configuration: GatewayConfiguration, log: Log
   const stopWatching = await watchWithdrawals({ store, devices, tokens, log })
   await commands.start()
   presence.start()
-  failures.start()
+  const failureTimer = setInterval(writeFailures, failuresWrittenEvery)
   await keys.keysFor(undefined).catch(() => log.warn({}, 'no token keys yet: the control plane does not answer'))
   const management = await startManagement({
     host: configuration.host,
@@ -243,7 +251,8 @@ export async function startGateway(configuration: GatewayConfiguration, log: Log
       stopping = true
       await server.close()
       await telemetry.drain()
-      await Promise.all([presence.stop(), failures.stop(), authentication.settled(), stopWatching()])
+      clearInterval(failureTimer)
+      await Promise.all([presence.stop(), writeFailures(), authentication.settled(), stopWatching()])
       await lease.retire().catch((error: unknown) => log.warn({ err: error }, 'the lease was left to lapse'))
       mutualTls.close()
       await controlPlane.close()

@@ -89,4 +89,15 @@ describe('a device with a key of its own and bad intentions', () => {
     )
     await connected.close()
   })
+
+  it('opens association after association, and keeps a few: the newest', async () => {
+    const device = await installation.provision()
+    const all: DeviceAtGateway[] = []
+    for (let count = 0; count < 10; count += 1) all.push(await DeviceAtGateway.connect(under.gateway, device))
+    await eventually(() =>
+      expect(all.map(({ closed }) => closed)).toEqual([...Array(6).fill(true), ...Array(4).fill(false)]),
+    )
+    expect((await all.at(-1)?.signUp(device.code))?.code).toBe('2.04')
+    await Promise.all(all.map((connected) => connected.close()))
+  })
 })

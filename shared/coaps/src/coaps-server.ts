@@ -7,6 +7,7 @@ import type { ClientObservation, ClientRequest, ClientResponse } from './client-
 import type { CoapRequest, CoapResource } from './coap-resource.ts'
 import { CoapService, defaultMtu } from './coap-service.ts'
 import type { CoapsObserver } from './coaps-observer.ts'
+import { type AssociationsPerPeer, CrowdControl } from './crowd-control.ts'
 import type { ListenDtlsOptions } from './dtls-listener.ts'
 import { listenDtls } from './dtls-listener.ts'
 
@@ -17,6 +18,8 @@ export type ListenCoapsOptions<Identity> = Omit<ListenDtlsOptions<Identity>, 'ev
   /** Runs before every handler and every registration; throws a `CodedError` to refuse. The sign-in gate. */
   readonly admit?: (request: CoapRequest<Identity>) => void | Promise<void>
   readonly observer?: CoapsObserver<Identity>
+  /** Without it one peer may have as many associations as there is room for. */
+  readonly associationsPerPeer?: AssociationsPerPeer<Identity>
 }
 
 export interface CoapsCounts {
@@ -53,16 +56,23 @@ export interface CoapsServer<Identity> {
 
 /** Resolves once the socket is bound. */
 export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity>): Promise<CoapsServer<Identity>> {
-  const { resources, admit, observer, ...dtls } = options
+  const { resources, admit, observer, associationsPerPeer, ...dtls } = options
   const { mtu = defaultMtu } = dtls
   const service = new CoapService<Identity>({ resources, admit, observer, mtu })
+  const crowd = associationsPerPeer === undefined ? undefined : new CrowdControl(associationsPerPeer)
   const listener = await listenDtls<Identity>({
     ...dtls,
     mtu,
     events: {
-      opened: (association) => service.opened(association),
+      opened: (association) => {
+        service.opened(association)
+        crowd?.opened(association)
+      },
       data: (association, plaintext) => service.data(association, plaintext),
-      closed: (association, reason) => service.closed(association, reason),
+      closed: (association, reason) => {
+        crowd?.closed(association)
+        service.closed(association, reason)
+      },
       handshakeFailed: (failure) => observer?.handshakeFailed?.(failure),
       discarded: (reason) => observer?.discarded?.(reason),
     },

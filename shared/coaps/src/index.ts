@@ -18,3 +18,4 @@ export type { CoapsObserver, FailedRequest, ServedRequest } from './coaps-observ
 export { type CoapsCounts, type CoapsServer, type ListenCoapsOptions, listenCoaps } from './coaps-server.ts'
 export { type ConnectDtlsOptions, connectDtls } from './dtls-connection.ts'
 export { type DtlsListener, type ListenDtlsOptions, listenDtls } from './dtls-listener.ts'
+export { type HandshakeFailureCount, HandshakeFailureCounts, networkPrefix } from './handshake-failure-counts.ts'

@@ -1,19 +1,16 @@
 import { instant, ManualClock, minutes } from '@sallyport/clock'
 import { describe, expect, it } from 'vitest'
-import { AdmissionFailures } from '../src/admission-failures.ts'
-import type { AdmissionFailureCount } from '../src/provisioning-store.ts'
+import { type HandshakeFailureCount, HandshakeFailureCounts, networkPrefix } from '../src/handshake-failure-counts.ts'
 
 function counting() {
   const clock = new ManualClock(instant(1_800_000_030_000))
-  const rows: AdmissionFailureCount[] = []
+  const rows: HandshakeFailureCount[] = []
   const state = { down: false }
-  const failures = new AdmissionFailures({
+  const failures = new HandshakeFailureCounts({
     clock,
-    store: {
-      async count(batch) {
-        if (state.down) throw new Error('down')
-        rows.push(...batch)
-      },
+    async write(counts) {
+      if (state.down) throw new Error('down')
+      rows.push(...counts)
     },
   })
   return { clock, rows, state, failures }
@@ -56,5 +53,16 @@ describe('failed handshakes', () => {
     await failures.flush()
     expect(rows.length).toBeLessThanOrEqual(5001)
     expect(rows.reduce((sum, row) => sum + row.count, 0)).toBe(20_000)
+  })
+})
+
+describe('networkPrefix', () => {
+  it('[0.13] counts by /24 of IPv4 and /48 of IPv6, so that one network is one row', () => {
+    expect(networkPrefix('192.0.2.17')).toBe('192.0.2.0/24')
+    expect(networkPrefix('::ffff:192.0.2.17')).toBe('192.0.2.0/24')
+    expect(networkPrefix('2001:db8:1:2:3:4:5:6')).toBe('2001:db8:1::/48')
+    expect(networkPrefix('2001:DB8::5%eth0')).toBe('2001:db8:0::/48')
+    expect(networkPrefix('2001:0db8:0007::5')).toBe('2001:db8:7::/48')
+    expect(networkPrefix('::1')).toBe('0:0:0::/48')
   })
 })

@@ -6,21 +6,33 @@
  */
 
 import { isIPv4 } from 'node:net'
-import { type Clock, instant } from '@sallyport/clock'
+import { type Clock, type Instant, instant } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
-import type { AdmissionFailureCount, AdmissionFailureStore } from './provisioning-store.ts'
+
+export interface HandshakeFailureCount {
+  /** An IPv4 /24 or IPv6 /48, or `other` for what a flood brought beyond the bound. */
+  readonly prefix: string
+  readonly reason: ErrorCode
+  /** Start of the minute. */
+  readonly minute: Instant
+  readonly count: number
+}
 
 /** Prefixes and reasons counted apart between two flushes; beyond that a flood is counted as one. */
 const maxBuckets = 5000
 const floodPrefix = 'other'
 
-export class AdmissionFailures {
-  readonly #store: AdmissionFailureStore
+export class HandshakeFailureCounts {
+  readonly #write: (counts: readonly HandshakeFailureCount[]) => Promise<void>
   readonly #clock: Clock
-  #buckets = new Map<string, AdmissionFailureCount>()
+  #buckets = new Map<string, HandshakeFailureCount>()
 
-  constructor(options: { readonly store: AdmissionFailureStore; readonly clock: Clock }) {
-    this.#store = options.store
+  /** @param options.write adds the counts to what is stored already. */
+  constructor(options: {
+    readonly write: (counts: readonly HandshakeFailureCount[]) => Promise<void>
+    readonly clock: Clock
+  }) {
+    this.#write = options.write
     this.#clock = options.clock
   }
 
@@ -29,7 +41,7 @@ export class AdmissionFailures {
     const minute = instant(Math.floor(this.#clock.now() / 60_000) * 60_000)
     const known = this.#buckets.size < maxBuckets
     const prefix =
-      known || this.#buckets.has(keyOf(prefixOf(address), reason, minute)) ? prefixOf(address) : floodPrefix
+      known || this.#buckets.has(keyOf(networkPrefix(address), reason, minute)) ? networkPrefix(address) : floodPrefix
     const key = keyOf(prefix, reason, minute)
     const count = (this.#buckets.get(key)?.count ?? 0) + 1
     this.#buckets.set(key, { prefix, reason, minute, count })
@@ -42,7 +54,7 @@ export class AdmissionFailures {
     const taken = this.#buckets
     this.#buckets = new Map()
     try {
-      await this.#store.count([...taken.values()])
+      await this.#write([...taken.values()])
     } catch (error) {
       for (const [key, row] of taken) {
         const since = this.#buckets.get(key)?.count ?? 0
@@ -56,7 +68,7 @@ export class AdmissionFailures {
 const keyOf = (prefix: string, reason: ErrorCode, minute: number): string => `${prefix} ${reason} ${minute}`
 
 /** IPv4 /24, IPv6 /48: what one customer is usually given. */
-export function prefixOf(address: string): string {
+export function networkPrefix(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
   if (isIPv4(mapped)) return `${mapped.split('.').slice(0, 3).join('.')}.0/24`
   const [head = '', tail] = (address.split('%')[0] ?? '').toLowerCase().split('::')
