@@ -7,14 +7,11 @@ if [ ! -d "$home" ]; then
   echo "Nothing to delete: $home does not exist."
   exit 0
 fi
-starter="$home/run/starter.json"
-if [ -f "$starter" ]; then
-  pid=$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$starter")
-  started=$(sed -n 's/.*"startTime":"\([0-9]*\)".*/\1/p' "$starter")
-  if [ -n "$pid" ] && [ "$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d ' ' -f 20)" = "$started" ]; then
-    echo "sallyport: it is running (process $pid): stop it with Ctrl-C or kill $pid, then run make clean again" >&2
-    exit 1
-  fi
+. "$root/deploy/development/running-starter.sh"
+starter=$(running_starter "$home")
+if [ -n "$starter" ]; then
+  echo "sallyport: it is running (process $starter): stop it with Ctrl-C or kill $starter, then run make clean again" >&2
+  exit 1
 fi
 cat <<EOT
 This deletes $home and with it, for ever:

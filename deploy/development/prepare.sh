@@ -77,6 +77,10 @@ node_major() { node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo
 mkdir -p "$home" 2>/dev/null || fail "$home cannot be written; make it writable or set SALLYPORT_HOME to a folder that is."
 [ "$(id -u)" -ne 0 ] || restore_system
 
+# A run that was killed leaves its ready file; nobody shall take it for the one that is about to start.
+. "$root/deploy/development/running-starter.sh"
+[ -n "$(running_starter "$home")" ] || rm -f "$home/ready.json"
+
 missing=$(missing_packages)
 if [ -n "$missing" ]; then
   if [ "$(id -u)" -ne 0 ]; then

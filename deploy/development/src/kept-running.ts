@@ -27,6 +27,7 @@ export interface KeepRunningOptions<T extends Running> {
 
 const firstPause = 250
 const longestPause = 8_000
+const mostSaid = 120
 
 /** Watches `first`, which runs already. */
 export function keepRunning<T extends Running>(first: T, options: KeepRunningOptions<T>): KeptRunning<T> {
@@ -50,7 +51,8 @@ export function keepRunning<T extends Running>(first: T, options: KeepRunningOpt
       try {
         current = await options.start()
       } catch (error) {
-        onChange(error instanceof Error ? error.message : String(error))
+        const said = error instanceof Error ? error.message : String(error)
+        onChange(`${name} did not start yet: ${said.slice(0, mostSaid)}`)
         continue
       }
       if (stopping.signal.aborted) return
