@@ -190,8 +190,14 @@ const lost = (step: Step, detail: string): DeviceFailure =>
   new DeviceFailure(step, `${step}: ${detail}`, { errorCode: 'no-answer' })
 
 function connectFailure({ host, port }: CoapsAddress, error: unknown): unknown {
-  if (!isCodedError(error)) return error
   const where = `coaps://${host.includes(':') ? `[${host}]` : host}:${port}`
+  if (isHostUnknown(error)) {
+    return new DeviceFailure('connect', `${where}: the name ${host} cannot be resolved (${error.code})`, {
+      cause: error,
+      errorCode: 'host-unknown',
+    })
+  }
+  if (!isCodedError(error)) return error
   const { alert, direction, reason } = error.details
   const errorCode = typeof reason === 'string' ? reason : error.code
   const byUs = direction === 'sent'
@@ -203,6 +209,9 @@ function connectFailure({ host, port }: CoapsAddress, error: unknown): unknown {
     ...(typeof alert === 'string' ? { alert } : {}),
   })
 }
+
+const isHostUnknown = (error: unknown): error is Error & { readonly code: string } =>
+  error instanceof Error && 'syscall' in error && error.syscall === 'getaddrinfo' && 'code' in error
 
 /** @param refusal the code for which we refused the server; undefined when it refused us, or nobody anybody */
 function adviceFor(refusal: string | undefined, alert: string | undefined, code: string): string {

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, clockFrom, type Duration, seconds } from '@sallyport/clock'
 import { deviceIdFromCommonName } from '@sallyport/pki'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { setCoapTiming } from './coap-timing.ts'
 import { parseCoapsUri } from './coaps-uri.ts'
 import type { DeviceContext } from './device-context.ts'
@@ -69,13 +69,17 @@ deviceCommand('provision', 'Gets an identity from the dps, signs up at the gatew
     const dps = await dpsAddress(flags, stopSignal())
     if (dps === undefined) return
     const device = deviceContext(flags, dps)
+    const known = device.state.readTokens()?.accessToken
     await signUpOnly(device, await ensureProvisioned(device))
+    if (flags.json !== true && known !== undefined && device.state.readTokens()?.accessToken === known) {
+      print(`${device.deviceId} is provisioned and signed up already (${flags.state})`)
+    }
   },
 )
 
 deviceCommand('run', 'Provisions where needed, signs in, serves its resources and reports, until it is stopped.')
-  .option('--interval <seconds>', 'time between measurements', parseSeconds, seconds(10))
-  .option('--keep-alive <seconds>', 'time between keep-alive requests', parseSeconds, seconds(20))
+  .addOption(secondsOption('--interval <seconds>', 'time between measurements', 10))
+  .addOption(secondsOption('--keep-alive <seconds>', 'time between keep-alive requests', 20))
   .option('--once', 'sign in, report once, sign out')
   .option('--renew-now', 'renew the certificate as soon as it is signed in (so does SIGHUP)')
   .action(async (flags: RunFlags) => {
@@ -112,8 +116,8 @@ program
   .option('--certificates <folder>', "manufacturer certificates, as 'certs manufacturer device' writes them")
   .option('--manufacturer <folder>', "the manufacturer's CA: certificates are made with it for this run")
   .option('--concurrency <n>', 'devices that are starting at a time', parseCount, 50)
-  .option('--stay <seconds>', 'how long the fleet stays and reports once all are signed in', parseSeconds, seconds(0))
-  .option('--interval <seconds>', 'time between measurements while it stays', parseSeconds, seconds(10))
+  .addOption(secondsOption('--stay <seconds>', 'how long the fleet stays and reports once all are signed in', 0))
+  .addOption(secondsOption('--interval <seconds>', 'time between measurements while it stays', 10))
   .option('--attempts <n>', 'attempts of a device before it counts as failed', parseCount, 3)
   .option('--json', 'the summary as JSON')
   .addHelpText(
@@ -233,6 +237,11 @@ function stopSignal(): AbortSignal {
 }
 
 const stoppedExitCode = 130
+
+/** The value is kept as a duration; its default is shown in seconds. */
+function secondsOption(flags: string, description: string, value: number): Option {
+  return new Option(flags, description).argParser(parseSeconds).default(seconds(value), String(value))
+}
 
 function parseSeconds(text: string): Duration {
   const value = Number(text)

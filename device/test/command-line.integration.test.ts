@@ -76,6 +76,10 @@ describe('the command line of the device', () => {
     expect(command.stdout()).not.toContain(tokens.accessToken)
     expect(services.signedIn).toEqual([])
     expect(existsSync(join(folder, 'a', 'identity.key'))).toBe(true)
+
+    const again = device('provision', ...flags('a'))
+    expect(await again.exitCode).toBe(0)
+    expect(again.stdout()).toBe(`${files.id} is provisioned and signed up already (${join(folder, 'a')})\n`)
   })
 
   it('run says each step, renews on SIGHUP, and signs out on SIGTERM', async () => {
@@ -125,6 +129,11 @@ describe('the command line of the device', () => {
     const wrongAddress = device('provision', ...flags('d', 'localhost:15684'))
     expect(await wrongAddress.exitCode).toBe(1)
     expect(wrongAddress.stderr()).toBe("'localhost:15684' is not an address of the form coaps://host:port\n")
+    const unknownName = device('provision', ...flags('d', 'coaps://no-such-host.invalid:15684'))
+    expect(await unknownName.exitCode).toBe(1)
+    expect(unknownName.stderr()).toMatch(
+      /^coaps:\/\/no-such-host.invalid:15684: the name no-such-host.invalid cannot be resolved \(E[A-Z_]+\)\n$/,
+    )
     const wrongAnchor = device('provision', ...flags('d'), '--trust-anchor', join(manufacturer, 'root.pem'))
     expect(await wrongAnchor.exitCode).toBe(1)
     expect(wrongAnchor.stderr()).toContain("give the installation's trust-anchor.pem")
