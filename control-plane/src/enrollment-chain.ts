@@ -12,7 +12,7 @@ import type { Instant } from '@sallyport/clock'
 import { toRfc3339 } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
 import { CodedError } from '@sallyport/errors'
-import { type Certificate, certificatesFromPem, verifySignature } from '@sallyport/pki'
+import { authorityKeyRefusal, type Certificate, certificatesFromPem, verifySignature } from '@sallyport/pki'
 import type { GroupAuthority } from '@sallyport/store'
 
 export interface EnrollmentChain {
@@ -78,8 +78,9 @@ function requireAuthority(certificate: Certificate, index: number): void {
       'may not sign certificates (keyUsage lacks keyCertSign)',
     )
   }
-  if (certificate.keyType === 'other') {
-    throw refusal('certificate-key-unsupported', certificate, index, 'has a key of a type that is not supported')
+  const keyRefusal = authorityKeyRefusal(certificate.publicKey)
+  if (keyRefusal !== undefined) {
+    throw refusal('certificate-key-unsupported', certificate, index, `has a key that is not accepted: ${keyRefusal}`)
   }
 }
 

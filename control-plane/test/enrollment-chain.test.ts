@@ -14,6 +14,7 @@ beforeAll(() => {
     .intermediate('Issuing', 'Intermediate')
     .root('Other Root')
     .root('Forged', 'Root')
+    .root('Weak', 'Weak', ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:1024'])
     .intermediate('No Signer', 'Root', 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,digitalSignature')
     .leaf('device', 'Issuing')
 })
@@ -56,6 +57,12 @@ describe('the chain of an enrollment group', () => {
       () => certificates.pem('No Signer', 'Root'),
       'certificate-purpose-wrong',
       /Certificate 1 .*keyCertSign/,
+    ],
+    [
+      'an authority with a key that the handshake would refuse',
+      () => certificates.pem('Weak'),
+      'certificate-key-unsupported',
+      /Certificate 1 .*RSA of 1024 bits/,
     ],
     [
       'a gap',

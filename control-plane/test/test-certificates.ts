@@ -7,6 +7,8 @@ import { join } from 'node:path'
 
 const authorityExtensions = 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign'
 
+const p256 = ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256']
+
 export class TestCertificates {
   readonly directory = mkdtempSync(join(tmpdir(), 'sallyport-certificates-'))
 
@@ -23,8 +25,8 @@ export class TestCertificates {
   }
 
   /** Self-signed. `commonName` may be another's: that is how a forger would do it. */
-  root(name: string, commonName = name): this {
-    this.#key(name)
+  root(name: string, commonName = name, key: readonly string[] = p256): this {
+    this.#openssl('genpkey', ...key, '-out', `${name}.key`)
     this.#write(`${name}.ext`, authorityExtensions)
     this.#openssl('req', '-new', '-key', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${commonName}`)
     this.#x509(name, '-signkey', `${name}.key`)
@@ -64,7 +66,7 @@ export class TestCertificates {
   }
 
   #key(name: string): void {
-    this.#openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', `${name}.key`)
+    this.#openssl('genpkey', ...p256, '-out', `${name}.key`)
   }
 
   #write(file: string, text: string): void {

@@ -40,5 +40,5 @@ export { extendedKeyUsageId, extensionId, signatureAlgorithmId } from './object-
 export { alertOfRefusal, type PathAlert, type PathRefusal, type PeerRefusalCode } from './path-refusal.ts'
 export { type PathAccepted, type PathInput, validatePath } from './path-validation.ts'
 export { certificatesFromPem, certificateToPem, pemBlocks, toPem } from './pem.ts'
-export { type KeyType, type PublicKey, parseSpki } from './public-key.ts'
+export { authorityKeyRefusal, type KeyType, type PublicKey, parseSpki } from './public-key.ts'
 export { type SignatureAlgorithm, verifySignature } from './signature.ts'
