@@ -46,7 +46,12 @@ describe('a device with a key of its own and bad intentions', () => {
   })
 
   it('publishes links without end, and has no more than a device may have', async () => {
-    const { device, connected } = await signedIn()
+    // What answers 4.04 is taken back by the gateway.
+    const all: CoapResource<undefined> = {
+      path: '/r/{name}',
+      handlers: { GET: () => ({ code: '2.05', contentFormat: 60, payload: encode(60, {}) }) },
+    }
+    const { device, connected } = await signedIn([all])
     const links = (from: number) =>
       Array.from({ length: 250 }, (_, index) => ({ href: `/r/${from + index}`, rt: ['x'] }))
     const codes: string[] = []
