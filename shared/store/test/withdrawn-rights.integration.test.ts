@@ -59,6 +59,24 @@ describe('a block', () => {
   })
 })
 
+describe('a device that was deleted and came again', () => {
+  it('has what it measured stored, also where an earlier life measured the same at the same time', async () => {
+    const device = await around.registered()
+    const point = { deviceId: device.id, organizationId: around.organizationId, name: 'temperature' }
+    const at = (Date.now() - 60_000) as never
+    await around.store.telemetry.append([{ ...point, at, value: 1 }])
+    await around.store.devices.delete(around.organizationId, device.id, system)
+    await around.registered(device)
+    expect(await around.store.telemetry.last(around.organizationId, device.id)).toEqual([])
+    await around.store.telemetry.append([{ ...point, at, value: 2 }])
+    // Sent again, since the answer was lost.
+    await around.store.telemetry.append([{ ...point, at, value: 2 }])
+    expect(await around.store.telemetry.last(around.organizationId, device.id)).toMatchObject([{ value: 2 }])
+    await around.store.housekeep()
+    expect(await around.store.telemetry.last(around.organizationId, device.id)).toMatchObject([{ value: 2 }])
+  })
+})
+
 describe('a device that invents measurements', () => {
   it('is shown with a thousand of them, not with all', async () => {
     const device = await around.registered()

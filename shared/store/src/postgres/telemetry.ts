@@ -33,19 +33,26 @@ export class PostgresTelemetry implements Telemetry {
     if (rows.length === 0) return
     const values = rows.map((row) => row.value)
     // Arrays, so that the statement is the same for every number of rows, and far from the limit of 65 535 parameters.
+    // A point of an earlier life of the device, which nobody sees any more, gives way; a repetition changes nothing.
     // Sorted, so that two batches with the same measurements wait for each other in one order.
     await this.#database.read((query) =>
       query.run(sql`
         insert into telemetry (device_id, organization_id, name, at, number_value, text_value, boolean_value, bytes_value, unit)
-        select * from unnest(${rows.map((row) => row.deviceId)}::uuid[], ${rows.map((row) => row.organizationId)}::uuid[],
+        select distinct on (t.device_id, t.name, t.at) t.device_id, t.organization_id, t.name, t.at, t.number_value,
+          t.text_value, t.boolean_value, t.bytes_value, t.unit
+        from unnest(${rows.map((row) => row.deviceId)}::uuid[], ${rows.map((row) => row.organizationId)}::uuid[],
           ${rows.map((row) => row.name)}::text[], ${rows.map((row) => time(row.at))}::timestamptz[],
           ${values.map((value) => (typeof value === 'number' ? value : null))}::double precision[],
           ${values.map((value) => (typeof value === 'string' ? value : null))}::text[],
           ${values.map((value) => (typeof value === 'boolean' ? value : null))}::boolean[],
           ${values.map((value) => (value instanceof Uint8Array ? value : null))}::bytea[],
-          ${rows.map((row) => row.unit ?? null)}::text[]) as t (device_id, organization_id, name, at)
-        order by t.device_id, t.name, t.at
-        on conflict do nothing`),
+          ${rows.map((row) => row.unit ?? null)}::text[]) with ordinality
+          as t (device_id, organization_id, name, at, number_value, text_value, boolean_value, bytes_value, unit, position)
+        order by t.device_id, t.name, t.at, t.position
+        on conflict (device_id, name, at) do update set organization_id = excluded.organization_id,
+          number_value = excluded.number_value, text_value = excluded.text_value, boolean_value = excluded.boolean_value,
+          bytes_value = excluded.bytes_value, unit = excluded.unit, received_at = excluded.received_at
+        where telemetry.received_at <= (select d.forgotten_at from device d where d.id = excluded.device_id)`),
     )
   }
 
