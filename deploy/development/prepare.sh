@@ -74,7 +74,7 @@ install_packages() {
 node_major() { node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0; }
 
 [ "$(node_major)" -ge 20 ] || fail "Node 20 or newer is needed to start (found: $(node --version 2>/dev/null || echo none)). Install it, then run make again; Node 24 itself comes with the npm packages."
-mkdir -p "$home" 2>/dev/null || fail "$home cannot be written; make it writable or set SALLYPORT_HOME to a folder that is."
+{ mkdir -p "$home" && [ -w "$home" ] && [ -x "$home" ]; } 2>/dev/null || fail "$home cannot be written; make it writable or set SALLYPORT_HOME to a folder that is."
 [ "$(id -u)" -ne 0 ] || restore_system
 
 # A run that was killed leaves its ready file; nobody shall take it for the one that is about to start.

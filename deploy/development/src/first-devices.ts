@@ -145,6 +145,14 @@ async function serves(state: string, tokens: Tokens, api: ApiClient): Promise<bo
   return await api.exists(`/api/v1/devices/${tokens.deviceId}`)
 }
 
+/** Whether the control plane still knows the device. */
+export async function isRegistered(installation: Installation, deviceId: string): Promise<boolean> {
+  const api = await loginAsAdmin(installation.controlPlane.ready.http ?? '', installation.admin)
+  return await api.exists(`/api/v1/devices/${deviceId}`)
+}
+
+const readDevice = (record: string): DeviceFiles => JSON.parse(readFileSync(record, 'utf8')) as DeviceFiles
+
 export interface DemoDevice {
   readonly id: string
   readonly process: Child
@@ -157,11 +165,13 @@ export async function startDemoDevice(installation: Installation): Promise<DemoD
   const manufacturer = await enrollManufacturer(installation, api)
   const state = join(installation.home, 'devices', 'demo')
   const record = join(installation.home, 'devices', 'demo.json')
-  if (!existsSync(record)) {
+  if (!existsSync(record) || !(await api.exists(`/api/v1/devices/${readDevice(record).id}`))) {
+    // The first one, or it was deleted: its identity was revoked with that.
+    rmSync(state, { recursive: true, force: true })
     const made = await manufactureDevice(manufacturer, join(state, 'manufacturer'))
     writeFileSync(record, JSON.stringify(made), { mode: 0o600 })
   }
-  const device = JSON.parse(readFileSync(record, 'utf8')) as DeviceFiles
+  const device = readDevice(record)
   const logFile = join(installation.home, 'log', 'device.log')
   const child = startChild({
     name: 'device',

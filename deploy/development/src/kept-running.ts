@@ -21,6 +21,8 @@ export interface KeepRunningOptions<T extends Running> {
   readonly logFile: string
   /** Resolves once it can be used. */
   readonly start: () => Promise<T>
+  /** Asked after each end: why it shall stay away for good, or undefined. */
+  readonly unwanted?: () => Promise<string | undefined>
   /** Hears of each end and each return. */
   readonly onChange: (text: string) => void
 }
@@ -39,12 +41,14 @@ export function keepRunning<T extends Running>(first: T, options: KeepRunningOpt
   function watch(running: T): void {
     void running.process.ended.then((end) => {
       if (stopping.signal.aborted) return
-      onChange(`${name} ended (${end}); starting it again (log: ${logFile})`)
-      restarting = restart()
+      restarting = restart(end)
     })
   }
 
-  async function restart(): Promise<void> {
+  async function restart(end: number | NodeJS.Signals): Promise<void> {
+    const reason = await options.unwanted?.().catch(() => undefined)
+    onChange(`${name} ended (${end}); ${reason ?? `starting it again (log: ${logFile})`}`)
+    if (reason !== undefined) return
     for (let pause = firstPause; !stopping.signal.aborted; pause = Math.min(pause * 2, longestPause)) {
       await pauseUnlessAborted(pause, stopping.signal)
       if (stopping.signal.aborted) return

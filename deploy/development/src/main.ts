@@ -57,6 +57,8 @@ async function main(): Promise<number> {
 /** The first signal asks for an orderly stop; more of them change nothing, so that the stop is not cut short. */
 function interrupted(): Promise<void> {
   return new Promise((resolve) => {
+    // Nobody reads on, as after `make run | head`.
+    process.stdout.on('error', () => resolve())
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve())
   })
 }

@@ -31,7 +31,7 @@ export async function startRedisServer(options: RedisOptions): Promise<RedisProc
     [
       `bind ${host}`,
       `port ${options.port}`,
-      `dir ${folder}`,
+      `dir ${JSON.stringify(folder)}`,
       `requirepass ${password}`,
       'appendonly yes',
       'save ""',

@@ -5,7 +5,7 @@
 
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type DemoDevice, prepareFirstDevices, startDemoDevice } from './first-devices.ts'
+import { type DemoDevice, isRegistered, prepareFirstDevices, startDemoDevice } from './first-devices.ts'
 import { type Installation, startInstallation } from './installation.ts'
 import { type KeptRunning, keepRunning } from './kept-running.ts'
 import { expectPortsFree, fixedPorts } from './port-plan.ts'
@@ -63,7 +63,14 @@ export async function run(options: RunOptions): Promise<void> {
         onProcesses(up.processes)
         announce(text)
       }
-      demo = keepRunning(first, { name: 'device', logFile: deviceLog, start: () => startDemoDevice(up), onChange })
+      demo = keepRunning(first, {
+        name: 'device',
+        logFile: deviceLog,
+        start: () => startDemoDevice(up),
+        unwanted: async () =>
+          (await isRegistered(up, first.id)) ? undefined : 'it was deleted; the next make run makes a new one',
+        onChange,
+      })
       onProcesses(up.processes)
       const result = [first, readyOf(up, devices, { device: first.process.pid, starter: process.pid })] as const
       return { result, note: `${first.id} is online` }
