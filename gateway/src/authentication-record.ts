@@ -29,12 +29,15 @@ export interface AuthenticationRecord {
 }
 
 const mostWaiting = 1000
+/** Of one association: further ones are counted in the metric, and must not crowd out what others are owed. */
+const mostRefusals = 10
 
 export function authenticationRecord(options: {
   readonly auditEvents: Pick<Store['auditEvents'], 'recordAuthentication'>
   readonly log: Logger
 }): AuthenticationRecord {
   const waiting = new Set<Promise<void>>()
+  const refused = new WeakMap<DeviceAssociation, number>()
   type Entry = Parameters<Store['auditEvents']['recordAuthentication']>
   const write = (entry: Entry[0], act: Entry[1]): void => {
     if (waiting.size >= mostWaiting) {
@@ -86,6 +89,9 @@ export function authenticationRecord(options: {
       )
     },
     signInRefused(association, code, correlationId) {
+      const refusals = (refused.get(association) ?? 0) + 1
+      refused.set(association, refusals)
+      if (refusals > mostRefusals) return
       options.log.info({ ...logFieldsOf(association), correlationId, reason: code }, 'sign-in refused')
       write(
         { ...ofAssociation(association), outcome: 'failed', stage: 'sign-in', reason: code },
