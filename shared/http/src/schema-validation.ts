@@ -11,8 +11,7 @@ import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Value } from 'typebox/value'
-
-const mostFieldsNamed = 16
+import { validationTexts } from './validation-texts.ts'
 
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema)
@@ -24,10 +23,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
     if (validator.Check(candidate)) return { value: httpPart === 'body' ? candidate : withSmallIds(candidate, ids) }
     // A path that cannot name anything names nothing: no reason to tell an id's form from an id's absence.
     if (httpPart === 'params') return { error: new CodedError('not-found', 'There is nothing at this address.') }
-    const fields = validator
-      .Errors(candidate)
-      .slice(0, mostFieldsNamed)
-      .map((error) => `${error.instancePath === '' ? '/' : error.instancePath}: ${error.message}`)
+    const fields = validationTexts(validator.Errors(candidate))
     const part = httpPart === 'querystring' ? 'query' : (httpPart ?? 'request')
     return {
       error: new CodedError('validation-failed', `The ${part} is not as it should be: ${fields.join('; ')}`, {
