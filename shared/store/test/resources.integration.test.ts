@@ -53,4 +53,20 @@ describe('published resources', () => {
       around.store.resources.report(device.id, 'no-slash', { representation: 1, contentFormat: 60 }, system),
     ).rejects.toMatchObject({ code: 'validation-failed' })
   })
+
+  it('announce what is small with its content, and of what is large that it changed: it stands in the twin', async () => {
+    const small = { on: true }
+    const large = { text: 'x'.repeat(200_000) }
+    const reporting = await around.registered()
+    await around.store.resources.report(reporting.id, '/a', { representation: small, contentFormat: 60 }, system)
+    await around.store.resources.report(reporting.id, '/a', { representation: large, contentFormat: 60 }, system)
+    const told = (await around.announced('resource.changed')).filter((row) => row.device_id === reporting.id)
+    expect(told.map(({ data }) => data)).toEqual([
+      { href: '/a', version: 1, representation: small },
+      { href: '/a', version: 2 },
+    ])
+    expect(await around.store.resources.twin(around.organizationId, reporting.id, '/a')).toMatchObject([
+      { representation: large, version: 2 },
+    ])
+  })
 })

@@ -18,6 +18,8 @@ interface LinkRow {
 
 /** Published by one device. */
 const mostLinks = 512
+/** In characters of JSON. Outbox, stream and watchers keep many events: a device that keeps changing must not fill them. */
+const longestAnnounced = 4096
 
 export class PostgresResources implements Resources {
   readonly #database: Database
@@ -127,7 +129,7 @@ export class PostgresResources implements Resources {
           topic: 'resource.changed',
           organizationId,
           deviceId,
-          data: { href, version: row.version, representation },
+          data: { href, version: row.version, ...(isSmall(representation) ? { representation } : {}) },
         })
       }
       return row
@@ -195,6 +197,8 @@ async function linksOf(query: Query, deviceId: string, organizationId?: string):
     order by href`)
   return rows.map(({ rel, bm, ...link }) => ({ ...link, ...present({ rel }), ...(bm === null ? {} : { p: { bm } }) }))
 }
+
+const isSmall = (representation: JsonValue): boolean => JSON.stringify(representation).length <= longestAnnounced
 
 const isSame = (link: ResourceLink, other: ResourceLink | undefined): boolean =>
   other !== undefined &&
