@@ -31,7 +31,7 @@ export interface LiveEvents {
 }
 
 const windowSize = 2000
-const longestReplay = 1000
+const replayedAtOnce = 1000
 
 export function followEvents(options: {
   readonly redis: RedisOptions
@@ -52,17 +52,23 @@ export function followEvents(options: {
     }
     for (const watcher of watchers) watcher(event)
   }
+  const replay = async (after: number, before: number): Promise<void> => {
+    for (let from = after; ; ) {
+      const rows = await options.outbox.between(from, before, replayedAtOnce)
+      for (const row of rows) deliver(row.event)
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < replayedAtOnce) return
+      from = last.sequence
+    }
+  }
   const subscription = subscribeEvents({
     redis: options.redis,
     log: options.log,
     onEvent: deliver,
     onGap: ({ after, before }) => {
-      options.outbox.between(after, before, longestReplay).then(
-        (rows) => {
-          for (const row of rows) deliver(row.event)
-        },
-        (error: unknown) => options.log.warn({ err: error }, 'events that Redis lost could not be read'),
-      )
+      replay(after, before).catch((error: unknown) => {
+        options.log.warn({ err: error }, 'events that Redis lost could not be read')
+      })
     },
   })
   return {

@@ -42,7 +42,10 @@ beforeEach(async () => {
   lost = []
   live = followEvents({
     redis: { url: server.url, name: 'live' },
-    outbox: { between: async (after, before) => lost.filter((row) => row.sequence > after && row.sequence < before) },
+    outbox: {
+      between: async (after, before, limit) =>
+        lost.filter((row) => row.sequence > after && row.sequence < before).slice(0, limit),
+    },
     log,
   })
   // The subscriber reads from the end: it must be reading before a test publishes.
@@ -106,6 +109,15 @@ describe('live events', () => {
     await publish(1, event(1))
     await publish(3, event(3))
     await expect.poll(() => [...seen].sort()).toEqual(['event-1', 'event-2', 'event-3'])
+  })
+
+  it('that Redis lost come from the outbox, all of them, however many', async () => {
+    const seen = new Set<string>()
+    live.watch(all, undefined, ({ id }) => seen.add(id))
+    lost = Array.from({ length: 2500 }, (_, index) => ({ sequence: index + 2, event: event(index + 2) }))
+    await publish(1, event(1))
+    await publish(2502, event(2502))
+    await expect.poll(() => seen.size, { timeout: 5000 }).toBe(2502)
   })
 })
 
