@@ -1,5 +1,6 @@
 /** Optimistic concurrency for what people edit: the version of a row as a strong ETag (RFC 9110 sections 8.8.3, 13.1.1). */
 
+import { Type } from '@fastify/type-provider-typebox'
 import { CodedError } from '@sallyport/errors'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
@@ -7,6 +8,11 @@ export const entityTag = (version: number): string => `"${version}"`
 
 export const withEntityTag = (reply: FastifyReply, { version }: { readonly version: number }): FastifyReply =>
   reply.header('etag', entityTag(version))
+
+/** Optional, so that its absence is answered with the code that says so (428). */
+export const IfMatchHeader = Type.Object({
+  'if-match': Type.Optional(Type.String({ description: 'The `ETag` that was read. Needed.' })),
+})
 
 /**
  * The version that the change may replace; undefined for `If-Match: *`.

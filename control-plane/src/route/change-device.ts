@@ -5,7 +5,7 @@ import { type HttpServer, requires } from '@sallyport/http'
 import type { ApiPorts } from '../api-ports.ts'
 import { actOf, callerOf } from '../caller.ts'
 import { Device, DeviceParams, Labels, presentDevice } from '../device-view.ts'
-import { expectedVersion, withEntityTag } from '../entity-tag.ts'
+import { expectedVersion, IfMatchHeader, withEntityTag } from '../entity-tag.ts'
 
 export function registerChangeDevice(server: HttpServer, { store }: ApiPorts): void {
   server.patch(
@@ -17,6 +17,7 @@ export function registerChangeDevice(server: HttpServer, { store }: ApiPorts): v
         summary: 'Name or label a device',
         tags: ['devices'],
         params: DeviceParams,
+        headers: IfMatchHeader,
         body: Type.Object(
           { name: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })), labels: Type.Optional(Labels) },
           { additionalProperties: false, minProperties: 1 },

@@ -11,7 +11,7 @@ import {
   enrollmentGroupFields,
   presentEnrollmentGroup,
 } from '../enrollment-group-view.ts'
-import { expectedVersion, withEntityTag } from '../entity-tag.ts'
+import { expectedVersion, IfMatchHeader, withEntityTag } from '../entity-tag.ts'
 import { found } from '../found.ts'
 
 export function registerChangeEnrollmentGroup(server: HttpServer, { store, clock }: ApiPorts): void {
@@ -24,6 +24,7 @@ export function registerChangeEnrollmentGroup(server: HttpServer, { store, clock
         summary: 'Change an enrollment group',
         tags: ['enrollment'],
         params: EnrollmentGroupParams,
+        headers: IfMatchHeader,
         body: Type.Object(
           {
             ...Type.Partial(Type.Object(enrollmentGroupFields)).properties,

@@ -7,7 +7,7 @@ import { actOf, callerOf } from '../caller.ts'
 import { answerOf, Command, CommandAnswer, presentCommand } from '../command-view.ts'
 import { found } from '../found.ts'
 import { readJsonValue } from '../json-value.ts'
-import { preferredWait } from '../prefer-wait.ts'
+import { PreferHeader, preferredWait } from '../prefer-wait.ts'
 import { hrefOf, Representation, ResourceParams } from '../resource-view.ts'
 
 /** How long a command waits for a device that is offline. */
@@ -25,6 +25,7 @@ export function registerCommandResource(server: HttpServer, { store, clock, comm
           '200 with the device’s answer; 202 with the pending command when the device is offline or does not answer within 10 s (`Prefer: wait=N` for another time).',
         tags: ['devices'],
         params: ResourceParams,
+        headers: PreferHeader,
         body: Representation,
         response: { 200: CommandAnswer, 202: Command },
       },

@@ -5,7 +5,7 @@ import { type HttpServer, requires } from '@sallyport/http'
 import type { ApiPorts } from '../api-ports.ts'
 import { actOf, callerOf } from '../caller.ts'
 import { EnrollmentGroupParams } from '../enrollment-group-view.ts'
-import { expectedVersion } from '../entity-tag.ts'
+import { expectedVersion, IfMatchHeader } from '../entity-tag.ts'
 
 export function registerDeleteEnrollmentGroup(server: HttpServer, { store }: ApiPorts): void {
   server.delete(
@@ -17,6 +17,7 @@ export function registerDeleteEnrollmentGroup(server: HttpServer, { store }: Api
         summary: 'Delete an enrollment group',
         tags: ['enrollment'],
         params: EnrollmentGroupParams,
+        headers: IfMatchHeader,
         response: { 204: Type.Null() },
       },
     },

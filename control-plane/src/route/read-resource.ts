@@ -8,7 +8,7 @@ import type { ApiPorts } from '../api-ports.ts'
 import { actOf, callerOf } from '../caller.ts'
 import { answerOf, CommandAnswer } from '../command-view.ts'
 import { found } from '../found.ts'
-import { preferredWait } from '../prefer-wait.ts'
+import { PreferHeader, preferredWait } from '../prefer-wait.ts'
 import { hrefOf, presentResource, Resource, ResourceParams } from '../resource-view.ts'
 
 export function registerReadResource(server: HttpServer, { store, clock, commandAnswers }: ApiPorts): void {
@@ -23,6 +23,7 @@ export function registerReadResource(server: HttpServer, { store, clock, command
           'With `twin=false` the device is asked; `Prefer: wait=N` says for how many seconds (10 unless told).',
         tags: ['devices'],
         params: ResourceParams,
+        headers: PreferHeader,
         querystring: Type.Object({ twin: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),
         response: { 200: Type.Union([Resource, CommandAnswer]) },
       },
