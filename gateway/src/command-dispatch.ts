@@ -197,10 +197,12 @@ export class CommandDispatch {
 
 const writableFormats: ReadonlySet<number> = new Set([50, 60, ocfCbor])
 
+/** What the encoders refused, of the payload or of the address, and what found no place in the queue. */
+const neverSent: ReadonlySet<string> = new Set(['validation-failed', 'malformed-request', 'overloaded'])
+
 function outcomeOfFailure(command: CommandRecord, error: unknown): CommandOutcome {
   const errorCode = isCodedError(error) ? error.code : 'internal'
   const shown = errorCode === 'timed-out' ? 'device-not-responding' : errorCode
-  // What the encoder refused was never sent.
-  if (errorCode === 'validation-failed') return { state: 'refused', errorCode }
+  if (neverSent.has(errorCode)) return { state: 'refused', errorCode }
   return { state: command.method === 'GET' ? 'expired' : 'outcome-unknown', errorCode: shown }
 }

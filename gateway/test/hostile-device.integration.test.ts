@@ -106,3 +106,27 @@ describe('a device with a key of its own and bad intentions', () => {
     await Promise.all(all.map((connected) => connected.close()))
   })
 })
+
+describe('a person with odd input', () => {
+  it('commands what cannot be sent: refused, since it is certain that the device did not act', async () => {
+    const { device, connected } = await signedIn()
+    const command = await installation.store.commands.create(
+      installation.organizationId,
+      {
+        deviceId: device.id,
+        href: `/${'x'.repeat(300)}`,
+        method: 'POST',
+        payload: { on: true },
+        expiresAt: (Date.now() + 60_000) as never,
+      },
+      system,
+    )
+    await eventually(async () =>
+      expect(await installation.store.commands.read(installation.organizationId, command.id)).toMatchObject({
+        state: 'refused',
+        errorCode: 'malformed-request',
+      }),
+    )
+    await connected.close()
+  })
+})
