@@ -42,8 +42,8 @@ export interface Dps {
   close(): Promise<void>
 }
 
-/** One to ask for the time, one to provision, and those that it has lost without a word. */
-const mostAssociationsOfDevice = 4
+/** One to ask for the time, one to provision, and, of many tries on a bad link, those that it has lost without a word. */
+const mostAssociationsOfDevice = 16
 const failureFlushInterval: Duration = seconds(2)
 const reconcileInterval: Duration = minutes(1)
 const closeTimeout: Duration = seconds(20)
