@@ -44,6 +44,7 @@ missing_packages() {
   command -v openssl >/dev/null 2>&1 || printf ' openssl'
   command -v gnutls-cli >/dev/null 2>&1 || printf ' gnutls-bin'
   command -v coap-client-openssl >/dev/null 2>&1 || printf ' libcoap3-bin'
+  command -v tshark >/dev/null 2>&1 || printf ' tshark'
 }
 
 install_packages() {

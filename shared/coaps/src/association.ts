@@ -54,6 +54,7 @@ export interface Association<Identity> {
   /** 16 random hexadecimal digits, unique; what the log calls `association`. */
   readonly id: string
   readonly identity: Identity
+  /** Where the peer is now: with a CID it may move. */
   readonly remote: RemoteAddress
   readonly cipherSuite: CipherSuiteName
   readonly openedAt: Instant

@@ -13,7 +13,8 @@ import { listenDtls } from './dtls-listener.ts'
 
 const patienceAtClose = seconds(5)
 
-export type ListenCoapsOptions<Identity> = Omit<ListenDtlsOptions<Identity>, 'events'> & {
+/** Without a key log: what is served to devices is confidential. */
+export type ListenCoapsOptions<Identity> = Omit<ListenDtlsOptions<Identity>, 'events' | 'dangerouslyLogKeys'> & {
   readonly resources: readonly CoapResource<Identity>[]
   /** Runs before every handler and every registration; throws a `CodedError` to refuse. The sign-in gate. */
   readonly admit?: (request: CoapRequest<Identity>) => void | Promise<void>

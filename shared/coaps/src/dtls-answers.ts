@@ -35,7 +35,12 @@ export type CryptographicQuestion = Exclude<Question, { kind: 'verifyPeer' }>
 export function answerWithNodeCrypto(question: CryptographicQuestion, privateKey: KeyObject | undefined): Answer {
   switch (question.kind) {
     case 'makeKeyShare':
-      return { kind: 'makeKeyShare', keyShare: makeKeyShare(question.group), random: randomBytes(32) }
+      return {
+        kind: 'makeKeyShare',
+        keyShare: makeKeyShare(question.group),
+        random: randomBytes(32),
+        connectionId: randomBytes(7),
+      }
     case 'agree':
       return { kind: 'agree', sharedSecret: agree(question.group, question.privateKey, question.peerPublicKey) }
     case 'sign':

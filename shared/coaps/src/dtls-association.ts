@@ -19,18 +19,22 @@ export class DtlsAssociation<Identity> implements Association<Identity> {
   readonly id = randomBytes(8).toString('hex')
   readonly openedAt: Instant = instant(Math.round(monotonicClock.now()))
   readonly identity: Identity
-  readonly remote: RemoteAddress
   readonly cipherSuite: CipherSuiteName
   readonly handle: AssociationHandle
   readonly #start: DtlsAssociationStart<Identity>
+  #remote: RemoteAddress
   #closed = false
 
   constructor(start: DtlsAssociationStart<Identity>) {
     this.#start = start
     this.handle = start.handle
     this.identity = start.identity
-    this.remote = start.remote
+    this.#remote = start.remote
     this.cipherSuite = start.cipherSuite
+  }
+
+  get remote(): RemoteAddress {
+    return this.#remote
   }
 
   get closed(): boolean {
@@ -43,6 +47,11 @@ export class DtlsAssociation<Identity> implements Association<Identity> {
 
   close(): void {
     if (!this.#closed) this.#start.close()
+  }
+
+  /** The machine says that the peer's newest record came from elsewhere. */
+  moveTo(remote: RemoteAddress): void {
+    this.#remote = remote
   }
 
   /** The machine says that it is over. */

@@ -20,6 +20,11 @@ export interface ConnectDtlsOptions<Identity> {
   /** Bytes of UDP payload of the handshake's datagrams. Default 1200. */
   readonly mtu?: number
   readonly cipherSuites?: readonly CipherSuiteName[]
+  /**
+   * Asks the server for a connection ID (RFC 9146), so that it knows us when a NAT gives us another address. Default
+   * false. We want none in return: the socket is this association's own.
+   */
+  readonly connectionId?: boolean
   /** Default 60 s. */
   readonly handshakeTimeout?: Duration
   /** @param plaintext of one record; the view is valid only during the call */
@@ -44,6 +49,7 @@ export async function connectDtls<Identity>(options: ConnectDtlsOptions<Identity
     {
       server,
       random: randomBytes(32),
+      ...(options.connectionId === true ? { connectionId: new Uint8Array(0) } : {}),
       ...(certificate === undefined ? {} : { certificate }),
       ...(mtu === undefined ? {} : { mtu }),
       ...(cipherSuites === undefined ? {} : { cipherSuites }),
@@ -137,6 +143,8 @@ class ClientConnection<Identity> {
         this.#settlement.reject(connectError(output))
         return
       case 'makeCookieSecret':
+      case 'moved':
+      case 'keyLog':
       case 'discarded':
         return
     }

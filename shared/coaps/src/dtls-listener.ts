@@ -33,6 +33,13 @@ export interface ListenDtlsOptions<Identity> {
   readonly cipherSuites?: readonly CipherSuiteName[]
   /** For the key exchange, in order of preference. */
   readonly groups?: readonly NamedGroupName[]
+  /** 0 to 255, default 0: the first byte of the connection IDs that clients get which ask for them. */
+  readonly shard?: number
+  /**
+   * Gets the secrets of every association, a line each, in the format of NSS key logs. For tests alone, which record
+   * datagrams and read them; a service that set it would have no confidentiality left.
+   */
+  readonly dangerouslyLogKeys?: (line: string) => void
   /** Limits and times of the machine; its defaults are documented there. */
   readonly limits?: Pick<
     DtlsServerConfiguration,
@@ -59,6 +66,8 @@ export async function listenDtls<Identity>(options: ListenDtlsOptions<Identity>)
       ...(options.mtu === undefined ? {} : { mtu: options.mtu }),
       ...(options.cipherSuites === undefined ? {} : { cipherSuites: options.cipherSuites }),
       ...(options.groups === undefined ? {} : { groups: options.groups }),
+      ...(options.shard === undefined ? {} : { shard: options.shard }),
+      dangerouslyLogKeys: options.dangerouslyLogKeys !== undefined,
       ...options.limits,
     },
     monotonicClock.now(),
@@ -140,6 +149,9 @@ class Listener<Identity> implements DtlsListener<Identity> {
       case 'connected':
         this.#open(output)
         return
+      case 'moved':
+        this.#associations.get(output.association)?.moveTo(output.peer)
+        return
       case 'data': {
         const association = this.#associations.get(output.association)
         if (association !== undefined) events.data(association, output.plaintext)
@@ -159,6 +171,9 @@ class Listener<Identity> implements DtlsListener<Identity> {
         return
       case 'discarded':
         events.discarded?.(output.reason)
+        return
+      case 'keyLog':
+        this.#options.dangerouslyLogKeys?.(output.line)
     }
   }
 

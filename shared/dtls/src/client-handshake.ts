@@ -30,6 +30,7 @@ import {
 } from './certificate-messages.ts'
 import { type CipherSuite, type CipherSuiteName, cipherSuiteByNumber } from './cipher-suite.ts'
 import { writeClientHello } from './client-hello.ts'
+import { maxPeerConnectionIdLength } from './connection-id.ts'
 import type { FlightPart } from './flight.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { compose, type Handshake, type HandshakeContext, type HandshakeLayer } from './handshake-layer.ts'
@@ -60,6 +61,8 @@ export interface ClientIdentity {
   readonly certificate: { readonly chain: readonly Uint8Array[]; readonly curve: CurveName } | undefined
   readonly cipherSuites: readonly CipherSuiteName[]
   readonly groups: readonly NamedGroupName[]
+  /** What the server is to write in its records; empty: nothing, but we write its CID. Undefined: no CIDs. */
+  readonly connectionId: Uint8Array | undefined
 }
 
 interface Chosen {
@@ -202,15 +205,15 @@ export class ClientHandshake implements Handshake {
   receiveChangeCipherSpec(): void {
     const { state } = this
     if (state.name !== 'expecting-change-cipher-spec') throw new Error(`change_cipher_spec while ${state.name}`)
-    this.layer.records.installReadKeys(state.keys.server)
+    this.layer.records.installReadKeys(state.keys.server, this.layer.connectionIds.read)
     this.state = { ...state, name: 'expecting-finished' }
   }
 
   #sendHello(cookie: Uint8Array, context: HandshakeContext): void {
-    const { random, cipherSuites, groups } = this.#identity
+    const { random, cipherSuites, groups, connectionId } = this.#identity
     // The transcript begins with the hello that the server goes on with.
     this.layer.transcript = createTranscript()
-    const body = writeClientHello({ random, cookie, cipherSuites, groups })
+    const body = writeClientHello({ random, cookie, cipherSuites, groups, connectionId })
     context.sendFlight(this.layer, [compose(this.layer, handshakeTypes.clientHello, body)])
   }
 
@@ -242,8 +245,18 @@ export class ClientHandshake implements Handshake {
     if (hello.renegotiationWrong) {
       throw new HandshakeFault('renegotiation-info-wrong', 'renegotiation_info of a first handshake is not empty')
     }
+    if (hello.connectionId !== undefined) this.#haveConnectionId(hello.connectionId)
     append(this.layer.transcript, message)
     this.state = { name: 'expecting-certificate', suite, serverRandom: hello.random }
+  }
+
+  #haveConnectionId(theirs: Uint8Array): void {
+    const { connectionId: ours } = this.#identity
+    if (ours === undefined) throw new HandshakeFault('extension-unsolicited', 'connection_id was not offered')
+    if (theirs.length > maxPeerConnectionIdLength) {
+      throw new HandshakeFault('connection-id-too-long', `a CID of ${theirs.length} bytes leaves a record no room`)
+    }
+    this.layer.connectionIds = { write: theirs.slice(), read: ours }
   }
 
   #haveCertificate(state: ClientState & { name: 'expecting-certificate' }, message: HandshakeMessage): void {
@@ -349,7 +362,7 @@ export class ClientHandshake implements Handshake {
     const { layer } = this
     const { suite, masterSecret, keys } = keyed
     const body = verifyData(suite, masterSecret, 'client', transcriptHash(layer.transcript, suite.hash))
-    layer.records.installWriteKeys(keys.client)
+    layer.records.installWriteKeys(keys.client, layer.connectionIds.write)
     this.state = { ...keyed, name: 'expecting-change-cipher-spec' }
     const finished = compose(layer, handshakeTypes.finished, body)
     context.sendFlight(layer, [...parts, { kind: 'change-cipher-spec' }, finished])

@@ -10,8 +10,10 @@ import {
   type Extensions,
   extensionTypes,
   isEmptyRenegotiationInfo,
+  readConnectionId,
   readExtensions,
   readNumberList,
+  writeConnectionId,
   writeExtension,
 } from './extension.ts'
 import { HandshakeFault } from './handshake-fault.ts'
@@ -31,6 +33,8 @@ export interface ClientHello {
   /** Undefined when the extension is absent: then uncompressed is taken for granted. */
   readonly pointFormats: Uint8Array | undefined
   readonly extendedMasterSecret: boolean
+  /** What the client wants to read in our records. Empty: nothing, but it will write ours. Undefined: no CIDs. */
+  readonly connectionId: Uint8Array | undefined
   readonly renegotiation: 'absent' | 'initial' | 'wrong'
 }
 
@@ -94,11 +98,13 @@ function readKnownExtensions(extensions: Extensions) {
   const groups = extensions.get(extensionTypes.supportedGroups)
   const schemes = extensions.get(extensionTypes.signatureAlgorithms)
   const formats = extensions.get(extensionTypes.ecPointFormats)
+  const connectionId = extensions.get(extensionTypes.connectionId)
   return {
     groups: groups === undefined ? undefined : readNumberList(groups),
     signatureSchemes: schemes === undefined ? [] : readNumberList(schemes),
     pointFormats: formats === undefined ? undefined : readPointFormats(formats),
     extendedMasterSecret: isExtendedMasterSecret(extensions),
+    connectionId: connectionId === undefined ? undefined : readConnectionId(connectionId),
   }
 }
 
@@ -128,6 +134,8 @@ export interface ClientHelloOffer {
   readonly cookie: Uint8Array
   readonly cipherSuites: readonly CipherSuiteName[]
   readonly groups: readonly NamedGroupName[]
+  /** Absent: no CIDs are offered. */
+  readonly connectionId?: Uint8Array | undefined
 }
 
 /** Our client's hello: no session id, no compression, extended master secret. */
@@ -153,6 +161,7 @@ export function writeClientHello(offer: ClientHelloOffer): Uint8Array {
     )
     writeExtension(extensions, extensionTypes.extendedMasterSecret, () => undefined)
     writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
+    if (offer.connectionId !== undefined) writeConnectionId(extensions, offer.connectionId)
   })
   return writer.finish()
 }

@@ -16,7 +16,8 @@ import type { RecordLayer } from './record-layer.ts'
 
 export interface Connection {
   readonly association: AssociationHandle
-  readonly peer: PeerAddress
+  /** Where the newest authentic record came from, as far as its CID lets the peer move. */
+  peer: PeerAddress
   readonly cipherSuite: CipherSuiteName
   readonly records: RecordLayer
   /** Of the handshake that made it: tells a copy of its ClientHello from a new one. */

@@ -31,22 +31,32 @@ export interface DtlsClientConfiguration {
   /** Default 24 h. */
   readonly idleTimeout?: Duration
   readonly protectRecords?: ProtectRecords
+  /**
+   * Asks for CIDs (RFC 9146): the server then knows us when our address changes. What it is to write in its records to
+   * us: nothing when empty, which suffices for a socket of our own; at most 255 bytes. Absent: no CIDs.
+   */
+  readonly connectionId?: Uint8Array
 }
 
 export class DtlsClient {
   readonly association: AssociationHandle
   readonly #endpoint: Endpoint
+  readonly #connectionIdLength: number
 
   constructor(configuration: DtlsClientConfiguration, now: Instant) {
     const handshakeTimeout = configuration.handshakeTimeout ?? seconds(60)
-    const limits = {
+    this.#connectionIdLength = configuration.connectionId?.length ?? 0
+    const options = {
       mtu: requireMtu(configuration.mtu ?? 1200),
       reassembly: defaultReassemblyLimits,
       handshakeTimeout,
       progressExtendsHandshake: false,
       idleTimeout: configuration.idleTimeout ?? hours(24),
+      shard: 0,
+      dangerouslyLogKeys: false,
     }
-    const endpoint = new Endpoint(limits, { connected: () => undefined, ended: () => undefined }, now)
+    const nothing = (): void => undefined
+    const endpoint = new Endpoint(options, { connected: nothing, moved: nothing, ended: nothing }, now)
     this.#endpoint = endpoint
     this.association = endpoint.newHandle()
     const layer = createHandshakeLayer({
@@ -62,6 +72,7 @@ export class DtlsClient {
       certificate: configuration.certificate,
       cipherSuites: configuration.cipherSuites ?? defaultCipherSuites,
       groups: configuration.groups ?? defaultNamedGroups,
+      connectionId: configuration.connectionId,
     })
     endpoint.begin(handshake, (context) => handshake.begin(context))
   }
@@ -71,7 +82,7 @@ export class DtlsClient {
     this.#endpoint.now = now
     let offset = 0
     while (offset < view.length) {
-      const record = readRecord(view, offset)
+      const record = readRecord(view, offset, this.#connectionIdLength)
       if (record === undefined) {
         this.#endpoint.discard('not-a-record')
         return

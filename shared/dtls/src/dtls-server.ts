@@ -4,7 +4,8 @@
  * It owns what happens before a handshake exists: hellos are answered without state until a cookie has proven the
  * address, with never more bytes than came in. An address has at most one live association and one handshake beside
  * it: a new ClientHello never harms the live one, which is replaced only once the new handshake is finished
- * (RFC 6347 section 4.2.8). Noise is counted and dropped.
+ * (RFC 6347 section 4.2.8). An association with a CID (RFC 9146) is found by that alone and wherever its peer is: it
+ * loses its address to whoever has it now, and lives on. Noise is counted and dropped.
  */
 
 import { type Duration, hours, type Instant, later, minutes, seconds } from '@sallyport/clock'
@@ -13,6 +14,7 @@ import { writeCertificate, writeCertificateRequest } from './certificate-message
 import { type CipherSuiteName, defaultCipherSuites } from './cipher-suite.ts'
 import { findCookie, type HelloCookie, readClientHello } from './client-hello.ts'
 import type { Connection } from './connection.ts'
+import { connectionIdLength, requireShard } from './connection-id.ts'
 import { CookieSecrets } from './cookie.ts'
 import { Endpoint } from './endpoint.ts'
 import { describeFault } from './handshake-fault.ts'
@@ -27,7 +29,14 @@ import {
 import { defaultNamedGroups, type NamedGroupName } from './named-group.ts'
 import type { Answer, AssociationHandle, CloseReason, Output, PeerAddress, QuestionHandle } from './output.ts'
 import { defaultReassemblyLimits, type ReassemblyLimits } from './reassembly.ts'
-import { contentTypes, type RecordView, readRecord, recordHeaderLength, writeRecordHeader } from './record.ts'
+import {
+  connectionIdRecordType,
+  contentTypes,
+  type RecordView,
+  readRecord,
+  recordHeaderLength,
+  writeRecordHeader,
+} from './record.ts'
 import { RecordLayer } from './record-layer.ts'
 import { type ProtectRecords, protectWithNodeCrypto } from './record-protection.ts'
 import { type Negotiated, negotiate, ServerHandshake, type ServerIdentity } from './server-handshake.ts'
@@ -57,10 +66,15 @@ export interface DtlsServerConfiguration {
   /** Default 5 min; a cookie is good for one to two of them. */
   readonly cookieSecretLifetime?: Duration
   readonly protectRecords?: ProtectRecords
+  /** 0 to 255, default 0: the first byte of the CIDs that we give to clients that ask for them. */
+  readonly shard?: number
+  /** Tells the secrets of every association as `keyLog`. For tests only: never set in a service. */
+  readonly dangerouslyLogKeys?: boolean
 }
 
 /** What one address has. */
 interface Slot {
+  /** The association whose peer is here, so that its repeated hello is known. */
   live: Connection | undefined
   halfOpen: ServerHandshake | undefined
 }
@@ -97,17 +111,20 @@ export class DtlsServer {
     this.#maxAssociations = configuration.maxAssociations ?? 150_000
     this.#protectRecords = configuration.protectRecords ?? protectWithNodeCrypto
     this.#cookies = new CookieSecrets(configuration.cookieSecret)
-    const limits = {
+    const options = {
       mtu: requireMtu(configuration.mtu ?? defaultMtu),
       reassembly: configuration.reassembly ?? defaultReassemblyLimits,
       handshakeTimeout: this.#handshakeTimeout,
       progressExtendsHandshake: true,
       idleTimeout: configuration.idleTimeout ?? hours(24),
+      shard: requireShard(configuration.shard ?? 0),
+      dangerouslyLogKeys: configuration.dangerouslyLogKeys ?? false,
     }
     this.#endpoint = new Endpoint(
-      limits,
+      options,
       {
         connected: (connection) => this.#connected(connection),
+        moved: (connection, from) => this.#moved(connection, from),
         ended: (association, peer) => this.#ended(association, peer),
       },
       now,
@@ -120,19 +137,29 @@ export class DtlsServer {
     return { live: this.#endpoint.connections.size, halfOpen: this.#endpoint.handshakes.size }
   }
 
+  /** CIDs that name an association or a handshake. */
+  get connectionIdCount(): number {
+    return this.#endpoint.connectionIds.size
+  }
+
   /** @param view of a receive buffer that may be used again after the call */
   handleDatagram(view: Uint8Array, from: PeerAddress, now: Instant): void {
     this.#endpoint.now = now
-    const address = slotKey(from)
+    let address: string | undefined
     let answersHello = true
     let offset = 0
     while (offset < view.length) {
-      const record = readRecord(view, offset)
+      const record = readRecord(view, offset, connectionIdLength)
       if (record === undefined) {
         this.#endpoint.discard('not-a-record')
         return
       }
       offset += record.whole.length
+      if (record.type === connectionIdRecordType) {
+        this.#receiveByConnectionId(record, from)
+        continue
+      }
+      address ??= slotKey(from)
       if (!isClientHello(record)) {
         this.#receive(record, this.#slots.get(address))
       } else if (answersHello) {
@@ -188,6 +215,18 @@ export class DtlsServer {
   /** To be called after each input until it answers undefined. */
   takeOutput(): Output | undefined {
     return this.#endpoint.takeOutput()
+  }
+
+  /** An unknown CID is noise, and so is one in epoch 0, which has no keys (RFC 9146 section 3). */
+  #receiveByConnectionId(record: RecordView, from: PeerAddress): void {
+    const endpoint = this.#endpoint
+    const association = endpoint.connectionIds.find(record.connectionId)
+    const connection = association === undefined ? undefined : endpoint.connections.get(association)
+    const handshake = association === undefined ? undefined : endpoint.handshakes.get(association)
+    if (record.epoch === 0) endpoint.discard('unexpected-epoch')
+    else if (connection !== undefined) endpoint.receiveForConnection(connection, record, from)
+    else if (handshake !== undefined) endpoint.receiveForHandshake(handshake, record)
+    else endpoint.discard('unknown-association')
   }
 
   #receive(record: RecordView, slot: Slot | undefined): void {
@@ -335,9 +374,20 @@ export class DtlsServer {
     const replaced = slot.live
     slot.live = connection
     slot.halfOpen = undefined
-    if (replaced !== undefined) this.#endpoint.closeConnection(replaced, 'replaced')
+    // With a CID its peer may be elsewhere by now: a NAT has given this address to another, who proves nothing about it.
+    if (replaced?.records.connectionId.length === 0) this.#endpoint.closeConnection(replaced, 'replaced')
   }
 
+  /** The new address is taken only when it is free: an association with a CID is found without. */
+  #moved(connection: Connection, from: PeerAddress): void {
+    this.#ended(connection.association, from)
+    const address = slotKey(connection.peer)
+    const slot = this.#slots.get(address)
+    if (slot === undefined) this.#slots.set(address, { live: connection, halfOpen: undefined })
+    else slot.live ??= connection
+  }
+
+  /** Nothing of this association is at the address any more. */
   #ended(association: AssociationHandle, peer: PeerAddress): void {
     const address = slotKey(peer)
     const slot = this.#slots.get(address)

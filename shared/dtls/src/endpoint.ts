@@ -1,6 +1,7 @@
 /**
- * What server and client endpoints share: handshakes and connections by handle, the outputs to drain, questions and
- * their answers, timers, alerts. It knows neither addresses nor hellos: those are `dtls-server.ts` and `dtls-client.ts`.
+ * What server and client endpoints share: handshakes and connections by handle and by CID, the outputs to drain,
+ * questions and their answers, timers, alerts. It does not look for addresses and knows no hellos: those are
+ * `dtls-server.ts` and `dtls-client.ts`.
  *
  * A fault of the peer ends its handshake here, at one door (`#guard`); noise is counted and dropped, never answered
  * (RFC 6347 section 4.1.2.7).
@@ -10,6 +11,7 @@ import { type Duration, type Instant, later, TimerQueue } from '@sallyport/clock
 import type { ErrorCode } from '@sallyport/errors'
 import { type AlertName, decodeAlert, encodeAlert } from './alert.ts'
 import { type Connection, readMeaning } from './connection.ts'
+import { ConnectionIdIndex, makeConnectionId } from './connection-id.ts'
 import { backOff, createFlight, type Flight, type FlightPart, mayRepeat, mtuFor, packFlight } from './flight.ts'
 import { describeFault, HandshakeFault } from './handshake-fault.ts'
 import {
@@ -21,6 +23,7 @@ import {
   maxEarlyRecords,
 } from './handshake-layer.ts'
 import { handshakeHeaderLength, readHandshakeFragment } from './handshake-message.ts'
+import { keyLogLine } from './key-log.ts'
 import type {
   Answer,
   AssociationHandle,
@@ -32,10 +35,10 @@ import type {
   QuestionHandle,
 } from './output.ts'
 import { isWholeMessageReady, type ReassemblyLimits, takeFragment, takeNextMessage } from './reassembly.ts'
-import { contentTypes, type RecordView, readRecord } from './record.ts'
+import { contentTypes, copyRecord, type RecordView } from './record.ts'
 import { type RecordLayer, SequenceExhausted } from './record-layer.ts'
 
-export interface EndpointLimits {
+export interface EndpointOptions {
   /** Bytes of UDP payload a datagram of a handshake may have. */
   readonly mtu: number
   readonly reassembly: ReassemblyLimits
@@ -45,10 +48,15 @@ export interface EndpointLimits {
   readonly progressExtendsHandshake: boolean
   /** An association from which nothing authentic came for so long is closed. */
   readonly idleTimeout: Duration
+  /** Stands in the CIDs that we give out. */
+  readonly shard: number
+  readonly dangerouslyLogKeys: boolean
 }
 
 export interface EndpointEvents {
   connected(connection: Connection): void
+  /** The connection has a new address. */
+  moved(connection: Connection, from: PeerAddress): void
   /** The handshake or the connection of this handle is no more. */
   ended(association: AssociationHandle, peer: PeerAddress): void
 }
@@ -56,9 +64,10 @@ export interface EndpointEvents {
 export class Endpoint implements HandshakeContext {
   readonly handshakes = new Map<AssociationHandle, Handshake>()
   readonly connections = new Map<AssociationHandle, Connection>()
+  readonly connectionIds = new ConnectionIdIndex()
   /** The time of the input that is being handled. */
   now: Instant
-  readonly #limits: EndpointLimits
+  readonly #options: EndpointOptions
   readonly #events: EndpointEvents
   #outputs: Output[] = []
   #drained = 0
@@ -67,8 +76,8 @@ export class Endpoint implements HandshakeContext {
   #announcedTimeout: Instant | undefined
   #lastHandle = 0
 
-  constructor(limits: EndpointLimits, events: EndpointEvents, now: Instant) {
-    this.#limits = limits
+  constructor(options: EndpointOptions, events: EndpointEvents, now: Instant) {
+    this.#options = options
     this.#events = events
     this.now = now
   }
@@ -141,7 +150,7 @@ export class Endpoint implements HandshakeContext {
       return true
     }
     const opened = layer.records.open(record)
-    if (!opened.authentic) {
+    if (!opened.accepted) {
       this.discard(opened.reason)
       return false
     }
@@ -223,22 +232,37 @@ export class Endpoint implements HandshakeContext {
       refusedRenegotiations: 0,
     }
     this.connections.set(association, connection)
-    this.#timers.set(association, later(this.now, this.#limits.idleTimeout))
+    this.#timers.set(association, later(this.now, this.#options.idleTimeout))
     this.#events.connected(connection)
     this.emit({ kind: 'connected', association, peer, cipherSuite: suite.name })
   }
 
+  claimConnectionId(layer: HandshakeLayer, random: Uint8Array): Uint8Array | undefined {
+    const connectionId = makeConnectionId(this.#options.shard, random)
+    return this.connectionIds.claim(connectionId, layer.association) ? connectionId : undefined
+  }
+
+  logKeys(clientRandom: Uint8Array, masterSecret: Uint8Array): void {
+    if (!this.#options.dangerouslyLogKeys) return
+    this.emit({ kind: 'keyLog', line: keyLogLine(clientRandom, masterSecret) })
+  }
+
   // Connections
 
-  /** A record for a connection. Returns false when it is not authentic: it may belong to a newer handshake. */
-  receiveForConnection(connection: Connection, record: RecordView): boolean {
+  /**
+   * A record for a connection. Returns false when it is not authentic: it may belong to a newer handshake.
+   *
+   * @param from where a record that was found by its CID came from; absent: from where the peer is
+   */
+  receiveForConnection(connection: Connection, record: RecordView, from?: PeerAddress): boolean {
     const opened = connection.records.open(record)
-    if (!opened.authentic) {
+    if (!opened.accepted) {
       this.discard(opened.reason)
       if (connection.records.forgeryLimitReached) this.closeConnection(connection, 'forgery-limit')
       return false
     }
     connection.lastHeardAt = this.now
+    if (from !== undefined && opened.isNewest) this.#follow(connection, from)
     const meaning = readMeaning(connection, opened.type, opened.plaintext)
     switch (meaning.kind) {
       case 'data':
@@ -262,6 +286,18 @@ export class Endpoint implements HandshakeContext {
         this.discard('unexpected-content')
     }
     return true
+  }
+
+  /**
+   * RFC 9146 section 6: only after a record that is authentic and newer than all before it. One that somebody held back,
+   * or sends again from elsewhere, must not draw our answers to where its sender wants them.
+   */
+  #follow(connection: Connection, { address, port }: PeerAddress): void {
+    const former = connection.peer
+    if (former.port === port && former.address === address) return
+    connection.peer = { address, port }
+    this.#events.moved(connection, former)
+    this.emit({ kind: 'moved', association: connection.association, peer: connection.peer })
   }
 
   #repeatLastFlight(connection: Connection): void {
@@ -298,6 +334,7 @@ export class Endpoint implements HandshakeContext {
       this.#sendAlert(records, peer, 'warning', 'close_notify')
     }
     this.connections.delete(association)
+    this.connectionIds.release(records.connectionId)
     this.#timers.cancel(association)
     this.#events.ended(association, peer)
     this.emit({ kind: 'closed', association, reason })
@@ -364,7 +401,7 @@ export class Endpoint implements HandshakeContext {
         this.discard('plaintext-in-association')
         continue
       }
-      const verdict = takeFragment(layer.reassembly, fragment, recordSequence, this.#limits.reassembly)
+      const verdict = takeFragment(layer.reassembly, fragment, recordSequence, this.#options.reassembly)
       if (verdict === 'repeated') {
         if (handshake.answersRepetition) this.repeatFlight(handshake)
       } else if (verdict !== 'taken') {
@@ -390,12 +427,12 @@ export class Endpoint implements HandshakeContext {
   }
 
   #keepEarly(layer: HandshakeLayer, record: RecordView): void {
-    const held = layer.early.reduce((sum, early) => sum + early.length, 0)
+    const held = layer.early.reduce((sum, early) => sum + early.whole.length, 0)
     if (layer.early.length === maxEarlyRecords || held + record.whole.length > maxEarlyBytes) {
       this.discard('early-record-limit')
       return
     }
-    layer.early.push(record.whole.slice())
+    layer.early.push(copyRecord(record))
   }
 
   /** Hands on what is whole and in order, as far as the state machine goes without an answer. */
@@ -425,23 +462,21 @@ export class Endpoint implements HandshakeContext {
 
   #receiveEarly(handshake: Handshake): void {
     const { layer } = handshake
-    for (const whole of layer.early.splice(0)) {
-      const record = readRecord(whole, 0)
-      if (record === undefined) throw new Error('a kept record does not parse')
+    for (const record of layer.early.splice(0)) {
       const connection = this.connections.get(layer.association)
       if (connection !== undefined) {
         this.receiveForConnection(connection, record)
       } else if (this.handshakes.has(layer.association)) {
         const opened = layer.records.open(record)
-        if (opened.authentic) this.#receiveProtected(handshake, opened.type, opened.plaintext)
+        if (opened.accepted) this.#receiveProtected(handshake, opened.type, opened.plaintext)
         else this.discard(opened.reason)
       }
     }
   }
 
   #progress(handshake: Handshake): void {
-    if (!this.#limits.progressExtendsHandshake) return
-    handshake.layer.expiresAt = later(this.now, this.#limits.handshakeTimeout)
+    if (!this.#options.progressExtendsHandshake) return
+    handshake.layer.expiresAt = later(this.now, this.#options.handshakeTimeout)
   }
 
   // Time
@@ -460,7 +495,7 @@ export class Endpoint implements HandshakeContext {
   }
 
   #connectionIsDue(connection: Connection): void {
-    const deadline = later(connection.lastHeardAt, this.#limits.idleTimeout)
+    const deadline = later(connection.lastHeardAt, this.#options.idleTimeout)
     if (deadline > this.now) this.#timers.set(connection.association, deadline)
     else this.closeConnection(connection, 'idle')
   }
@@ -476,7 +511,7 @@ export class Endpoint implements HandshakeContext {
   // Sending
 
   #transmit(records: RecordLayer, peer: PeerAddress, flight: Flight): void {
-    for (const datagram of packFlight(flight, 0, mtuFor(flight, this.#limits.mtu), records)) {
+    for (const datagram of packFlight(flight, 0, mtuFor(flight, this.#options.mtu), records)) {
       this.emit({ kind: 'send', peer, datagram })
     }
   }
@@ -507,8 +542,9 @@ export class Endpoint implements HandshakeContext {
     handshake: Handshake,
     failure: Pick<Output & { kind: 'handshakeFailed' }, 'code' | 'alert' | 'direction' | 'detail'>,
   ): void {
-    const { association, peer, question } = handshake.layer
+    const { association, peer, question, connectionIds } = handshake.layer
     if (!this.handshakes.delete(association)) return
+    this.connectionIds.release(connectionIds.read)
     if (question !== undefined) this.#questions.delete(question)
     this.#timers.cancel(association)
     this.#events.ended(association, peer)

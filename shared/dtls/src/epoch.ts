@@ -5,12 +5,15 @@
  * and nowhere else; they stop hard before they could repeat.
  */
 
+import { noConnectionId } from './connection-id.ts'
 import type { TrafficKeys } from './key-schedule.ts'
 import { createReplayWindow, type ReplayWindow } from './replay-window.ts'
 
 export interface WriteEpoch {
   readonly epoch: number
   readonly keys: TrafficKeys
+  /** What the peer wants to read in our records; empty: none. */
+  readonly connectionId: Uint8Array
   nextSequence: number
   /** The last number that may be used. */
   readonly lastSequence: number
@@ -19,6 +22,8 @@ export interface WriteEpoch {
 export interface ReadEpoch {
   readonly epoch: number
   readonly keys: TrafficKeys
+  /** What every record of the peer must carry; empty: none. */
+  readonly connectionId: Uint8Array
   readonly window: ReplayWindow
   /** Records that failed authentication under these keys. */
   forgeries: number
@@ -30,14 +35,24 @@ export interface ReadEpoch {
  */
 const numbersPerGeneration = 2 ** 32
 
-export function createWriteEpoch(epoch: number, keys: TrafficKeys, generation = 0): WriteEpoch {
+export function createWriteEpoch(
+  epoch: number,
+  keys: TrafficKeys,
+  connectionId: Uint8Array = noConnectionId,
+  generation = 0,
+): WriteEpoch {
   const nextSequence = generation * numbersPerGeneration
-  return { epoch, keys, nextSequence, lastSequence: nextSequence + numbersPerGeneration - 1 }
+  return { epoch, keys, connectionId, nextSequence, lastSequence: nextSequence + numbersPerGeneration - 1 }
 }
 
-export const createReadEpoch = (epoch: number, keys: TrafficKeys): ReadEpoch => ({
+export const createReadEpoch = (
+  epoch: number,
+  keys: TrafficKeys,
+  connectionId: Uint8Array = noConnectionId,
+): ReadEpoch => ({
   epoch,
   keys,
+  connectionId,
   window: createReplayWindow(),
   forgeries: 0,
 })

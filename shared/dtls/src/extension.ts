@@ -16,6 +16,8 @@ export const extensionTypes = {
   signatureAlgorithms: 13,
   /** RFC 7627 */
   extendedMasterSecret: 23,
+  /** RFC 9146 section 3; 53, which drafts used, is somebody else's. */
+  connectionId: 54,
   /** RFC 5746 */
   renegotiationInfo: 0xff01,
 } as const
@@ -57,6 +59,18 @@ export function readNumberList(body: Uint8Array): readonly number[] {
   while (list.remaining > 0) numbers.push(list.u16())
   if (numbers.length === 0) throw new HandshakeFault('message-malformed', 'an empty list')
   return numbers
+}
+
+/** connection_id: the CID that the sender wants to read (RFC 9146 section 3). A view. */
+export function readConnectionId(body: Uint8Array): Uint8Array {
+  const reader = new ByteReader(body)
+  const connectionId = reader.vector8().rest()
+  reader.expectEnd()
+  return connectionId
+}
+
+export function writeConnectionId(writer: ByteWriter, connectionId: Uint8Array): void {
+  writeExtension(writer, extensionTypes.connectionId, (body) => body.vector8((cid) => cid.bytes(connectionId)))
 }
 
 /** renegotiation_info of a first handshake (RFC 5746 section 3.2): one empty vector. */

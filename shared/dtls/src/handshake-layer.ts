@@ -7,10 +7,12 @@
 
 import type { Instant } from '@sallyport/clock'
 import type { CipherSuite } from './cipher-suite.ts'
+import { type ConnectionIds, noConnectionIds } from './connection-id.ts'
 import type { Flight, FlightPart } from './flight.ts'
 import type { HandshakeMessage, HandshakeType } from './handshake-message.ts'
 import type { Answer, AssociationHandle, PeerAddress, Question, QuestionHandle } from './output.ts'
 import { createReassembly, type Reassembly } from './reassembly.ts'
+import type { RecordView } from './record.ts'
 import type { RecordLayer } from './record-layer.ts'
 import { append, createTranscript, type Transcript } from './transcript.ts'
 
@@ -18,6 +20,8 @@ export interface HandshakeLayer {
   readonly association: AssociationHandle
   readonly peer: PeerAddress
   readonly records: RecordLayer
+  /** For the keys to come; both empty until the two hellos have agreed on them. */
+  connectionIds: ConnectionIds
   transcript: Transcript
   readonly reassembly: Reassembly
   /** Of our next message. */
@@ -30,8 +34,8 @@ export interface HandshakeLayer {
   changeCipherSpecRecord: number
   /** Number of the record that completed the message handled last. */
   lastMessageRecord: number
-  /** Protected records that came before their keys. */
-  readonly early: Uint8Array[]
+  /** Protected records that came before their keys, in buffers of their own. */
+  readonly early: RecordView[]
   expiresAt: Instant
 }
 
@@ -52,6 +56,7 @@ export const createHandshakeLayer = (start: HandshakeLayerStart): HandshakeLayer
   association: start.association,
   peer: start.peer,
   records: start.records,
+  connectionIds: noConnectionIds,
   transcript: createTranscript(),
   reassembly: createReassembly(start.nextPeerMessageSequence),
   nextMessageSequence: start.nextMessageSequence,
@@ -87,6 +92,10 @@ export interface HandshakeContext {
   /** Sends a flight and keeps it for retransmission; write keys change after its change_cipher_spec. */
   sendFlight(layer: HandshakeLayer, parts: readonly FlightPart[]): void
   complete(layer: HandshakeLayer, completion: Completion): void
+  /** A CID for the peer to write, by which the association is found from now on; undefined when it is another's. */
+  claimConnectionId(layer: HandshakeLayer, random: Uint8Array): Uint8Array | undefined
+  /** Kept from everyone, unless a test asked for it. */
+  logKeys(clientRandom: Uint8Array, masterSecret: Uint8Array): void
 }
 
 /**

@@ -49,7 +49,7 @@ export interface KeyShare {
 
 /** A question to the outside. `association` names the handshake it belongs to. */
 export type Question =
-  /** Fresh: never used for two handshakes. `random` is 32 bytes more for a hello. */
+  /** Fresh: never used for two handshakes. `random` is 32 bytes more for a hello, `connectionId` 7 to name it by. */
   | { readonly kind: 'makeKeyShare'; readonly group: NamedGroupName }
   /** ECDH. A point that is not on the curve, or a result of all zeros, is `undefined`. */
   | {
@@ -78,7 +78,12 @@ export type PeerDecision =
   | { readonly accepted: false; readonly alert: AlertName; readonly code: ErrorCode; readonly detail: string }
 
 export type Answer =
-  | { readonly kind: 'makeKeyShare'; readonly keyShare: KeyShare; readonly random: Uint8Array }
+  | {
+      readonly kind: 'makeKeyShare'
+      readonly keyShare: KeyShare
+      readonly random: Uint8Array
+      readonly connectionId: Uint8Array
+    }
   | { readonly kind: 'agree'; readonly sharedSecret: Uint8Array | undefined }
   | { readonly kind: 'sign'; readonly signature: Uint8Array }
   | { readonly kind: 'verifySignature'; readonly verdict: SignatureVerdict }
@@ -91,6 +96,8 @@ export type DiscardReason =
   | 'unknown-association'
   | 'unexpected-epoch'
   | 'unexpected-content'
+  | 'unexpected-connection-id'
+  | 'no-content'
   | 'replayed'
   | 'not-authentic'
   | 'plaintext-in-association'
@@ -122,6 +129,8 @@ export type Output =
       readonly peer: PeerAddress
       readonly cipherSuite: CipherSuiteName
     }
+  /** The peer now has another address, from which its newest authentic record came: what we send goes there. */
+  | { readonly kind: 'moved'; readonly association: AssociationHandle; readonly peer: PeerAddress }
   /** Plaintext of one record, in a buffer of its own. */
   | { readonly kind: 'data'; readonly association: AssociationHandle; readonly plaintext: Uint8Array }
   | { readonly kind: 'closed'; readonly association: AssociationHandle; readonly reason: CloseReason }
@@ -136,3 +145,5 @@ export type Output =
       readonly chain: readonly Uint8Array[] | undefined
     }
   | { readonly kind: 'discarded'; readonly reason: DiscardReason }
+  /** Only where `dangerouslyLogKeys` is set: one line of a key log, which opens every record of the association. */
+  | { readonly kind: 'keyLog'; readonly line: string }

@@ -6,6 +6,7 @@
  */
 
 import { cipherSuites } from './cipher-suite.ts'
+import { noConnectionId, sameConnectionId } from './connection-id.ts'
 import { createReadEpoch, createWriteEpoch, type ReadEpoch, takeSequence, type WriteEpoch } from './epoch.ts'
 import type { RecordWriter } from './flight.ts'
 import type { TrafficKeys } from './key-schedule.ts'
@@ -29,8 +30,14 @@ export interface RecordLayerState {
 }
 
 export type Opened =
-  | { readonly authentic: true; readonly type: number; readonly plaintext: Uint8Array }
-  | { readonly authentic: false; readonly reason: DiscardReason }
+  | {
+      readonly accepted: true
+      readonly type: number
+      readonly plaintext: Uint8Array
+      /** No record was seen with a higher number: it is not held back and sent again by somebody else. */
+      readonly isNewest: boolean
+    }
+  | { readonly accepted: false; readonly reason: DiscardReason }
 
 const protectedEpoch = 1
 
@@ -57,14 +64,19 @@ export class RecordLayer implements RecordWriter {
     return this.state.read !== undefined
   }
 
-  installWriteKeys(keys: TrafficKeys): void {
-    this.state.write = createWriteEpoch(protectedEpoch, keys)
-    this.#sealer = this.#protect(keys)
+  /** What stands in each record that we read; empty before there are keys, and where no CID was agreed on. */
+  get connectionId(): Uint8Array {
+    return this.state.read?.connectionId ?? noConnectionId
   }
 
-  installReadKeys(keys: TrafficKeys): void {
-    this.state.read = createReadEpoch(protectedEpoch, keys)
-    this.#opener = this.#protect(keys)
+  installWriteKeys(keys: TrafficKeys, connectionId = noConnectionId): void {
+    this.state.write = createWriteEpoch(protectedEpoch, keys, connectionId)
+    this.#sealer = this.#protect(keys, connectionId)
+  }
+
+  installReadKeys(keys: TrafficKeys, connectionId = noConnectionId): void {
+    this.state.read = createReadEpoch(protectedEpoch, keys, connectionId)
+    this.#opener = this.#protect(keys, connectionId)
   }
 
   overhead(epoch: number): number {
@@ -100,20 +112,33 @@ export class RecordLayer implements RecordWriter {
     return datagram
   }
 
-  /** Opens a protected record. The window is looked at before authentication and changed only after it. */
+  /**
+   * Opens a protected record. The window is looked at before authentication and changed only after it.
+   *
+   * Inside a record with a CID the content is followed by its type, and that by zeros (RFC 9146 section 4): zeros alone
+   * are authentic but no content.
+   */
   open(record: RecordView): Opened {
     const { read } = this.state
     if (read === undefined || this.#opener === undefined || record.epoch !== read.epoch) {
-      return { authentic: false, reason: 'unexpected-epoch' }
+      return { accepted: false, reason: 'unexpected-epoch' }
     }
-    if (!isFresh(read.window, record.sequence)) return { authentic: false, reason: 'replayed' }
-    const plaintext = this.#opener.open(record)
-    if (plaintext === undefined) {
+    // RFC 9146 section 3: where a CID was agreed on, a record without it is somebody else's, and the other way round.
+    if (!sameConnectionId(record.connectionId, read.connectionId)) {
+      return { accepted: false, reason: 'unexpected-connection-id' }
+    }
+    if (!isFresh(read.window, record.sequence)) return { accepted: false, reason: 'replayed' }
+    const opened = this.#opener.open(record)
+    if (opened === undefined) {
       read.forgeries += 1
-      return { authentic: false, reason: 'not-authentic' }
+      return { accepted: false, reason: 'not-authentic' }
     }
+    const isNewest = record.sequence > read.window.newest
     commit(read.window, record.sequence)
-    return { authentic: true, type: record.type, plaintext }
+    if (read.connectionId.length === 0) return { accepted: true, type: record.type, plaintext: opened, isNewest }
+    const typeAt = opened.findLastIndex((byte) => byte !== 0)
+    if (typeAt < 0) return { accepted: false, reason: 'no-content' }
+    return { accepted: true, type: opened[typeAt] as number, plaintext: opened.subarray(0, typeAt), isNewest }
   }
 
   /** More forgeries were tried than the suite allows under one key. */

@@ -1,9 +1,12 @@
 /**
- * The record layer's header (RFC 6347 section 4.1): content types, versions, and finding records in a datagram.
+ * The record layer's header (RFC 6347 section 4.1, with a connection ID RFC 9146 section 4): content types, versions,
+ * and finding records in a datagram.
  *
  * It checks only shape. What does not parse is noise: the rest of the datagram is given up, nobody is told
  * (RFC 6347 section 4.1.2.7).
  */
+
+import { noConnectionId } from './connection-id.ts'
 
 export const contentTypes = {
   changeCipherSpec: 20,
@@ -14,9 +17,12 @@ export const contentTypes = {
 
 export type ContentType = (typeof contentTypes)[keyof typeof contentTypes]
 
+/** The outer type of a record with a CID; the type of its content is inside, protected (RFC 9146 section 4). */
+export const connectionIdRecordType = 25
+
 export const versions = { dtls10: 0xfeff, dtls12: 0xfefd } as const
 
-/** type(1) version(2) epoch(2) sequence(6) length(2) */
+/** type(1) version(2) epoch(2) sequence(6) length(2); a CID stands before the length and makes it longer. */
 export const recordHeaderLength = 13
 
 export const maxSequence = 2 ** 48 - 1
@@ -33,19 +39,28 @@ export interface RecordView {
   readonly version: number
   readonly epoch: number
   readonly sequence: number
+  /** Empty unless the type is that of records with a CID. */
+  readonly connectionId: Uint8Array
   /** Protected in an epoch above 0. */
   readonly fragment: Uint8Array
   /** Header and fragment. */
   readonly whole: Uint8Array
 }
 
-/** The record at `offset`, or undefined when none can be read there: what is left is noise. */
-export function readRecord(datagram: Uint8Array, offset: number): RecordView | undefined {
-  const body = offset + recordHeaderLength
+/**
+ * The record at `offset`, or undefined when none can be read there: what is left is noise.
+ *
+ * @param connectionIdLength of the CIDs that we have given out, which a record does not say; 0: we have given none
+ */
+export function readRecord(datagram: Uint8Array, offset: number, connectionIdLength = 0): RecordView | undefined {
+  const hasConnectionId = datagram[offset] === connectionIdRecordType
+  if (hasConnectionId && connectionIdLength === 0) return undefined
+  const lengthOffset = hasConnectionId ? 11 + connectionIdLength : 11
+  const body = offset + lengthOffset + 2
   if (body > datagram.length) return undefined
   const byte = (index: number): number => datagram[offset + index] as number
   const version = (byte(1) << 8) | byte(2)
-  const length = (byte(11) << 8) | byte(12)
+  const length = (byte(lengthOffset) << 8) | byte(lengthOffset + 1)
   if (version >> 8 !== 0xfe || length > maxFragmentLength || body + length > datagram.length) return undefined
   const high = (byte(5) << 16) | (byte(6) << 8) | byte(7)
   const low = (byte(8) << 16) | (byte(9) << 8) | byte(10)
@@ -54,27 +69,39 @@ export function readRecord(datagram: Uint8Array, offset: number): RecordView | u
     version,
     epoch: (byte(3) << 8) | byte(4),
     sequence: high * 0x1000000 + low,
+    connectionId: hasConnectionId ? datagram.subarray(offset + 11, offset + lengthOffset) : noConnectionId,
     fragment: datagram.subarray(body, body + length),
     whole: datagram.subarray(offset, body + length),
   }
 }
 
+/** In a buffer of its own, to be kept. */
+export function copyRecord(record: RecordView): RecordView {
+  const whole = record.whole.slice()
+  const fragment = whole.subarray(whole.length - record.fragment.length)
+  return { ...record, connectionId: record.connectionId.slice(), fragment, whole }
+}
+
 export interface RecordHeader {
-  readonly type: ContentType
+  readonly type: ContentType | typeof connectionIdRecordType
   readonly epoch: number
   readonly sequence: number
+  /** Absent or empty: none. */
+  readonly connectionId?: Uint8Array
   /** Of the fragment as it travels. */
   readonly length: number
 }
 
 /** Writes a header of DTLS 1.2 at `offset`. */
 export function writeRecordHeader(into: Uint8Array, offset: number, header: RecordHeader): void {
+  const { connectionId = noConnectionId } = header
   into[offset] = header.type
   into[offset + 1] = versions.dtls12 >> 8
   into[offset + 2] = versions.dtls12 & 0xff
   writeEpochAndSequence(into, offset + 3, header.epoch, header.sequence)
-  into[offset + 11] = header.length >> 8
-  into[offset + 12] = header.length
+  into.set(connectionId, offset + 11)
+  into[offset + 11 + connectionId.length] = header.length >> 8
+  into[offset + 12 + connectionId.length] = header.length
 }
 
 /** The eight bytes that number a record within an association: epoch(2) ‖ sequence(6). */

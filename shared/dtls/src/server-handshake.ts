@@ -26,6 +26,7 @@ import { requireUsableKey } from './certificate-key.ts'
 import { readCertificate, readCertificateVerify } from './certificate-messages.ts'
 import { type CipherSuite, type CipherSuiteName, cipherSuites } from './cipher-suite.ts'
 import type { ClientHello } from './client-hello.ts'
+import { maxPeerConnectionIdLength } from './connection-id.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { compose, type Handshake, type HandshakeContext, type HandshakeLayer } from './handshake-layer.ts'
 import { type HandshakeMessage, handshakeTypes } from './handshake-message.ts'
@@ -66,6 +67,8 @@ export interface Negotiated {
   readonly clientRandom: Uint8Array
   readonly answersRenegotiationInfo: boolean
   readonly answersPointFormats: boolean
+  /** What the client wants to read in our records; undefined: no CIDs, either way. */
+  readonly clientConnectionId: Uint8Array | undefined
 }
 
 interface Exchange {
@@ -159,8 +162,13 @@ export function negotiate(hello: ClientHello, identity: ServerIdentity): Negotia
     clientRandom: hello.random.slice(),
     answersRenegotiationInfo: hello.renegotiation === 'initial',
     answersPointFormats: hello.pointFormats !== undefined,
+    clientConnectionId: acceptConnectionId(hello.connectionId),
   }
 }
+
+/** One that would not leave room in a datagram is as if it had not been offered: nobody has to agree to CIDs. */
+const acceptConnectionId = (offered: Uint8Array | undefined): Uint8Array | undefined =>
+  offered === undefined || offered.length > maxPeerConnectionIdLength ? undefined : offered.slice()
 
 export class ServerHandshake implements Handshake {
   readonly layer: HandshakeLayer
@@ -226,12 +234,15 @@ export class ServerHandshake implements Handshake {
   receiveChangeCipherSpec(): void {
     const { state } = this
     if (state.name !== 'expecting-change-cipher-spec') throw new Error(`change_cipher_spec while ${state.name}`)
-    this.layer.records.installReadKeys(state.keys.client)
+    this.layer.records.installReadKeys(state.keys.client, this.layer.connectionIds.read)
     this.state = { ...state, name: 'expecting-finished' }
   }
 
   #haveKeyShare(answer: Answer & { kind: 'makeKeyShare' }, context: HandshakeContext): void {
-    const { group, scheme, clientRandom } = this.negotiated
+    const { group, scheme, clientRandom, clientConnectionId: write } = this.negotiated
+    const read = write === undefined ? undefined : context.claimConnectionId(this.layer, answer.connectionId)
+    // Should the name be taken, we agree to no CIDs: the client then goes on without.
+    if (write !== undefined && read !== undefined) this.layer.connectionIds = { write, read }
     const parameters = writeKeyParameters(group, answer.keyShare.publicKey)
     this.state = {
       name: 'signing',
@@ -246,11 +257,13 @@ export class ServerHandshake implements Handshake {
   #sendFlight4(state: ServerState & { name: 'signing' }, signature: Uint8Array, context: HandshakeContext): void {
     const { layer, negotiated } = this
     const { serverRandom, privateKey, parameters } = state
+    const { read } = layer.connectionIds
     const hello = writeServerHello({
       random: serverRandom,
       cipherSuite: negotiated.suite.number,
       renegotiationInfo: negotiated.answersRenegotiationInfo,
       pointFormats: negotiated.answersPointFormats,
+      connectionId: read.length === 0 ? undefined : read,
     })
     const keyExchange = writeServerKeyExchange(parameters, { scheme: negotiated.scheme.number, signature })
     this.state = { name: 'expecting-certificate', serverRandom, privateKey }
@@ -339,6 +352,7 @@ export class ServerHandshake implements Handshake {
     const { suite, clientRandom } = this.negotiated
     const { chain, serverRandom } = state
     const masterSecret = extendedMasterSecret(suite, sharedSecret, state.sessionHash)
+    context.logKeys(clientRandom, masterSecret)
     const keys = deriveKeys(suite, masterSecret, clientRandom, serverRandom)
     this.state = { name: 'verifying-peer', chain, masterSecret, keys }
     context.ask(this.layer, { kind: 'verifyPeer', chain, peer: this.layer.peer })
@@ -358,7 +372,7 @@ export class ServerHandshake implements Handshake {
     }
     append(layer.transcript, message)
     const ours = verifyData(suite, masterSecret, 'server', transcriptHash(layer.transcript, suite.hash))
-    layer.records.installWriteKeys(state.keys.server)
+    layer.records.installWriteKeys(state.keys.server, layer.connectionIds.write)
     this.state = { name: 'connected' }
     context.sendFlight(layer, [{ kind: 'change-cipher-spec' }, compose(layer, handshakeTypes.finished, ours)])
     context.complete(layer, { suite, clientRandom, peerFinished: message, lastFlight: layer.flight })

@@ -1,7 +1,14 @@
 /** ServerHello (RFC 5246 section 7.4.1.3), HelloVerifyRequest (RFC 6347 section 4.2.1). */
 
 import { ByteReader, ByteWriter } from '@sallyport/bytes'
-import { extensionTypes, isEmptyRenegotiationInfo, readExtensions, writeExtension } from './extension.ts'
+import {
+  extensionTypes,
+  isEmptyRenegotiationInfo,
+  readConnectionId,
+  readExtensions,
+  writeConnectionId,
+  writeExtension,
+} from './extension.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { versions } from './record.ts'
 
@@ -12,14 +19,17 @@ export interface ServerHello {
   readonly compression: number
   readonly extendedMasterSecret: boolean
   readonly renegotiationWrong: boolean
+  /** What the server wants to read in our records; whether we had offered CIDs is for the caller to know. */
+  readonly connectionId: Uint8Array | undefined
 }
 
-/** What our client's hello offers; anything else in the answer was not asked for. */
+/** What our client's hello can offer; anything else in the answer was not asked for. */
 const offered: readonly number[] = [
   extensionTypes.supportedGroups,
   extensionTypes.ecPointFormats,
   extensionTypes.extendedMasterSecret,
   extensionTypes.renegotiationInfo,
+  extensionTypes.connectionId,
 ]
 
 /** @throws CodedError `malformed-bytes`, HandshakeFault for an extension that was not offered */
@@ -34,6 +44,7 @@ export function readServerHello(body: Uint8Array): ServerHello {
   for (const type of extensions.keys()) {
     if (!offered.includes(type)) throw new HandshakeFault('extension-unsolicited', `extension ${type} was not offered`)
   }
+  const connectionId = extensions.get(extensionTypes.connectionId)
   const renegotiation = extensions.get(extensionTypes.renegotiationInfo)
   return {
     version,
@@ -42,6 +53,7 @@ export function readServerHello(body: Uint8Array): ServerHello {
     compression,
     extendedMasterSecret: extensions.get(extensionTypes.extendedMasterSecret)?.length === 0,
     renegotiationWrong: renegotiation !== undefined && !isEmptyRenegotiationInfo(renegotiation),
+    connectionId: connectionId === undefined ? undefined : readConnectionId(connectionId),
   }
 }
 
@@ -51,6 +63,8 @@ export interface ServerHelloChoice {
   /** Answered only where the client asked: with its extension, or with the signalling suite. */
   readonly renegotiationInfo: boolean
   readonly pointFormats: boolean
+  /** Undefined where the client offered none. */
+  readonly connectionId?: Uint8Array | undefined
 }
 
 /** Without a session id: the session cannot be resumed. */
@@ -61,6 +75,7 @@ export function writeServerHello(choice: ServerHelloChoice): Uint8Array {
     writeExtension(extensions, extensionTypes.extendedMasterSecret, () => undefined)
     if (choice.renegotiationInfo) writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
     if (choice.pointFormats) writeExtension(extensions, extensionTypes.ecPointFormats, (body) => body.u8(1).u8(0))
+    if (choice.connectionId !== undefined) writeConnectionId(extensions, choice.connectionId)
   })
   return writer.finish()
 }

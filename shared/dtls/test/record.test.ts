@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CipherSuiteName, cipherSuites } from '../src/cipher-suite.ts'
+import { noConnectionId } from '../src/connection-id.ts'
 import { createWriteEpoch, takeSequence } from '../src/epoch.ts'
 import { contentTypes, maxSequence, readRecord, recordHeaderLength, writeRecordHeader } from '../src/record.ts'
 import { RecordLayer, SequenceExhausted } from '../src/record-layer.ts'
@@ -86,8 +87,10 @@ describe('the record layer', () => {
 
   it('a later generation shares no number with an earlier one, up to the last of 65 536', () => {
     const keys = keysFor('TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256')
-    expect(createWriteEpoch(1, keys, 1).nextSequence).toBe(createWriteEpoch(1, keys, 0).lastSequence + 1)
-    expect(createWriteEpoch(1, keys, 65_535).lastSequence).toBe(maxSequence)
+    expect(createWriteEpoch(1, keys, noConnectionId, 1).nextSequence).toBe(
+      createWriteEpoch(1, keys, noConnectionId, 0).lastSequence + 1,
+    )
+    expect(createWriteEpoch(1, keys, noConnectionId, 65_535).lastSequence).toBe(maxSequence)
   })
 
   it('refuses to seal when the numbers are used up', () => {
@@ -112,7 +115,7 @@ describe('the record layer', () => {
     const forged = new Uint8Array(recordHeaderLength + 40)
     writeRecordHeader(forged, 0, { type: contentTypes.applicationData, epoch: 1, sequence: 0, length: 40 })
     const record = readRecord(forged, 0)
-    expect(record === undefined ? undefined : layer.open(record)).toEqual({ authentic: false, reason: 'not-authentic' })
+    expect(record === undefined ? undefined : layer.open(record)).toEqual({ accepted: false, reason: 'not-authentic' })
     expect(layer.forgeryLimitReached).toBe(true)
   })
 

@@ -23,7 +23,12 @@ export type Judge = (chain: readonly Uint8Array[]) => PeerDecision
 export function answerFor(question: Question, identity: TestIdentity | undefined, judge: Judge): Answer {
   switch (question.kind) {
     case 'makeKeyShare':
-      return { kind: 'makeKeyShare', keyShare: makeKeyShare(question.group), random: randomBytes(32) }
+      return {
+        kind: 'makeKeyShare',
+        keyShare: makeKeyShare(question.group),
+        random: randomBytes(32),
+        connectionId: randomBytes(7),
+      }
     case 'agree':
       return { kind: 'agree', sharedSecret: agree(question.group, question.privateKey, question.peerPublicKey) }
     case 'sign': {

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { type Instant, instant } from '@sallyport/clock'
 import { DtlsClient } from '../../src/dtls-client.ts'
 import { DtlsServer } from '../../src/dtls-server.ts'
-import type { Output } from '../../src/output.ts'
+import type { Output, PeerAddress } from '../../src/output.ts'
 import { acceptEveryone, answerFor } from './answers.ts'
 import type { TestIdentity } from './identity.ts'
 
@@ -26,6 +26,10 @@ export interface Run {
   readonly server: TestIdentity
   readonly client: TestIdentity
   readonly mtu?: number
+  /** What the client wants to read; absent: no connection IDs. */
+  readonly connectionId?: Uint8Array
+  /** Once connected, over the bad network: how many messages are sent, and from how many addresses. */
+  readonly conversation?: { readonly messages: number; readonly addresses: number }
   /** Milliseconds of virtual time. */
   readonly limit: number
 }
@@ -37,17 +41,21 @@ export interface RunResult {
   readonly largestDatagram: number
   /** After the run: a message each way over the repaired network. */
   readonly echoed: boolean
+  /** Whether the server, after that, sends to where the client is. */
+  readonly followed: boolean
 }
 
 interface InFlight {
   readonly at: number
   readonly to: 'server' | 'client'
+  /** Of the client: where the datagram comes from, or is sent to. */
+  readonly address: PeerAddress
   readonly bytes: Uint8Array
 }
 
 const latency = 10
 const maxDelay = 500
-const clientAddress = { address: '192.0.2.1', port: 40_000 }
+const firstClientPort = 40_000
 const serverAddress = { address: '192.0.2.2', port: 5684 }
 
 /** A small generator of pseudorandom numbers (mulberry32). */
@@ -81,6 +89,8 @@ class Simulation {
   #largestDatagram = 0
   #connectedAfter: number | undefined
   #echoed = false
+  #clientAddress: PeerAddress = { address: '192.0.2.1', port: firstClientPort }
+  #serverSendsTo: PeerAddress | undefined
 
   constructor(run: Run) {
     this.#run = run
@@ -93,7 +103,13 @@ class Simulation {
       this.#now,
     )
     this.#client = new DtlsClient(
-      { server: serverAddress, random: randomBytes(32), certificate: client, mtu },
+      {
+        server: serverAddress,
+        random: randomBytes(32),
+        certificate: client,
+        mtu,
+        ...(run.connectionId === undefined ? {} : { connectionId: run.connectionId }),
+      },
       this.#now,
     )
   }
@@ -102,16 +118,36 @@ class Simulation {
     this.#drain('server')
     this.#drain('client')
     while (this.#connectedAfter === undefined && this.#step(this.#run.limit));
-    if (this.#connectedAfter !== undefined) this.#exchange()
+    if (this.#connectedAfter !== undefined) {
+      this.#converse()
+      this.#exchange()
+    }
     return {
       connectedAfter: this.#connectedAfter,
       datagrams: this.#datagrams,
       largestDatagram: this.#largestDatagram,
       echoed: this.#echoed,
+      followed: this.#serverSendsTo?.port === this.#clientAddress.port,
+    }
+  }
+
+  /** The NAT gives the client another address in between, now and then one that it had before. */
+  #converse(): void {
+    const { messages, addresses } = this.#run.conversation ?? { messages: 0, addresses: 1 }
+    for (let message = 0; message < messages; message += 1) {
+      const port = firstClientPort + Math.floor(this.#random() * addresses)
+      this.#clientAddress = { ...this.#clientAddress, port }
+      this.#client.send(Buffer.from('are you there?'))
+      this.#drain('client')
+      const until = this.#now + Math.floor(this.#random() * 2 * maxDelay)
+      while (this.#step(until));
+      this.#now = instant(Math.max(this.#now, until))
     }
   }
 
   #exchange(): void {
+    this.#echoed = false
+    this.#inFlight = []
     this.#faults = { drop: 0, duplicate: 0, delay: 0, truncate: 0 }
     this.#client.send(Buffer.from('ping'))
     this.#drain('client')
@@ -128,8 +164,8 @@ class Simulation {
     this.#now = instant(Math.max(this.#now, at))
     if (next !== undefined && next.at === at) {
       this.#inFlight.shift()
-      if (next.to === 'server') this.#server.handleDatagram(next.bytes, clientAddress, this.#now)
-      else this.#client.handleDatagram(next.bytes, this.#now)
+      if (next.to === 'server') this.#server.handleDatagram(next.bytes, next.address, this.#now)
+      else if (next.address.port === this.#clientAddress.port) this.#client.handleDatagram(next.bytes, this.#now)
       next.bytes.fill(0xee)
     } else if (this.#timeouts.server === at) {
       this.#timeouts.server = undefined
@@ -153,7 +189,8 @@ class Simulation {
   #handle(side: 'server' | 'client', output: Output): void {
     const machine = side === 'server' ? this.#server : this.#client
     if (output.kind === 'send') {
-      this.#send(side === 'server' ? 'client' : 'server', output.datagram)
+      if (side === 'server') this.#serverSendsTo = output.peer
+      this.#send(side === 'server' ? 'client' : 'server', output)
     } else if (output.kind === 'setTimeout') {
       this.#timeouts[side] = output.at
     } else if (output.kind === 'ask') {
@@ -167,7 +204,8 @@ class Simulation {
     }
   }
 
-  #send(to: 'server' | 'client', datagram: Uint8Array): void {
+  #send(to: 'server' | 'client', { datagram, peer }: Output & { kind: 'send' }): void {
+    const address = to === 'client' ? peer : this.#clientAddress
     this.#datagrams += 1
     this.#largestDatagram = Math.max(this.#largestDatagram, datagram.length)
     const copies = this.#random() < this.#faults.duplicate ? 2 : 1
@@ -176,7 +214,7 @@ class Simulation {
       const held = this.#random() < this.#faults.delay ? this.#random() * maxDelay : 0
       const cut =
         this.#random() < this.#faults.truncate ? Math.floor(this.#random() * datagram.length) : datagram.length
-      this.#inFlight.push({ at: this.#now + latency + held, to, bytes: datagram.slice(0, cut) })
+      this.#inFlight.push({ at: this.#now + latency + held, to, address, bytes: datagram.slice(0, cut) })
     }
   }
 }

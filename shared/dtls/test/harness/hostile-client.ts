@@ -21,7 +21,14 @@ import { readServerKeyExchange, writeClientKeyExchange } from '../../src/key-exc
 import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from '../../src/key-schedule.ts'
 import type { PeerAddress } from '../../src/output.ts'
 import { createReassembly, defaultReassemblyLimits, takeFragment, takeNextMessage } from '../../src/reassembly.ts'
-import { type ContentType, contentTypes, readRecord, recordHeaderLength, writeRecordHeader } from '../../src/record.ts'
+import {
+  type ContentType,
+  connectionIdRecordType,
+  contentTypes,
+  readRecord,
+  recordHeaderLength,
+  writeRecordHeader,
+} from '../../src/record.ts'
 import { protectWithNodeCrypto, type RecordProtection } from '../../src/record-protection.ts'
 import { readHelloVerifyRequest, readServerHello } from '../../src/server-hello.ts'
 import { type SignatureSchemeName, signatureSchemes } from '../../src/signature-scheme.ts'
@@ -35,6 +42,7 @@ export interface Heard {
   readonly type: number
   readonly epoch: number
   readonly sequence: number
+  readonly connectionId: Uint8Array
   readonly content: Uint8Array
 }
 
@@ -48,7 +56,8 @@ export interface SendOptions {
 
 export class HostileClient {
   readonly server: ServerUnderTest
-  readonly address: PeerAddress
+  /** A test may move it. */
+  address: PeerAddress
   readonly identity: TestIdentity | undefined
   random: Uint8Array = randomBytes(32)
   transcript: Transcript = createTranscript()
@@ -63,6 +72,10 @@ export class HostileClient {
   sealer: RecordProtection | undefined
   opener: RecordProtection | undefined
   cookie: Uint8Array = new Uint8Array(0)
+  /** What the hellos ask the server to write; undefined: no connection IDs. */
+  connectionId: Uint8Array | undefined
+  /** What the server has asked us to write. */
+  serverConnectionId: Uint8Array | undefined
   /** All that the server has sent us. */
   readonly heard: Heard[] = []
   #inbound = createReassembly(0)
@@ -116,6 +129,7 @@ export class HostileClient {
       cookie,
       cipherSuites: ['TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'],
       groups: ['secp256r1'],
+      connectionId: this.connectionId,
     })
   }
 
@@ -168,8 +182,9 @@ export class HostileClient {
     if (secret === undefined) throw new Error('no agreement')
     this.masterSecret = extendedMasterSecret(suite, secret, transcriptHash(this.transcript, suite.hash))
     this.keys = deriveKeys(suite, this.masterSecret, this.random, serverRandom)
-    this.sealer = protectWithNodeCrypto(this.keys.client)
-    this.opener = protectWithNodeCrypto(this.keys.server)
+    this.sealer = protectWithNodeCrypto(this.keys.client, this.serverConnectionId)
+    const read = this.serverConnectionId === undefined ? undefined : this.connectionId
+    this.opener = protectWithNodeCrypto(this.keys.server, read)
     return this.datagram(record)
   }
 
@@ -232,12 +247,20 @@ export class HostileClient {
   hear(datagram: Uint8Array): Heard[] {
     const heard: Heard[] = []
     for (let offset = 0; offset < datagram.length; ) {
-      const record = readRecord(datagram, offset)
+      const record = readRecord(datagram, offset, this.connectionId?.length)
       if (record === undefined) throw new Error('the server sent something that is no record')
       offset += record.whole.length
       const { type, epoch, sequence, fragment } = record
       const content = epoch === 0 ? fragment : (this.opener?.open(record) ?? new Uint8Array(0))
-      heard.push({ type, epoch, sequence, content: Uint8Array.from(content) })
+      // Inside a record with a CID the type comes last; our server does not pad.
+      const inner = type === connectionIdRecordType && content.length > 0
+      heard.push({
+        type: inner ? (content.at(-1) ?? 0) : type,
+        epoch,
+        sequence,
+        connectionId: Uint8Array.from(record.connectionId),
+        content: Uint8Array.from(inner ? content.subarray(0, -1) : content),
+      })
     }
     return heard
   }
@@ -258,6 +281,7 @@ export class HostileClient {
         const hello = readServerHello(message.body)
         this.suite = cipherSuiteByNumber.get(hello.cipherSuite)
         this.serverRandom = hello.random
+        this.serverConnectionId = hello.connectionId
       } else if (message.type === handshakeTypes.serverKeyExchange) {
         this.serverPublicKey = readServerKeyExchange(message.body).publicKey
       }

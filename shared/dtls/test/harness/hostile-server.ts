@@ -38,6 +38,8 @@ export class HostileServer {
   /** Types of the handshake messages heard from the client, in order. */
   readonly heard: number[] = []
   readonly alerts: string[] = []
+  /** What the client's hellos have asked us to write, in order. */
+  readonly clientConnectionIds: (Uint8Array | undefined)[] = []
   judge: Judge = acceptEveryone
   now: Instant = instant(0)
   suite: CipherSuiteName = 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'
@@ -113,6 +115,18 @@ export class HostileServer {
     const hello = { random: this.random, renegotiationInfo: true, pointFormats: true }
     const written = writeServerHello({ ...hello, cipherSuite: cipherSuites[this.suite].number })
     return this.message(handshakeTypes.serverHello, body ?? written)
+  }
+
+  /** The body of a ServerHello that asks the client to write this. */
+  helloWith(connectionId: Uint8Array): Uint8Array {
+    const { number: cipherSuite } = cipherSuites[this.suite]
+    return writeServerHello({
+      random: this.random,
+      renegotiationInfo: true,
+      pointFormats: true,
+      cipherSuite,
+      connectionId,
+    })
   }
 
   certificate(chain: readonly Uint8Array[] = this.identity.chain): this {
@@ -217,7 +231,9 @@ export class HostileServer {
     this.heard.push(message.type)
     if (message.type === handshakeTypes.clientHello) {
       this.transcript = createTranscript()
-      this.clientRandom = readClientHello(message.body).random
+      const hello = readClientHello(message.body)
+      this.clientRandom = hello.random
+      this.clientConnectionIds.push(hello.connectionId)
     }
     append(this.transcript, message)
     if (message.type !== handshakeTypes.clientKeyExchange) return

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Duration, type Instant, instant, later } from '@sallyport/clock'
 import { DtlsServer, type DtlsServerConfiguration } from '../../src/dtls-server.ts'
-import type { DiscardReason, Output, PeerAddress, Question } from '../../src/output.ts'
+import type { Answer, DiscardReason, Output, PeerAddress, Question } from '../../src/output.ts'
 import { acceptEveryone, answerFor, type Judge } from './answers.ts'
 import type { TestIdentity } from './identity.ts'
 
@@ -48,9 +48,10 @@ export class ServerUnderTest {
     return this.drain()
   }
 
-  answerHeldBack(): Uint8Array[] {
+  /** @param change to the answers, where a test knows better */
+  answerHeldBack(change: (answer: Answer) => Answer = (answer) => answer): Uint8Array[] {
     for (const { handle, question } of this.heldBack.splice(0)) {
-      this.machine.answer(handle, answerFor(question, this.identity, this.judge), this.now)
+      this.machine.answer(handle, change(answerFor(question, this.identity, this.judge)), this.now)
     }
     return this.drain()
   }
