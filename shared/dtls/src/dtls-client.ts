@@ -11,7 +11,7 @@ import { createHandshakeLayer } from './handshake-layer.ts'
 import { defaultNamedGroups, type NamedGroupName } from './named-group.ts'
 import type { Answer, AssociationHandle, CloseReason, Output, PeerAddress, QuestionHandle } from './output.ts'
 import { defaultReassemblyLimits } from './reassembly.ts'
-import { readRecord } from './record.ts'
+import { datagramView, readRecord } from './record.ts'
 import { RecordLayer } from './record-layer.ts'
 import { type ProtectRecords, protectWithNodeCrypto } from './record-protection.ts'
 import type { CurveName } from './signature-scheme.ts'
@@ -80,9 +80,10 @@ export class DtlsClient {
   /** @param view of a datagram from the server's address; the caller has checked that it is */
   handleDatagram(view: Uint8Array, now: Instant): void {
     this.#endpoint.now = now
+    const datagram = datagramView(view)
     let offset = 0
-    while (offset < view.length) {
-      const record = readRecord(view, offset, this.#connectionIdLength)
+    while (offset < datagram.length) {
+      const record = readRecord(datagram, offset, this.#connectionIdLength)
       if (record === undefined) {
         this.#endpoint.discard('not-a-record')
         return

@@ -32,6 +32,7 @@ import { defaultReassemblyLimits, type ReassemblyLimits } from './reassembly.ts'
 import {
   connectionIdRecordType,
   contentTypes,
+  datagramView,
   type RecordView,
   readRecord,
   recordHeaderLength,
@@ -145,11 +146,12 @@ export class DtlsServer {
   /** @param view of a receive buffer that may be used again after the call */
   handleDatagram(view: Uint8Array, from: PeerAddress, now: Instant): void {
     this.#endpoint.now = now
+    const datagram = datagramView(view)
     let address: string | undefined
     let answersHello = true
     let offset = 0
-    while (offset < view.length) {
-      const record = readRecord(view, offset, connectionIdLength)
+    while (offset < datagram.length) {
+      const record = readRecord(datagram, offset, connectionIdLength)
       if (record === undefined) {
         this.#endpoint.discard('not-a-record')
         return

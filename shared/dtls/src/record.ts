@@ -48,6 +48,13 @@ export interface RecordView {
 }
 
 /**
+ * A received datagram as what its type says. Node hands out a Buffer, whose `slice` is a view and not a copy: what we
+ * mean to keep would change with the next datagram.
+ */
+export const datagramView = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, length)
+
+/**
  * The record at `offset`, or undefined when none can be read there: what is left is noise.
  *
  * @param connectionIdLength of the CIDs that we have given out, which a record does not say; 0: we have given none

@@ -34,8 +34,8 @@ export class ServerUnderTest {
 
   /** What the server sends in answer. */
   receive(datagram: Uint8Array, from: PeerAddress): Uint8Array[] {
-    // A receive buffer that is used again: a view that the machine kept by mistake turns to garbage.
-    const buffer = Uint8Array.from(datagram)
+    // As node hands it out, and used again: a view that the machine kept by mistake turns to garbage.
+    const buffer = Buffer.from(datagram)
     this.machine.handleDatagram(buffer, from, this.now)
     buffer.fill(0xee)
     return this.drain()
