@@ -43,7 +43,13 @@ export interface ListenDtlsOptions<Identity> {
   /** Limits and times of the machine; its defaults are documented there. */
   readonly limits?: Pick<
     DtlsServerConfiguration,
-    'maxHalfOpen' | 'maxAssociations' | 'handshakeTimeout' | 'idleTimeout' | 'cookieSecretLifetime'
+    | 'maxHalfOpen'
+    | 'maxHalfOpenPerHost'
+    | 'maxHalfOpenPerNetwork'
+    | 'maxAssociations'
+    | 'handshakeTimeout'
+    | 'idleTimeout'
+    | 'cookieSecretLifetime'
   >
 }
 

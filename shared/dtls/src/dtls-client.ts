@@ -56,7 +56,11 @@ export class DtlsClient {
       dangerouslyLogKeys: false,
     }
     const nothing = (): void => undefined
-    const endpoint = new Endpoint(options, { connected: nothing, moved: nothing, ended: nothing }, now)
+    const endpoint = new Endpoint(
+      options,
+      { connected: nothing, moved: nothing, progressed: nothing, ended: nothing },
+      now,
+    )
     this.#endpoint = endpoint
     this.association = endpoint.newHandle()
     const layer = createHandshakeLayer({

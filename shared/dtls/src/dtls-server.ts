@@ -17,6 +17,7 @@ import type { Connection } from './connection.ts'
 import { connectionIdLength, requireShard } from './connection-id.ts'
 import { CookieSecrets } from './cookie.ts'
 import { Endpoint } from './endpoint.ts'
+import { HalfOpenQuota } from './half-open-quota.ts'
 import { describeFault } from './handshake-fault.ts'
 import { createHandshakeLayer } from './handshake-layer.ts'
 import {
@@ -56,8 +57,15 @@ export interface DtlsServerConfiguration {
   /** Bytes of UDP payload. Default 1200, at least 228: the smallest datagram that takes a fragment with its headers. */
   readonly mtu?: number
   readonly reassembly?: ReassemblyLimits
-  /** Handshakes at a time, the cookie proven. Default 10 000: at some 10 kB each, 100 MB. More are dropped unheard. */
+  /**
+   * Handshakes at a time, the cookie proven. Default 10 000: at some 10 kB each, 100 MB. Beyond this and the next two, a
+   * hello takes the place of a handshake that has stood still, or is dropped unheard.
+   */
   readonly maxHalfOpen?: number
+  /** From one IPv4 address or IPv6 /64, which may be the NAT of a whole fleet. Default a tenth of `maxHalfOpen`. */
+  readonly maxHalfOpenPerHost?: number
+  /** From one IPv4 /24 or IPv6 /48. Default a quarter of `maxHalfOpen`. */
+  readonly maxHalfOpenPerNetwork?: number
   /** Associations at a time. Default 150 000. A hello beyond it is dropped unheard. */
   readonly maxAssociations?: number
   /** Without progress. Default 60 s: the timers of a constrained client go 9, 18, 36 s (RFC 7925 section 11). */
@@ -94,7 +102,7 @@ export class DtlsServer {
   readonly #cookieTimer: AssociationHandle
   readonly #cookieSecretLifetime: Duration
   readonly #handshakeTimeout: Duration
-  readonly #maxHalfOpen: number
+  readonly #halfOpenQuota: HalfOpenQuota
   readonly #maxAssociations: number
   readonly #protectRecords: ProtectRecords
 
@@ -108,7 +116,12 @@ export class DtlsServer {
     }
     this.#handshakeTimeout = configuration.handshakeTimeout ?? seconds(60)
     this.#cookieSecretLifetime = configuration.cookieSecretLifetime ?? minutes(5)
-    this.#maxHalfOpen = configuration.maxHalfOpen ?? 10_000
+    const total = configuration.maxHalfOpen ?? 10_000
+    this.#halfOpenQuota = new HalfOpenQuota({
+      total,
+      perHost: configuration.maxHalfOpenPerHost ?? Math.ceil(total / 10),
+      perNetwork: configuration.maxHalfOpenPerNetwork ?? Math.ceil(total / 4),
+    })
     this.#maxAssociations = configuration.maxAssociations ?? 150_000
     this.#protectRecords = configuration.protectRecords ?? protectWithNodeCrypto
     this.#cookies = new CookieSecrets(configuration.cookieSecret)
@@ -125,6 +138,7 @@ export class DtlsServer {
       options,
       {
         connected: (connection) => this.#connected(connection),
+        progressed: (association) => this.#halfOpenQuota.progress(association, this.#endpoint.now),
         moved: (connection, from) => this.#moved(connection, from),
         ended: (association, peer) => this.#ended(association, peer),
       },
@@ -309,15 +323,23 @@ export class DtlsServer {
     if (halfOpen !== undefined) {
       endpoint.dropHandshake(halfOpen, 'handshake-failed', 'the client started another handshake')
     }
-    if (endpoint.handshakes.size >= this.#maxHalfOpen) {
-      endpoint.discard('half-open-limit')
-      return
-    }
     if (slot?.live === undefined && endpoint.connections.size >= this.#maxAssociations) {
       endpoint.discard('association-limit')
       return
     }
+    if (!this.#makeRoom(peer)) {
+      endpoint.discard('half-open-limit')
+      return
+    }
     this.#begin(record, fragment, negotiated, peer, address)
+  }
+
+  #makeRoom(peer: PeerAddress): boolean {
+    const endpoint = this.#endpoint
+    const room = this.#halfOpenQuota.roomFor(peer, endpoint.now)
+    const stalled = room.kind === 'evict' ? endpoint.handshakes.get(room.association) : undefined
+    if (stalled !== undefined) endpoint.dropHandshake(stalled, 'overloaded', 'it stood still and gave way to another')
+    return room.kind !== 'none'
   }
 
   /** What the two sides settle on; otherwise the client has been told why not, and nothing is kept of it. */
@@ -365,6 +387,7 @@ export class DtlsServer {
     const slot = this.#slots.get(address)
     if (slot === undefined) this.#slots.set(address, { live: undefined, halfOpen: handshake })
     else slot.halfOpen = handshake
+    this.#halfOpenQuota.enter(layer.association, layer.peer, this.#endpoint.now)
     this.#endpoint.begin(handshake, (context) => handshake.begin(context))
   }
 
@@ -376,21 +399,27 @@ export class DtlsServer {
     const replaced = slot.live
     slot.live = connection
     slot.halfOpen = undefined
+    this.#halfOpenQuota.leave(connection.association)
     // With a CID its peer may be elsewhere by now: a NAT has given this address to another, who proves nothing about it.
     if (replaced?.records.connectionId.length === 0) this.#endpoint.closeConnection(replaced, 'replaced')
   }
 
   /** The new address is taken only when it is free: an association with a CID is found without. */
   #moved(connection: Connection, from: PeerAddress): void {
-    this.#ended(connection.association, from)
+    this.#vacate(connection.association, from)
     const address = slotKey(connection.peer)
     const slot = this.#slots.get(address)
     if (slot === undefined) this.#slots.set(address, { live: connection, halfOpen: undefined })
     else slot.live ??= connection
   }
 
-  /** Nothing of this association is at the address any more. */
   #ended(association: AssociationHandle, peer: PeerAddress): void {
+    this.#halfOpenQuota.leave(association)
+    this.#vacate(association, peer)
+  }
+
+  /** Nothing of this association is at the address any more. */
+  #vacate(association: AssociationHandle, peer: PeerAddress): void {
     const address = slotKey(peer)
     const slot = this.#slots.get(address)
     if (slot === undefined) return

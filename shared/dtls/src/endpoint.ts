@@ -57,6 +57,8 @@ export interface EndpointEvents {
   connected(connection: Connection): void
   /** The connection has a new address. */
   moved(connection: Connection, from: PeerAddress): void
+  /** The peer has said something new, or was answered. */
+  progressed(association: AssociationHandle): void
   /** The handshake or the connection of this handle is no more. */
   ended(association: AssociationHandle, peer: PeerAddress): void
 }
@@ -475,6 +477,7 @@ export class Endpoint implements HandshakeContext {
   }
 
   #progress(handshake: Handshake): void {
+    this.#events.progressed(handshake.layer.association)
     if (!this.#options.progressExtendsHandshake) return
     handshake.layer.expiresAt = later(this.now, this.#options.handshakeTimeout)
   }

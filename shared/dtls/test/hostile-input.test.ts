@@ -746,7 +746,7 @@ describe('F16: floods, in small', () => {
   })
 
   it('F16 half-open handshakes are bounded, and every counter is back to 0 a minute after their last progress', () => {
-    const { server } = meet({ maxHalfOpen: 50 })
+    const { server } = meet({ maxHalfOpen: 50, maxHalfOpenPerHost: 50, maxHalfOpenPerNetwork: 50 })
     for (let n = 0; n < 80; n += 1) {
       const client = new HostileClient(server, device, 1000 + n)
       client.firstHello()
