@@ -56,7 +56,8 @@ function makeRun(environment: Readonly<Record<string, string>> = {}): Run {
     })
   }
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
-    child.once('exit', (code, signal) => resolve(signal ?? code ?? 0))
+    // Not `exit`: the last lines may still be on their way then.
+    child.once('close', (code, signal) => resolve(signal ?? code ?? 0))
   })
   const run = { process: child, said: () => said, ended }
   running = run
@@ -239,7 +240,7 @@ describe('make run', () => {
     expect(await running?.ended).toBe(0)
     expect(running?.said()).toMatch(/Stopping…\n(.*\n)*Stopped\.\n$/)
     expect(existsSync(readyFile())).toBe(false)
-    expect(processesOfHome()).toEqual([])
+    await eventually('no process is left', async () => processesOfHome().length === 0, 2_000)
   })
 
   it('[5.1] deletes nothing under a run, and says first what it would destroy', async () => {
