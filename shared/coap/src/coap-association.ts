@@ -25,8 +25,10 @@ export class CoapAssociation<Peer, Resource extends ResourceTraits> {
   observations: Map<string, Observation<Peer, Resource>> | undefined
   /** By key; in order of last use. */
   uploads: Map<string, Upload<Peer, Resource>> | undefined
-  /** By key; in order of last use. */
-  servedBodies: Map<string, ServedBody<Peer, Resource>> | undefined
+  /** In order of last use. */
+  servedBodies: Set<ServedBody<Peer, Resource>> | undefined
+  /** How many Request-Tags of ours have been used; none is used twice (RFC 9175 section 3.5.1). */
+  requestTags = 0
 
   constructor(peer: Peer) {
     this.peer = peer

@@ -63,8 +63,8 @@ export interface IncomingWire {
   readonly block1: Block | undefined
   readonly block2: Block | undefined
   readonly etags: readonly Uint8Array[]
-  /** Equal for requests whose response is the same body (RFC 7252 section 5.6: the cache key). */
-  readonly bodyKey: string
+  /** Equal for messages of one block-wise operation (RFC 9175 section 3.3). */
+  readonly operation: string
   state: 'waiting' | 'acknowledged' | 'answered'
 }
 
@@ -141,6 +141,8 @@ export interface OutgoingRequest<Peer, Resource extends ResourceTraits> {
   state: 'sending' | 'observing' | 'ended'
   confirmable: Confirmable<Peer, Resource> | undefined
   blockBytes: number
+  /** Tells its blocks from those of another request (RFC 9175 section 3). */
+  requestTag: Uint8Array | undefined
   /** Of the request's payload, acknowledged by 2.31. */
   sentBytes: number
   /** Of the response's body. */

@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto'
 import type { Instant } from '@sallyport/clock'
 import { later } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
+import { operationOf } from './block-operation.ts'
 import type { Block } from './block-option.ts'
 import { blockSizeWithin, blockValue, offsetOf } from './block-option.ts'
 import type { CoapAssociation } from './coap-association.ts'
@@ -118,7 +119,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     if (message.payload.length > resource.maxRequestBytes) return this.#refuseSize(association, to, resource, now)
 
     const path = `/${options.segments.join('/')}`
-    const target = `${method}\n${path}\n${options.query.join('\n')}`
+    const operation = operationOf(method, options)
     const blockBytes = blockSizeWithin(limits.maxBlockBytes)
     let payload: Uint8Array = noBytes
     let part: BodyPart | undefined
@@ -127,7 +128,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
       const step = this.uploads.take(
         association,
         {
-          key: `${target}\n${options.contentFormat}`,
+          key: `${operation}\n${options.contentFormat}`,
           block: block1,
           payload: message.payload,
           announcedBytes: options.size1,
@@ -166,7 +167,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
       block1,
       block2,
       etags: options.etags.map((etag) => etag.slice()),
-      bodyKey: `${target}\n${options.accept}`,
+      operation,
       state: 'waiting',
     }
     const request: IncomingRequest<Peer, Resource> = {
@@ -189,7 +190,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
       wire,
     }
     if (block2 !== undefined && block2.number > 0) {
-      const kept = this.servedBodies.find(association, wire.bodyKey, now)
+      const kept = this.servedBodies.find(request, now)
       if (kept !== undefined) return this.#answer(request, kept, now)
       if (method !== 'GET' && method !== 'FETCH') {
         return this.#refuse(association, to, '4.08', 'block-sequence-broken', 'the body is gone', now, resource)
@@ -236,7 +237,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
   close(association: CoapAssociation<Peer, Resource>): void {
     for (const request of association.openRequests ?? []) this.#finish(request)
     for (const upload of association.uploads?.values() ?? []) this.uploads.drop(upload)
-    for (const body of association.servedBodies?.values() ?? []) this.servedBodies.drop(body)
+    for (const body of association.servedBodies ?? []) this.servedBodies.drop(body)
   }
 
   #finish(request: IncomingRequest<Peer, Resource>): boolean {
@@ -286,7 +287,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     options: CoapOption[],
     now: Instant,
   ): { readonly code: ResponseCode; readonly payload: Uint8Array } {
-    const { association, wire } = request
+    const { wire } = request
     const payload = response.payload ?? noBytes
     const size = blockSizeWithin(request.range.length)
     const succeeded = isSuccess(response.code)
@@ -324,7 +325,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     if (isPart) return { code: response.code, payload }
     if (offset === 0 && more) {
       const kept = etag === undefined ? response : { ...response, etag }
-      this.servedBodies.keep(association, wire.bodyKey, kept, now)
+      this.servedBodies.keep(request, kept, now)
     }
     return { code: response.code, payload: payload.subarray(offset, offset + size) }
   }

@@ -11,6 +11,7 @@
 import type { Instant } from '@sallyport/clock'
 import { later } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
+import { couldBeMixedUp } from './block-operation.ts'
 import type { Block } from './block-option.ts'
 import { blockSizeWithin, blockValue, offsetOf } from './block-option.ts'
 import type { CoapAssociation } from './coap-association.ts'
@@ -50,6 +51,9 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     now: Instant,
   ): OutgoingRequest<Peer, Resource> {
     const request = this.#create(association, message)
+    for (const other of association.requests?.values() ?? []) {
+      if (request.requestTag === undefined && couldBeMixedUp(message, other.message)) this.#tag(request)
+    }
     if (association.closed) this.#fail(request, 'association-closed', 'the association is closed', now)
     else if ((association.requests?.size ?? 0) >= this.#context.limits.outgoingRequests) {
       this.#fail(request, 'overloaded', 'too many requests wait on this association', now)
@@ -128,6 +132,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       state: 'sending',
       confirmable: undefined,
       blockBytes: blockSizeWithin(this.#context.limits.maxBlockBytes),
+      requestTag: options.continues?.requestTag,
       sentBytes: 0,
       received: [],
       receivedBytes: 0,
@@ -153,6 +158,9 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     if (observe !== undefined) options.push({ number: optionNumbers.Observe, value: uintValue(observe) })
     if (message.accept !== undefined) options.push({ number: optionNumbers.Accept, value: uintValue(message.accept) })
     const payload = this.#addBlocks(request, options)
+    if (request.requestTag !== undefined) {
+      options.push({ number: optionNumbers['Request-Tag'], value: request.requestTag })
+    }
 
     this.#forgetToken(request)
     request.token = token
@@ -192,10 +200,19 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       options.push({ number: optionNumbers['Content-Format'], value: uintValue(message.contentFormat) })
     }
     if (body.length <= size && sentBytes === 0) return body
+    if (request.requestTag === undefined) this.#tag(request)
     const more = sentBytes + size < body.length
     options.push({ number: optionNumbers.Block1, value: blockValue({ number: sentBytes / size, more, size }) })
     if (sentBytes === 0) options.push({ number: optionNumbers.Size1, value: uintValue(body.length) })
     return body.subarray(sentBytes, sentBytes + size)
+  }
+
+  /**
+   * A tag that no request on this association has had: a block that an attacker held back cannot become part of a later
+   * body (RFC 9175 section 3.5.1).
+   */
+  #tag(request: OutgoingRequest<Peer, Resource>): void {
+    request.requestTag = uintValue(++request.association.requestTags)
   }
 
   #received(

@@ -12,6 +12,7 @@ export interface RequestOptions {
   readonly segments: string[]
   readonly query: string[]
   readonly etags: Uint8Array[]
+  readonly requestTags: Uint8Array[]
   contentFormat: number | undefined
   accept: number | undefined
   observe: number | undefined
@@ -27,12 +28,13 @@ export interface OptionsRefused {
   readonly detail: string
 }
 
-/** Views stay views: `etags` point into the datagram. */
+/** Views stay views: `etags` and `requestTags` point into the datagram. */
 export function readRequestOptions(message: CoapMessage): RequestOptions | OptionsRefused {
   const read: RequestOptions = {
     segments: [],
     query: [],
     etags: [],
+    requestTags: [],
     contentFormat: undefined,
     accept: undefined,
     observe: undefined,
@@ -72,6 +74,9 @@ export function readRequestOptions(message: CoapMessage): RequestOptions | Optio
         break
       case optionNumbers.ETag:
         read.etags.push(value)
+        break
+      case optionNumbers['Request-Tag']:
+        read.requestTags.push(value)
         break
       case optionNumbers.Block1:
       case optionNumbers.Block2: {

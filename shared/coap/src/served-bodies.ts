@@ -3,18 +3,27 @@
  *
  * A body is kept so that its handler runs once: the answer to a POST must not be computed again, and all blocks of a GET
  * come from one state. It goes when it has been idle for a while, when the association has too many, or when all have.
+ *
+ * A body belongs to one request, not to a resource: two POSTs under way at once have two answers. Request-Tag tells them
+ * apart (RFC 9175 section 3.3). For a peer that sends none, its token does where it is the same in all messages, or its
+ * payload where that is repeated; else the newest body is the one that is meant.
  */
 
+import { createHash } from 'node:crypto'
 import type { Instant } from '@sallyport/clock'
 import { later } from '@sallyport/clock'
 import type { CoapAssociation } from './coap-association.ts'
 import type { EndpointContext } from './endpoint-context.ts'
-import type { OutgoingResponse, ResourceTraits } from './exchange.ts'
+import type { IncomingRequest, OutgoingResponse, ResourceTraits } from './exchange.ts'
+import { tokenKeyOf } from './token.ts'
 
 export interface ServedBody<Peer, Resource extends ResourceTraits> {
   readonly kind: 'served-body'
   readonly association: CoapAssociation<Peer, Resource>
-  readonly key: string
+  /** Of the request that was answered: block-wise operation, token, and a hash of its payload. */
+  readonly operation: string
+  readonly tokenKey: string
+  readonly requestHash: string
   readonly response: OutgoingResponse
   readonly length: number
 }
@@ -32,34 +41,67 @@ export class ServedBodies<Peer, Resource extends ResourceTraits> {
   }
 
   /** Keeps a body for the blocks that will be asked for; without room, it is not kept. */
-  keep(association: CoapAssociation<Peer, Resource>, key: string, response: OutgoingResponse, now: Instant): void {
+  keep(request: IncomingRequest<Peer, Resource>, response: OutgoingResponse, now: Instant): void {
+    const { association, wire } = request
     const length = response.payload?.length ?? 0
-    association.servedBodies ??= new Map()
-    this.drop(association.servedBodies.get(key))
-    for (const oldest of association.servedBodies.values()) {
-      if (association.servedBodies.size < this.#context.limits.servedBodies) break
+    const tokenKey = tokenKeyOf(wire.token)
+    association.servedBodies ??= new Set()
+    const bodies = association.servedBodies
+    for (const body of bodies) {
+      if (body.operation !== wire.operation) continue
+      // Every GET of a resource has the same answer, so that one body serves them all.
+      if (request.method === 'GET' || body.tokenKey === tokenKey) this.drop(body)
+    }
+    for (const oldest of bodies) {
+      if (bodies.size < this.#context.limits.servedBodies) break
       this.drop(oldest)
     }
     if (this.#bytes + length > this.#context.limits.servedBodyBytes) return
-    const body: ServedBody<Peer, Resource> = { kind: 'served-body', association, key, response, length }
+    const body: ServedBody<Peer, Resource> = {
+      kind: 'served-body',
+      association,
+      operation: wire.operation,
+      tokenKey,
+      requestHash: hashOf(request.payload),
+      response,
+      length,
+    }
     this.#bytes += length
-    association.servedBodies.set(key, body)
+    bodies.add(body)
     this.#context.timers.set(body, later(now, this.#context.limits.transferLifetime))
   }
 
-  find(association: CoapAssociation<Peer, Resource>, key: string, now: Instant): OutgoingResponse | undefined {
-    const body = association.servedBodies?.get(key)
-    if (body === undefined) return undefined
-    association.servedBodies?.delete(key)
-    association.servedBodies?.set(key, body)
+  /** The body of which a later block is asked for. */
+  find(request: IncomingRequest<Peer, Resource>, now: Instant): OutgoingResponse | undefined {
+    const { servedBodies } = request.association
+    const body = this.#meant(request)
+    if (servedBodies === undefined || body === undefined) return undefined
+    servedBodies.delete(body)
+    servedBodies.add(body)
     this.#context.timers.set(body, later(now, this.#context.limits.transferLifetime))
     return body.response
   }
 
-  drop(body: ServedBody<Peer, Resource> | undefined): void {
-    if (body === undefined || body.association.servedBodies?.get(body.key) !== body) return
-    body.association.servedBodies.delete(body.key)
+  drop(body: ServedBody<Peer, Resource>): void {
+    if (body.association.servedBodies?.delete(body) !== true) return
     this.#context.timers.cancel(body)
     this.#bytes -= body.length
   }
+
+  #meant(request: IncomingRequest<Peer, Resource>): ServedBody<Peer, Resource> | undefined {
+    const { association, wire, payload } = request
+    const tokenKey = tokenKeyOf(wire.token)
+    const requestHash = hashOf(payload)
+    let newest: ServedBody<Peer, Resource> | undefined
+    for (const body of association.servedBodies ?? []) {
+      if (body.operation !== wire.operation) continue
+      if (requestHash !== '' && body.requestHash !== requestHash) continue
+      if (body.tokenKey === tokenKey) return body
+      newest = body
+    }
+    return newest
+  }
 }
+
+const hashOf = (payload: Uint8Array): string =>
+  payload.length === 0 ? '' : createHash('sha256').update(payload).digest('base64')
