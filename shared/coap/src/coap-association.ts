@@ -5,6 +5,7 @@
  * a message of another peer (RFC 7252 section 9.1).
  */
 
+import type { EchoChallenge } from './echo-challenges.ts'
 import type { Confirmable, IncomingRequest, Observation, OutgoingRequest, ResourceTraits } from './exchange.ts'
 import type { RecentExchanges } from './recent-exchanges.ts'
 import type { ServedBody } from './served-bodies.ts'
@@ -29,6 +30,10 @@ export class CoapAssociation<Peer, Resource extends ResourceTraits> {
   servedBodies: Set<ServedBody<Peer, Resource>> | undefined
   /** How many Request-Tags of ours have been used; none is used twice (RFC 9175 section 3.5.1). */
   requestTags = 0
+  /** What the peer was given to prove that a request is new; in order of time. */
+  echoChallenges: EchoChallenge[] | undefined
+  /** What the peer gave with a response that was no challenge: our next message carries it (RFC 9175 section 2.3). */
+  echoForNext: Uint8Array | undefined
 
   constructor(peer: Peer) {
     this.peer = peer

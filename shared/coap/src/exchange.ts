@@ -19,6 +19,8 @@ export interface ResourceTraits {
    * of its own, with its `part`; the endpoint keeps the offset and no bytes.
    */
   readonly receives: 'whole' | 'blocks'
+  /** How old a request that changes something may be (RFC 9175 section 2); undefined: as old as it likes. */
+  readonly freshWithin?: Duration | undefined
 }
 
 export interface ResourceLookup<Resource extends ResourceTraits> {
@@ -143,6 +145,10 @@ export interface OutgoingRequest<Peer, Resource extends ResourceTraits> {
   blockBytes: number
   /** Tells its blocks from those of another request (RFC 9175 section 3). */
   requestTag: Uint8Array | undefined
+  /** What the peer wants repeated, to see that the request is new (RFC 9175 section 2). */
+  echo: Uint8Array | undefined
+  /** The peer asked for that of the message that is due; it may ask once. */
+  challenged: boolean
   /** Of the request's payload, acknowledged by 2.31. */
   sentBytes: number
   /** Of the response's body. */

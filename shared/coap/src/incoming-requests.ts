@@ -10,7 +10,7 @@
 
 import { createHash } from 'node:crypto'
 import type { Instant } from '@sallyport/clock'
-import { later } from '@sallyport/clock'
+import { later, seconds } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
 import { operationOf } from './block-operation.ts'
 import type { Block } from './block-option.ts'
@@ -19,6 +19,7 @@ import type { CoapAssociation } from './coap-association.ts'
 import type { CoapMethod, ResponseCode } from './code-registry.ts'
 import { isSuccess, methodCodes, methodOf, responseCodeByte } from './code-registry.ts'
 import { contentFormats } from './content-formats.ts'
+import { EchoChallenges } from './echo-challenges.ts'
 import type { EndpointContext } from './endpoint-context.ts'
 import type { BodyPart, IncomingRequest, IncomingWire, OutgoingResponse, ResourceTraits } from './exchange.ts'
 import type { CoapMessage, CoapOption, MessageType } from './message-codec.ts'
@@ -51,6 +52,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
   readonly #context: EndpointContext<Peer, Resource>
   readonly #messages: MessageLayer<Peer, Resource>
   readonly #observations: Observations<Peer, Resource>
+  readonly #echo: EchoChallenges<Peer, Resource>
   readonly uploads: Uploads<Peer, Resource>
   readonly servedBodies: ServedBodies<Peer, Resource>
   /** Requests that wait for their answer, over all associations. */
@@ -64,6 +66,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     this.#context = context
     this.#messages = messages
     this.#observations = observations
+    this.#echo = new EchoChallenges(context)
     this.uploads = new Uploads(context)
     this.servedBodies = new ServedBodies(context)
   }
@@ -117,6 +120,10 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
       return this.#refuse(association, to, '4.05', 'method-not-allowed', allowed, now, resource)
     }
     if (message.payload.length > resource.maxRequestBytes) return this.#refuseSize(association, to, resource, now)
+    // Each block is asked for its Echo: the last one is what makes the body count.
+    if (!this.#echo.isFreshEnough(association, resource, method, options.echo, now)) {
+      return this.#challenge(association, to, resource, now)
+    }
 
     const path = `/${options.segments.join('/')}`
     const operation = operationOf(method, options)
@@ -335,6 +342,15 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     const payload = problemOptions(options, 'request-too-large', `at most ${resource.maxRequestBytes} bytes`)
     this.#told(association, to, resource, '4.13', 'request-too-large')
     this.#reply(association, to, '4.13', options, payload, now)
+  }
+
+  /** 4.01 with an Echo value to repeat (RFC 9175 section 2.4); what has come of a body stays. */
+  #challenge(association: CoapAssociation<Peer, Resource>, to: Addressee, resource: Resource, now: Instant): void {
+    const value = this.#echo.challenge(association, resource.freshWithin ?? seconds(0), now)
+    const options: CoapOption[] = [{ number: optionNumbers.Echo, value }]
+    const payload = problemOptions(options, 'freshness-required', '')
+    this.#told(association, to, resource, '4.01', 'freshness-required')
+    this.#reply(association, to, '4.01', options, payload, now)
   }
 
   #refuse(

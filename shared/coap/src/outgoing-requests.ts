@@ -133,6 +133,8 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       confirmable: undefined,
       blockBytes: blockSizeWithin(this.#context.limits.maxBlockBytes),
       requestTag: options.continues?.requestTag,
+      echo: options.continues?.echo,
+      challenged: false,
       sentBytes: 0,
       received: [],
       receivedBytes: 0,
@@ -161,6 +163,9 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     if (request.requestTag !== undefined) {
       options.push({ number: optionNumbers['Request-Tag'], value: request.requestTag })
     }
+    const echo = association.echoForNext ?? request.echo
+    association.echoForNext = undefined
+    if (echo !== undefined) options.push({ number: optionNumbers.Echo, value: echo })
 
     this.#forgetToken(request)
     request.token = token
@@ -226,9 +231,29 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     // A response acknowledges its request, even when it comes before the acknowledgement (RFC 7252 section 5.2.2).
     if (request.confirmable !== undefined) this.#messages.end(request.confirmable, now)
     request.confirmable = undefined
+    if (this.#provesFreshness(request, code, options, now)) return
     if (request.state === 'observing') return this.#notified(request, code, message, options, now)
     if (this.#sendsOn(request, code, options, now)) return
     this.#receivedBody(request, code, message, options, now)
+  }
+
+  /** Echo (RFC 9175 section 2.3): true when the peer asked whether the request is new, and it goes once more. */
+  #provesFreshness(
+    request: OutgoingRequest<Peer, Resource>,
+    code: ResponseCode,
+    { echo }: ResponseOptions,
+    now: Instant,
+  ): boolean {
+    const { association, message, challenged } = request
+    const asked = code === '4.01' && echo !== undefined
+    if (echo !== undefined && !asked) association.echoForNext = echo.slice()
+    request.challenged = asked
+    // Asked twice for one message: whoever asks does not take the answer.
+    if (!asked || challenged || request.state !== 'sending') return false
+    request.echo = echo.slice()
+    const registers = message.observe === true && request.sentBytes === 0 && request.receivedBytes === 0
+    this.#send(request, registers ? register : undefined, now)
+    return true
   }
 
   /** Block1: true when there is more to send, or the same once more in smaller blocks. */

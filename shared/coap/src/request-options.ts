@@ -16,6 +16,7 @@ export interface RequestOptions {
   contentFormat: number | undefined
   accept: number | undefined
   observe: number | undefined
+  echo: Uint8Array | undefined
   block1: Block | undefined
   block2: Block | undefined
   size1: number | undefined
@@ -28,7 +29,7 @@ export interface OptionsRefused {
   readonly detail: string
 }
 
-/** Views stay views: `etags` and `requestTags` point into the datagram. */
+/** Views stay views: `etags`, `requestTags` and `echo` point into the datagram. */
 export function readRequestOptions(message: CoapMessage): RequestOptions | OptionsRefused {
   const read: RequestOptions = {
     segments: [],
@@ -38,6 +39,7 @@ export function readRequestOptions(message: CoapMessage): RequestOptions | Optio
     contentFormat: undefined,
     accept: undefined,
     observe: undefined,
+    echo: undefined,
     block1: undefined,
     block2: undefined,
     size1: undefined,
@@ -77,6 +79,9 @@ export function readRequestOptions(message: CoapMessage): RequestOptions | Optio
         break
       case optionNumbers['Request-Tag']:
         read.requestTags.push(value)
+        break
+      case optionNumbers.Echo:
+        read.echo = value
         break
       case optionNumbers.Block1:
       case optionNumbers.Block2: {
@@ -125,6 +130,7 @@ export interface ResponseOptions {
   contentFormat: number | undefined
   etag: Uint8Array | undefined
   observe: number | undefined
+  echo: Uint8Array | undefined
   block1: Block | undefined
   block2: Block | undefined
 }
@@ -135,6 +141,7 @@ export function readResponseOptions(message: CoapMessage): ResponseOptions | und
     contentFormat: undefined,
     etag: undefined,
     observe: undefined,
+    echo: undefined,
     block1: undefined,
     block2: undefined,
   }
@@ -151,6 +158,9 @@ export function readResponseOptions(message: CoapMessage): ResponseOptions | und
         break
       case optionNumbers.ETag:
         read.etag ??= value
+        break
+      case optionNumbers.Echo:
+        read.echo = value
         break
       case optionNumbers.Observe:
         read.observe = readUint(value)

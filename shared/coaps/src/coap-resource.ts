@@ -1,5 +1,6 @@
 /** What a service declares and what its handlers see: resources, requests and responses, without a trace of datagrams. */
 
+import type { Duration } from '@sallyport/clock'
 import type { BodyPart, CoapMethod, ResponseCode } from '@sallyport/coap'
 import type { Association } from './association.ts'
 
@@ -66,6 +67,11 @@ export interface CoapResource<Identity> {
    * `part`, answers 2.31 while there are more, and `maxRequestBytes` bounds the sum. Nothing is held in between.
    */
   readonly receives?: 'whole' | 'blocks'
+  /**
+   * How old a request that changes something may be, for a resource that moves something in the world. One that cannot
+   * show it is asked to come again, by 4.01 with an Echo option (RFC 9175 section 2). Default: not asked.
+   */
+  readonly freshWithin?: Duration
   readonly handlers: Partial<Record<CoapMethod, CoapHandler<Identity>>>
   /**
    * Makes GET observable: called once per registration, before the first GET. `changed` asks for a notification: the GET

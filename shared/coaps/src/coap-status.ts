@@ -16,6 +16,7 @@ export const coapStatusOf = {
   conflict: '4.09',
   'precondition-failed': '4.12',
   'precondition-required': '4.00',
+  'freshness-required': '4.01',
   'rate-limited': '4.29',
   'invalid-credentials': '4.01',
   'token-missing': '4.01',

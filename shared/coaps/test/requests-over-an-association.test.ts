@@ -228,6 +228,23 @@ describe('a request over an association', () => {
     expect(server.counts).toEqual({ exchanges: 0, observations: 0 })
   })
 
+  it('[6.8] to a resource that asks for fresh requests is repeated with its Echo, unseen by either side', async () => {
+    let moved = 0
+    const { client, near } = connected([
+      {
+        path: '/door',
+        freshWithin: seconds(5),
+        handlers: { PUT: () => ({ code: '2.04', payload: bytes(`${++moved}`) }) },
+      },
+    ])
+    for (let count = 1; count <= 12; count++) {
+      const response = await client.request(near, { method: 'PUT', path: '/door', payload: long(3000) })
+      expect(response.code).toBe('2.04')
+      expect(text(response.payload)).toBe(`${count}`)
+    }
+    expect(near.closed).toBe(false)
+  })
+
   it('[6.8] that is refused for want of something names in Max-Age when to come again', async () => {
     const refusing = (code: 'database-unavailable' | 'rate-limited', details = {}): CoapResource<string> => ({
       path: `/${code}`,

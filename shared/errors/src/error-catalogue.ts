@@ -78,6 +78,11 @@ export const errorCatalogue = {
     title: 'The change needs an If-Match header.',
     remedy: 'Read the object and send its ETag in If-Match.',
   },
+  'freshness-required': {
+    blame: 'caller',
+    title: 'The request may have been held back on its way.',
+    remedy: 'Send it again with the Echo value of this response.',
+  },
   'rate-limited': { blame: 'caller', title: 'Too many requests.', remedy: 'Wait as long as Retry-After says.' },
   // People
   'invalid-credentials': {

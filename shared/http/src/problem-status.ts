@@ -17,6 +17,7 @@ export const problemStatus: Readonly<Record<ErrorCode, number>> = {
   conflict: 409,
   'precondition-failed': 412,
   'precondition-required': 428,
+  'freshness-required': 428,
   'rate-limited': 429,
   // People
   'invalid-credentials': 401,
