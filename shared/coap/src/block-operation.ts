@@ -12,10 +12,12 @@ import type { RequestOptions } from './request-options.ts'
 
 /** Equal for messages of one operation. No part can contain the separator: a control character is refused in an address. */
 export function operationOf(method: CoapMethod, options: RequestOptions): string {
-  const { segments, query, accept, requestTags } = options
+  const { segments, query, accept, requestTags, ifMatch, ifNoneMatch } = options
   // Absent, one that is empty, and two that are empty are three different things.
-  const tags = requestTags.map((tag) => `#${Buffer.from(tag).toString('hex')}`).join('')
-  return `${method}\n/${segments.join('/')}\n${query.join('\n')}\n${accept}\n${tags}`
+  const listed = (values: readonly Uint8Array[]) =>
+    values.map((value) => `#${Buffer.from(value).toString('hex')}`).join('')
+  const conditions = `${listed(ifMatch)} ${ifNoneMatch}`
+  return `${method}\n/${segments.join('/')}\n${query.join('\n')}\n${accept}\n${conditions}\n${listed(requestTags)}`
 }
 
 /** True when a server could take the blocks of one for those of the other, were it not for a Request-Tag. */

@@ -70,6 +70,9 @@ for (const code of Object.keys(responseCodes) as ResponseCode[]) responseCodeOfB
 /** The method of a request code; undefined for one that is not registered. */
 export const methodOf = (code: number): CoapMethod | undefined => methodNames[code]
 
+/** GET and FETCH change nothing: they may be carried out again and be observed (RFC 7252 section 5.1, RFC 8132 section 2). */
+export const isSafe = (method: CoapMethod | undefined): boolean => method === 'GET' || method === 'FETCH'
+
 /** True for class 0 without the empty code. */
 export const isRequestCode = (code: number): boolean => code > 0 && code < 32
 

@@ -9,6 +9,7 @@
 import type { Duration, Instant } from '@sallyport/clock'
 import type { CoapAssociation } from './coap-association.ts'
 import type { CoapMethod } from './code-registry.ts'
+import { isSafe } from './code-registry.ts'
 import type { EndpointContext } from './endpoint-context.ts'
 import type { ResourceTraits } from './exchange.ts'
 
@@ -36,7 +37,7 @@ export class EchoChallenges<Peer, Resource extends ResourceTraits> {
     echo: Uint8Array | undefined,
     now: Instant,
   ): boolean {
-    if (freshWithin === undefined || method === 'GET' || method === 'FETCH') return true
+    if (freshWithin === undefined || isSafe(method)) return true
     if (echo === undefined) return false
     const challenge = association.echoChallenges?.find(({ value }) => Buffer.compare(value, echo) === 0)
     return challenge !== undefined && now - challenge.at <= freshWithin

@@ -19,6 +19,8 @@ export interface EndpointLimits {
   /** Requests of ours on one association that wait for a response, observations included. */
   readonly outgoingRequests: number
   readonly observations: number
+  /** Longest payload of a FETCH that may be observed: it is kept as long as the observation. */
+  readonly observedRequestBytes: number
   /** Unfinished Block1 transfers of one association; the longest idle one gives way. */
   readonly uploads: number
   /** Bytes of unfinished Block1 transfers over all associations; more get 5.03. */
@@ -50,6 +52,7 @@ export const defaultEndpointLimits: EndpointLimits = {
   waitingConfirmables: 64,
   outgoingRequests: 64,
   observations: 32,
+  observedRequestBytes: 1024,
   uploads: 4,
   uploadBytes: 64 * 1024 * 1024,
   servedBodies: 4,

@@ -5,6 +5,7 @@ import type { ErrorCode } from '@sallyport/errors'
 import type { Block } from './block-option.ts'
 import type { CoapAssociation } from './coap-association.ts'
 import type { CoapMethod, ResponseCode } from './code-registry.ts'
+import type { Conditions } from './conditions.ts'
 import type { NotificationPosition } from './observe-freshness.ts'
 import type { RecentExchange } from './recent-exchanges.ts'
 import type { RouteMatch } from './resource-router.ts'
@@ -19,6 +20,8 @@ export interface ResourceTraits {
    * of its own, with its `part`; the endpoint keeps the offset and no bytes.
    */
   readonly receives: 'whole' | 'blocks'
+  /** Whoever answers keeps If-Match and If-None-Match. Otherwise such a request gets 4.02: no condition is overlooked. */
+  readonly conditional: boolean
   /** How old a request that changes something may be (RFC 9175 section 2); undefined: as old as it likes. */
   readonly freshWithin?: Duration | undefined
 }
@@ -46,6 +49,8 @@ export interface IncomingRequest<Peer, Resource extends ResourceTraits> {
   readonly query: readonly string[]
   readonly contentFormat: number | undefined
   readonly accept: number | undefined
+  /** Not checked yet; only for a resource that keeps conditions. */
+  readonly conditions: Conditions | undefined
   readonly payload: Uint8Array
   /** Only for a resource that receives blocks. */
   readonly part: BodyPart | undefined
@@ -118,6 +123,8 @@ export interface RequestMessage {
   readonly payload?: Uint8Array
   readonly contentFormat?: number
   readonly accept?: number
+  /** ETags of at most 8 bytes. */
+  readonly conditions?: Conditions
   readonly confirmable?: boolean
   readonly observe?: boolean
   /** Longest time without progress. */

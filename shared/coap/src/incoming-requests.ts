@@ -17,7 +17,7 @@ import type { Block } from './block-option.ts'
 import { blockSizeWithin, blockValue, offsetOf } from './block-option.ts'
 import type { CoapAssociation } from './coap-association.ts'
 import type { CoapMethod, ResponseCode } from './code-registry.ts'
-import { isSuccess, methodCodes, methodOf, responseCodeByte } from './code-registry.ts'
+import { isSafe, isSuccess, methodOf, responseCodeByte } from './code-registry.ts'
 import { contentFormats } from './content-formats.ts'
 import { EchoChallenges } from './echo-challenges.ts'
 import type { EndpointContext } from './endpoint-context.ts'
@@ -76,7 +76,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     const ring = this.#messages.recentOf(association)
     const seen = ring.find(messageId, now)
     // A reply that was let go can only be made again where that changes nothing (RFC 7252 section 4.5).
-    if (seen !== undefined && !(seen.forgotten && message.code === methodCodes.GET)) {
+    if (seen !== undefined && !(seen.forgotten && isSafe(methodOf(message.code)))) {
       this.#discarded(association, 'duplicate')
       if (seen.reply !== undefined) this.#messages.send(association, seen.reply)
       return
@@ -118,6 +118,10 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     if (method === undefined || !resource.methods.has(method)) {
       const allowed = [...resource.methods].join(', ')
       return this.#refuse(association, to, '4.05', 'method-not-allowed', allowed, now, resource)
+    }
+    const isConditional = options.ifMatch.length > 0 || options.ifNoneMatch
+    if (isConditional && !resource.conditional) {
+      return this.#refuse(association, to, '4.02', 'bad-option', 'no conditions here', now, resource)
     }
     if (message.payload.length > resource.maxRequestBytes) return this.#refuseSize(association, to, resource, now)
     // Each block is asked for its Echo: the last one is what makes the body count.
@@ -187,6 +191,9 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
       query: options.query,
       contentFormat: options.contentFormat,
       accept: options.accept,
+      conditions: isConditional
+        ? { ifMatch: options.ifMatch.map((etag) => etag.slice()), ifNoneMatch: options.ifNoneMatch }
+        : undefined,
       payload,
       part,
       range: {
@@ -199,7 +206,8 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     if (block2 !== undefined && block2.number > 0) {
       const kept = this.servedBodies.find(request, now)
       if (kept !== undefined) return this.#answer(request, kept, now)
-      if (method !== 'GET' && method !== 'FETCH') {
+      // A FETCH can be carried out anew when it has come with its payload (RFC 8132 section 2).
+      if (method !== 'GET' && !(method === 'FETCH' && payload.length > 0)) {
         return this.#refuse(association, to, '4.08', 'block-sequence-broken', 'the body is gone', now, resource)
       }
     }
@@ -214,12 +222,13 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     this.#context.outputs.push({ kind: 'request', request })
   }
 
-  /** RFC 7641 section 4.1: 0 registers, 1 deregisters; both are a GET besides. */
+  /** RFC 7641 section 4.1, RFC 8132 section 2.4: 0 registers, 1 deregisters; both are a GET or FETCH besides. */
   #observe(request: IncomingRequest<Peer, Resource>, observe: number | undefined, now: Instant): void {
     const { association, wire } = request
-    if (request.method !== 'GET' || wire.token.length === 0) return
+    if (!isSafe(request.method) || wire.token.length === 0) return
     if (observe === 1) this.#observations.endByToken(association, tokenKeyOf(wire.token), 'deregistered', now)
     if (observe !== 0 || !request.resource.observable || (wire.block2?.number ?? 0) > 0) return
+    if (request.payload.length > this.#context.limits.observedRequestBytes) return
     request.observation = this.#observations.register(request, now)
   }
 

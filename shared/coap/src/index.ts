@@ -9,6 +9,7 @@ export {
   responseCodeByte,
   responseCodes,
 } from './code-registry.ts'
+export { type Conditions, meetsConditions } from './conditions.ts'
 export { type ContentFormatName, contentFormats } from './content-formats.ts'
 export { defaultEndpointLimits, type EndpointLimits } from './endpoint-limits.ts'
 export type {

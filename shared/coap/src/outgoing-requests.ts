@@ -11,6 +11,7 @@
 import type { Instant } from '@sallyport/clock'
 import { later } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
+import { CodedError } from '@sallyport/errors'
 import { couldBeMixedUp } from './block-operation.ts'
 import type { Block } from './block-option.ts'
 import { blockSizeWithin, blockValue, offsetOf } from './block-option.ts'
@@ -57,7 +58,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     if (association.closed) this.#fail(request, 'association-closed', 'the association is closed', now)
     else if ((association.requests?.size ?? 0) >= this.#context.limits.outgoingRequests) {
       this.#fail(request, 'overloaded', 'too many requests wait on this association', now)
-    } else this.#send(request, message.observe === true ? register : undefined, now)
+    } else this.#send(request, now)
     return request
   }
 
@@ -67,8 +68,10 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     if (request.state === 'ended') return
     this.#end(request, now)
     if (!wasObserving || request.association.closed) return
+    // Without a farewell, the next notification is answered by a Reset.
+    if (!this.#fitsOneMessage(request)) return
     const farewell = this.#create(request.association, request.message, { silent: true })
-    this.#send(farewell, deregister, now, request.token)
+    this.#send(farewell, now, request.token)
   }
 
   handle(association: CoapAssociation<Peer, Resource>, message: CoapMessage, now: Instant): void {
@@ -151,13 +154,15 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   /** Sends the message that is due: the next block of the request's body, or the request for the next one of the response's. */
   #send(
     request: OutgoingRequest<Peer, Resource>,
-    observe: number | undefined,
     now: Instant,
     token: Uint8Array = this.#context.randomBytes(tokenBytes),
   ): void {
     const { association, message } = request
     const options = [...pathOptions(message.path), ...textOptions(optionNumbers['Uri-Query'], message.query ?? [])]
-    if (observe !== undefined) options.push({ number: optionNumbers.Observe, value: uintValue(observe) })
+    if (message.observe === true && request.receivedBytes === 0) {
+      options.push({ number: optionNumbers.Observe, value: uintValue(request.silent ? deregister : register) })
+    }
+    options.push(...conditionOptions(message))
     if (message.accept !== undefined) options.push({ number: optionNumbers.Accept, value: uintValue(message.accept) })
     const payload = this.#addBlocks(request, options)
     if (request.requestTag !== undefined) {
@@ -197,19 +202,30 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     if (receivedBytes > 0) {
       const block = { number: receivedBytes / size, more: false, size }
       options.push({ number: optionNumbers.Block2, value: blockValue(block) })
-      return noBytes
+      // The body of a FETCH belongs to what is asked for (RFC 8132 section 2); that of a POST has been taken.
+      if (message.method !== 'FETCH' || !this.#fitsOneMessage(request)) return noBytes
+      this.#addContentFormat(message, options)
+      return body
     }
     if (size < 1024) options.push({ number: optionNumbers.Block2, value: blockValue({ number: 0, more: false, size }) })
     if (body.length === 0) return body
-    if (message.contentFormat !== undefined) {
-      options.push({ number: optionNumbers['Content-Format'], value: uintValue(message.contentFormat) })
-    }
+    this.#addContentFormat(message, options)
     if (body.length <= size && sentBytes === 0) return body
     if (request.requestTag === undefined) this.#tag(request)
     const more = sentBytes + size < body.length
     options.push({ number: optionNumbers.Block1, value: blockValue({ number: sentBytes / size, more, size }) })
     if (sentBytes === 0) options.push({ number: optionNumbers.Size1, value: uintValue(body.length) })
     return body.subarray(sentBytes, sentBytes + size)
+  }
+
+  #addContentFormat({ contentFormat, payload }: RequestMessage, options: CoapOption[]): void {
+    if (contentFormat === undefined || payload === undefined || payload.length === 0) return
+    options.push({ number: optionNumbers['Content-Format'], value: uintValue(contentFormat) })
+  }
+
+  /** True when the payload has gone, or can go, without Block1. */
+  #fitsOneMessage({ message, sentBytes }: OutgoingRequest<Peer, Resource>): boolean {
+    return sentBytes === 0 && (message.payload?.length ?? 0) <= blockSizeWithin(this.#context.limits.maxBlockBytes)
   }
 
   /**
@@ -244,15 +260,14 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     { echo }: ResponseOptions,
     now: Instant,
   ): boolean {
-    const { association, message, challenged } = request
+    const { association, challenged } = request
     const asked = code === '4.01' && echo !== undefined
     if (echo !== undefined && !asked) association.echoForNext = echo.slice()
     request.challenged = asked
     // Asked twice for one message: whoever asks does not take the answer.
     if (!asked || challenged || request.state !== 'sending') return false
     request.echo = echo.slice()
-    const registers = message.observe === true && request.sentBytes === 0 && request.receivedBytes === 0
-    this.#send(request, registers ? register : undefined, now)
+    this.#send(request, now)
     return true
   }
 
@@ -269,7 +284,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     if (block1 === undefined || request.receivedBytes > 0) return false
     if (code === '4.13' && request.sentBytes === 0 && block1.size < size && body.length > block1.size) {
       request.blockBytes = block1.size
-      this.#send(request, undefined, now)
+      this.#send(request, now)
       return true
     }
     if (!isSuccess(code) || request.sentBytes + size >= body.length) return false
@@ -279,7 +294,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     }
     request.sentBytes += size
     request.blockBytes = Math.min(size, block1.size)
-    this.#send(request, undefined, now)
+    this.#send(request, now)
     return true
   }
 
@@ -317,7 +332,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     if (isFirst && request.message.observe === true && options.observe !== undefined) {
       return this.#continueElsewhere(request, message, options, block2, now)
     }
-    this.#send(request, undefined, now)
+    this.#send(request, now)
   }
 
   /** An observation keeps its token; the rest of its body is fetched by a request beside it (RFC 7959 section 3.4). */
@@ -340,7 +355,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     rest.etag = options.etag?.slice()
     rest.newest = request.newest
     request.continuedBy = rest
-    this.#send(rest, undefined, now)
+    this.#send(rest, now)
   }
 
   #notified(
@@ -422,7 +437,9 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       return this.#fail(request, 'block-sequence-broken', 'the body changed while it was fetched', now)
     }
     this.#dropBody(request)
-    this.#send(request, undefined, now)
+    if (request.sentBytes > 0) this.#tag(request)
+    request.sentBytes = 0
+    this.#send(request, now)
   }
 
   #fail(request: OutgoingRequest<Peer, Resource>, code: ErrorCode, detail: string, now: Instant): void {
@@ -466,6 +483,19 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   #discarded(association: CoapAssociation<Peer, Resource>, reason: string): void {
     this.#context.outputs.push({ kind: 'discarded', peer: association.peer, reason })
   }
+}
+
+const maxEtagBytes = 8
+
+/** @throws CodedError `malformed-request` for an ETag that has no encoding */
+function conditionOptions({ conditions }: RequestMessage): CoapOption[] {
+  if (conditions === undefined) return []
+  const options = conditions.ifMatch.map((value) => {
+    if (value.length > maxEtagBytes) throw new CodedError('malformed-request', 'an ETag is too long')
+    return { number: optionNumbers['If-Match'], value }
+  })
+  if (!conditions.ifNoneMatch) return options
+  return [...options, { number: optionNumbers['If-None-Match'], value: noBytes }]
 }
 
 /** True when a confirmable message was sent for this purpose. */

@@ -13,6 +13,8 @@ export interface RequestOptions {
   readonly query: string[]
   readonly etags: Uint8Array[]
   readonly requestTags: Uint8Array[]
+  readonly ifMatch: Uint8Array[]
+  ifNoneMatch: boolean
   contentFormat: number | undefined
   accept: number | undefined
   observe: number | undefined
@@ -29,13 +31,15 @@ export interface OptionsRefused {
   readonly detail: string
 }
 
-/** Views stay views: `etags`, `requestTags` and `echo` point into the datagram. */
+/** Views stay views: the byte strings point into the datagram. */
 export function readRequestOptions(message: CoapMessage): RequestOptions | OptionsRefused {
   const read: RequestOptions = {
     segments: [],
     query: [],
     etags: [],
     requestTags: [],
+    ifMatch: [],
+    ifNoneMatch: false,
     contentFormat: undefined,
     accept: undefined,
     observe: undefined,
@@ -80,6 +84,12 @@ export function readRequestOptions(message: CoapMessage): RequestOptions | Optio
       case optionNumbers['Request-Tag']:
         read.requestTags.push(value)
         break
+      case optionNumbers['If-Match']:
+        read.ifMatch.push(value)
+        break
+      case optionNumbers['If-None-Match']:
+        read.ifNoneMatch = true
+        break
       case optionNumbers.Echo:
         read.echo = value
         break
@@ -105,7 +115,6 @@ export function readRequestOptions(message: CoapMessage): RequestOptions | Optio
       case optionNumbers['OCF-Content-Format-Version']:
         break
       default:
-        // If-Match and If-None-Match too: a condition that is not kept must not be overlooked.
         if (isCritical(number)) return { refused: 'bad-option', detail: `option ${number}` }
     }
   }

@@ -79,7 +79,7 @@ describe('[5.9] F17: bad input', () => {
     )
   })
 
-  it('a condition that is not kept is not overlooked: If-Match and If-None-Match get 4.02', () => {
+  it('a condition that nobody keeps is not overlooked: If-Match and If-None-Match get 4.02', () => {
     expect(answerTo(message([option(optionNumbers['If-Match'], 'x'), path('a')]))).toBe('ACK 4.02')
     expect(answerTo(message([option(optionNumbers['If-None-Match'], none), path('a')]))).toBe('ACK 4.02')
   })

@@ -40,6 +40,7 @@ export const resource = (
   maxRequestBytes: 65_536,
   observable: false,
   receives: 'whole',
+  conditional: false,
   ...traits,
 })
 

@@ -1,7 +1,7 @@
 /** Requests that this side sends, and what comes back. */
 
 import type { Duration } from '@sallyport/clock'
-import type { CoapMethod, ResponseCode } from '@sallyport/coap'
+import type { CoapMethod, Conditions, ResponseCode } from '@sallyport/coap'
 
 export interface ClientRequest {
   readonly method: CoapMethod
@@ -12,6 +12,8 @@ export interface ClientRequest {
   readonly payload?: Uint8Array
   readonly contentFormat?: number
   readonly accept?: number
+  /** Carried out only where these are met; else the answer is 4.12. */
+  readonly conditions?: Conditions
   /** Longest time without progress; default 10 s. */
   readonly timeout?: Duration
   /** Default 256 KiB. */

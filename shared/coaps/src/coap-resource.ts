@@ -1,7 +1,7 @@
 /** What a service declares and what its handlers see: resources, requests and responses, without a trace of datagrams. */
 
 import type { Duration } from '@sallyport/clock'
-import type { BodyPart, CoapMethod, ResponseCode } from '@sallyport/coap'
+import type { BodyPart, CoapMethod, Conditions, ResponseCode } from '@sallyport/coap'
 import type { Association } from './association.ts'
 
 export interface CoapRequest<Identity> {
@@ -15,6 +15,8 @@ export interface CoapRequest<Identity> {
   readonly query: readonly { readonly name: string; readonly value: string }[]
   readonly contentFormat: number | undefined
   readonly accept: number | undefined
+  /** If-Match and If-None-Match, for `meetsConditions`; undefined without any, and where the resource keeps none. */
+  readonly conditions?: Conditions | undefined
   /** Whole, reassembled within the resource's `maxRequestBytes`; it belongs to the handler. */
   readonly payload: Uint8Array
   /** Made here for each request; goes to logs, to HTTP as `x-correlation-id` and to audit events. */
@@ -72,10 +74,12 @@ export interface CoapResource<Identity> {
    * show it is asked to come again, by 4.01 with an Echo option (RFC 9175 section 2). Default: not asked.
    */
   readonly freshWithin?: Duration
+  /** The handlers keep `conditions`; without that, a request with If-Match or If-None-Match gets 4.02. */
+  readonly conditional?: boolean
   readonly handlers: Partial<Record<CoapMethod, CoapHandler<Identity>>>
   /**
-   * Makes GET observable: called once per registration, before the first GET. `changed` asks for a notification: the GET
-   * handler runs again. Returns how to end it; that is called once, whatever ended the observation.
+   * Makes GET and FETCH observable: called once per registration, before the first read. `changed` asks for a
+   * notification: the handler runs again, for a FETCH with the payload of its registration. Returns how to end it; that is called once, whatever ended the observation.
    */
   readonly observe?: (request: CoapRequest<Identity>, changed: () => void) => () => void
 }

@@ -1,7 +1,7 @@
 /** What a handler sees of a request. Query pairs and signal are made when they are first asked for. */
 
 import { randomUUID } from 'node:crypto'
-import type { BodyPart } from '@sallyport/coap'
+import type { BodyPart, Conditions } from '@sallyport/coap'
 import type { Association } from './association.ts'
 import type { Incoming } from './coap-peer.ts'
 import type { CoapRequest } from './coap-resource.ts'
@@ -37,6 +37,9 @@ export class ServedRequest<Identity> implements CoapRequest<Identity> {
   }
   get accept(): number | undefined {
     return this.#incoming.accept
+  }
+  get conditions(): Conditions | undefined {
+    return this.#incoming.conditions
   }
   get payload(): Uint8Array {
     return this.#incoming.payload

@@ -26,6 +26,7 @@ const served = <Identity>(declared: CoapResource<Identity>): ServedResource<Iden
   maxRequestBytes: declared.maxRequestBytes ?? defaultMaxRequestBytes,
   observable: declared.observe !== undefined,
   receives: declared.receives ?? 'whole',
+  conditional: declared.conditional ?? false,
   freshWithin: declared.freshWithin,
 })
 

@@ -1,5 +1,5 @@
 import { milliseconds, seconds } from '@sallyport/clock'
-import { contentFormats, parseMessage } from '@sallyport/coap'
+import { contentFormats, meetsConditions, parseMessage } from '@sallyport/coap'
 import { CodedError } from '@sallyport/errors'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { CoapRequest, CoapResource, ServedRequest } from '../src/index.ts'
@@ -245,6 +245,31 @@ describe('a request over an association', () => {
     expect(near.closed).toBe(false)
   })
 
+  it('[6.8] with a condition is carried out where the handler finds it met, else answered 4.12', async () => {
+    let stored: Uint8Array = bytes('old')
+    const etag = () => stored.slice(0, 3)
+    const { client, near } = connected([
+      {
+        path: '/file',
+        conditional: true,
+        handlers: {
+          PUT: (request) => {
+            if (!meetsConditions(request.conditions, etag())) throw new CodedError('precondition-failed', 'it changed')
+            stored = request.payload
+            return { code: '2.04' }
+          },
+        },
+      },
+    ])
+    const put = async (payload: string, ifMatch: Uint8Array) => {
+      const conditions = { ifMatch: [ifMatch], ifNoneMatch: false }
+      return (await client.request(near, { method: 'PUT', path: '/file', payload: bytes(payload), conditions })).code
+    }
+    expect(await put('new', bytes('old'))).toBe('2.04')
+    expect(await put('newer', bytes('old'))).toBe('4.12')
+    expect(text(stored)).toBe('new')
+  })
+
   it('[6.8] that is refused for want of something names in Max-Age when to come again', async () => {
     const refusing = (code: 'database-unavailable' | 'rate-limited', details = {}): CoapResource<string> => ({
       path: `/${code}`,
@@ -439,6 +464,35 @@ describe('an observation over an association', () => {
     changed?.()
     await expect.poll(() => ended).toEqual(['4.01'])
     expect(server.counts.observations).toBe(0)
+  })
+
+  it('[6.8] of a FETCH reads the state anew with the question that was asked', async () => {
+    let state = bytes('abcdef')
+    let changed: (() => void) | undefined
+    const { client, near } = connected([
+      {
+        path: '/some',
+        handlers: {
+          FETCH: ({ payload: [from, to] }) => ({ code: '2.05', payload: state.slice(from, to) }),
+        },
+        observe: (_request, tell) => {
+          changed = tell
+          return () => undefined
+        },
+      },
+    ])
+    const told: string[] = []
+    const observation = await client.observe(
+      near,
+      { method: 'FETCH', path: '/some', payload: Uint8Array.of(1, 3) },
+      (response) => told.push(text(response.payload)),
+      () => undefined,
+    )
+    expect(observation.observed).toBe(true)
+    expect(text(observation.first.payload)).toBe('bc')
+    state = bytes('ABCDEF')
+    changed?.()
+    await expect.poll(() => told).toEqual(['BC'])
   })
 
   it('is over, and its resource told so, when the association closes', async () => {
