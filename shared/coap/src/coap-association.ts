@@ -8,6 +8,7 @@
 import type { EchoChallenge } from './echo-challenges.ts'
 import type { Confirmable, IncomingRequest, Observation, OutgoingRequest, ResourceTraits } from './exchange.ts'
 import type { RecentExchanges } from './recent-exchanges.ts'
+import type { QuotaLeft } from './request-quota.ts'
 import type { ServedBody } from './served-bodies.ts'
 import type { Upload } from './uploads.ts'
 
@@ -17,6 +18,8 @@ export class CoapAssociation<Peer, Resource extends ResourceTraits> {
   /** Of the next message of ours; undefined until one is sent. */
   nextMessageId: number | undefined
   recent: RecentExchanges | undefined
+  /** What is left of its quota; undefined where there is none. */
+  quotaLeft: QuotaLeft | undefined
   openRequests: Set<IncomingRequest<Peer, Resource>> | undefined
   outstanding: Confirmable<Peer, Resource>[] | undefined
   waiting: Confirmable<Peer, Resource>[] | undefined

@@ -256,7 +256,7 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
       case 'incoming-request':
         return this.#incoming.acknowledgeLate(timed)
       case 'outgoing-request':
-        return this.#outgoing.fail(timed, 'timed-out', 'no response in time', now)
+        return this.#outgoing.expired(timed, now)
       case 'ping':
         if (timed.confirmable !== undefined) this.#messages.end(timed.confirmable, now)
         return this.#endPing(timed, false)

@@ -1,5 +1,5 @@
 /**
- * Method and response codes (RFC 7252 section 12.1, RFC 7959, RFC 8132, RFC 8516) and how they lie on the wire:
+ * Method and response codes (RFC 7252 section 12.1, RFC 7959, RFC 8132, RFC 8516, RFC 8768) and how they lie on the wire:
  * three bits of class, five bits of detail.
  */
 
@@ -54,6 +54,7 @@ export const responseCodes = {
   '5.03': 'Service Unavailable',
   '5.04': 'Gateway Timeout',
   '5.05': 'Proxying Not Supported',
+  '5.08': 'Hop Limit Reached',
 } as const
 
 export type ResponseCode = keyof typeof responseCodes

@@ -2,6 +2,7 @@
 
 import type { Duration } from '@sallyport/clock'
 import { hours, seconds } from '@sallyport/clock'
+import type { RequestQuota } from './request-quota.ts'
 
 export interface EndpointLimits {
   /** Largest block sent or taken, 16 to 1024 bytes; smaller where the path carries less. */
@@ -12,6 +13,8 @@ export interface EndpointLimits {
   readonly recentReplyBytes: number
   /** Requests of one association that wait for their handler; more get 5.03. */
   readonly openExchanges: number
+  /** Requests of one association in a time; more get 4.29 (RFC 8516). Undefined: as many as it can send. */
+  readonly requestQuota: RequestQuota | undefined
   /** Confirmable messages of one association on their way (NSTART, RFC 7252 section 4.7). */
   readonly outstandingConfirmables: number
   /** Confirmable messages of one association that wait for their turn. */
@@ -41,6 +44,11 @@ export interface EndpointLimits {
   readonly confirmableEvery: number
   /** A confirmable notification at least this often (RFC 7641 section 4.5). */
   readonly confirmableInterval: Duration
+  /** A notification that follows another sooner than this is confirmable, so that acknowledgements pace it (RFC 7641 section 4.5.1). */
+  readonly nonConfirmableInterval: Duration
+  /** An observation of ours is renewed when the Max-Age that the peer names has passed, within these bounds. */
+  readonly shortestRenewal: Duration
+  readonly longestRenewal: Duration
 }
 
 export const defaultEndpointLimits: EndpointLimits = {
@@ -48,6 +56,7 @@ export const defaultEndpointLimits: EndpointLimits = {
   recentExchanges: 64,
   recentReplyBytes: 16_384,
   openExchanges: 32,
+  requestQuota: undefined,
   outstandingConfirmables: 1,
   waitingConfirmables: 64,
   outgoingRequests: 64,
@@ -64,4 +73,7 @@ export const defaultEndpointLimits: EndpointLimits = {
   exchangeLifetime: seconds(247),
   confirmableEvery: 5,
   confirmableInterval: hours(24),
+  nonConfirmableInterval: seconds(3),
+  shortestRenewal: seconds(60),
+  longestRenewal: hours(24),
 }

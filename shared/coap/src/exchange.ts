@@ -99,6 +99,7 @@ export interface Observation<Peer, Resource extends ResourceTraits> {
   sequence: number
   sinceConfirmable: number
   lastConfirmableAt: Instant
+  lastAt: Instant
   lastMessageId: number
   /** The confirmable notification that is on its way. */
   inFlight: Confirmable<Peer, Resource> | undefined
@@ -137,6 +138,8 @@ export interface ReceivedResponse {
   readonly payload: Uint8Array
   readonly contentFormat: number | undefined
   readonly etag: Uint8Array | undefined
+  /** Seconds, where the peer said it: how long the body is good, or with 4.29 and 5.03 when to come again. */
+  readonly maxAge: number | undefined
   readonly observe: number | undefined
 }
 
@@ -164,6 +167,8 @@ export interface OutgoingRequest<Peer, Resource extends ResourceTraits> {
   etag: Uint8Array | undefined
   restarts: number
   newest: NotificationPosition | undefined
+  /** An observation whose registration has been sent again, and not answered yet. */
+  renewing: boolean
   /** The observation for which this request fetches the rest of a notification. */
   readonly continues: OutgoingRequest<Peer, Resource> | undefined
   continuedBy: OutgoingRequest<Peer, Resource> | undefined

@@ -9,7 +9,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { Instant } from '@sallyport/clock'
+import type { Duration, Instant } from '@sallyport/clock'
 import { later, seconds } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
 import { operationOf } from './block-operation.ts'
@@ -31,6 +31,7 @@ import { problemDetails } from './problem-details.ts'
 import type { RecentExchange } from './recent-exchanges.ts'
 import type { RequestOptions } from './request-options.ts'
 import { readRequestOptions } from './request-options.ts'
+import { takeFromQuota } from './request-quota.ts'
 import { ServedBodies } from './served-bodies.ts'
 import { tokenKeyOf } from './token.ts'
 import { Uploads } from './uploads.ts'
@@ -88,6 +89,12 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
       messageId,
       token: message.token.slice(),
       recent: ring.add(messageId, now),
+    }
+    const { requestQuota } = this.#context.limits
+    if (requestQuota !== undefined) {
+      const { left, wait } = takeFromQuota(requestQuota, association.quotaLeft, now)
+      association.quotaLeft = left
+      if (wait !== undefined) return this.#refuseForQuota(association, to, wait, now)
     }
     const options = readRequestOptions(message)
     if ('refused' in options) {
@@ -351,6 +358,15 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     const payload = problemOptions(options, 'request-too-large', `at most ${resource.maxRequestBytes} bytes`)
     this.#told(association, to, resource, '4.13', 'request-too-large')
     this.#reply(association, to, '4.13', options, payload, now)
+  }
+
+  /** 4.29 with Max-Age: not before then (RFC 8516). */
+  #refuseForQuota(association: CoapAssociation<Peer, Resource>, to: Addressee, wait: Duration, now: Instant): void {
+    const maxAge = Math.max(1, Math.ceil(wait / seconds(1)))
+    const options: CoapOption[] = [{ number: optionNumbers['Max-Age'], value: uintValue(maxAge) }]
+    const payload = problemOptions(options, 'rate-limited', '')
+    this.#told(association, to, undefined, '4.29', 'rate-limited')
+    this.#reply(association, to, '4.29', options, payload, now)
   }
 
   /** 4.01 with an Echo value to repeat (RFC 9175 section 2.4); what has come of a body stays. */

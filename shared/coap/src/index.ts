@@ -43,4 +43,5 @@ export {
 export { isFresher, type NotificationPosition } from './observe-freshness.ts'
 export { isCritical, isUnsafe, type OptionName, optionNumbers } from './option-registry.ts'
 export { problemDetails } from './problem-details.ts'
+export type { RequestQuota } from './request-quota.ts'
 export { ResourceRouter, type RouteMatch } from './resource-router.ts'

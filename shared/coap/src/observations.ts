@@ -4,7 +4,7 @@
  *
  * An observer whose registration was confirmable gets confirmable notifications: they arrive, they are paced by their
  * acknowledgements, and one that fails ends the observation. Another gets non-confirmable ones, with a confirmable one
- * among them often enough to notice that it has gone.
+ * among them often enough to notice that it has gone, and instead of one that would follow too soon.
  */
 
 import type { Instant } from '@sallyport/clock'
@@ -46,6 +46,7 @@ export class Observations<Peer, Resource extends ResourceTraits> {
       sequence: previous?.sequence ?? 0,
       sinceConfirmable: 0,
       lastConfirmableAt: now,
+      lastAt: now,
       lastMessageId: -1,
       inFlight: undefined,
       next: undefined,
@@ -65,6 +66,7 @@ export class Observations<Peer, Resource extends ResourceTraits> {
     }
     observation.state = 'active'
     observation.lastConfirmableAt = now
+    observation.lastAt = now
     return this.#nextSequence(observation)
   }
 
@@ -91,6 +93,7 @@ export class Observations<Peer, Resource extends ResourceTraits> {
       now,
     )
     observation.lastMessageId = messageId
+    observation.lastAt = now
     const { association } = observation
     if (!confirmable) {
       observation.sinceConfirmable++
@@ -151,11 +154,12 @@ export class Observations<Peer, Resource extends ResourceTraits> {
   }
 
   #mustConfirm(observation: Observation<Peer, Resource>, now: Instant): boolean {
-    const { confirmableEvery, confirmableInterval } = this.#context.limits
+    const { confirmableEvery, confirmableInterval, nonConfirmableInterval } = this.#context.limits
     return (
       observation.request.wire.confirmable ||
       observation.sinceConfirmable + 1 >= confirmableEvery ||
-      now - observation.lastConfirmableAt >= confirmableInterval
+      now - observation.lastConfirmableAt >= confirmableInterval ||
+      now - observation.lastAt < nonConfirmableInterval
     )
   }
 

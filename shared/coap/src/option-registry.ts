@@ -60,7 +60,8 @@ const rules: Record<OptionName, OptionRule> = {
   'Content-Format': rule(0, 2),
   'Max-Age': rule(0, 4),
   'Uri-Query': rule(0, 255, true),
-  'Hop-Limit': rule(1, 1),
+  // One byte; what is no hop limit is refused, not ignored (RFC 8768 section 3).
+  'Hop-Limit': rule(0, 4),
   Accept: rule(0, 2),
   'Location-Query': rule(0, 255, true),
   Block2: rule(0, 3),

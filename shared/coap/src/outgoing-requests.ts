@@ -9,7 +9,7 @@
  */
 
 import type { Instant } from '@sallyport/clock'
-import { later } from '@sallyport/clock'
+import { later, milliseconds, seconds } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
 import { CodedError } from '@sallyport/errors'
 import { couldBeMixedUp } from './block-operation.ts'
@@ -32,6 +32,10 @@ import { pathOptions, textOptions } from './uri-path.ts'
 
 /** A body that changes while it is fetched is begun anew so many times. */
 const maxRestarts = 2
+
+/** So long a notification may come late: 5 to 15 seconds, by chance (RFC 7641 section 3.3.1). */
+const renewalDelay = seconds(5)
+const renewalSpread = seconds(10)
 
 const register = 0
 const deregister = 1
@@ -85,6 +89,8 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       }
       const options = readResponseOptions(message)
       if (options === undefined) return this.#fail(request, 'bad-option', 'a critical option in the response', now)
+      // Whoever registers us anew may count anew: this answer is the newest, whatever its number.
+      if (request.renewing) request.newest = undefined
       return this.#received(request, message, options, now)
     }
 
@@ -105,7 +111,16 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     this.#received(request, message, options, now)
   }
 
-  /** Reset, given up, or no answer in time. */
+  /** No answer in time; or an observation whose last state has grown too old, which is registered again. */
+  expired(request: OutgoingRequest<Peer, Resource>, now: Instant): void {
+    if (request.state !== 'observing' || request.renewing) {
+      return this.#fail(request, 'timed-out', 'no response in time', now)
+    }
+    request.renewing = true
+    this.#send(request, now, request.token)
+  }
+
+  /** Reset, or given up. */
   fail(request: OutgoingRequest<Peer, Resource>, code: ErrorCode, detail: string, now: Instant): void {
     this.#fail(request, code, detail, now)
   }
@@ -144,6 +159,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       etag: undefined,
       restarts: 0,
       newest: undefined,
+      renewing: false,
       continues: options.continues,
       continuedBy: undefined,
       answered: false,
@@ -265,9 +281,9 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     if (echo !== undefined && !asked) association.echoForNext = echo.slice()
     request.challenged = asked
     // Asked twice for one message: whoever asks does not take the answer.
-    if (!asked || challenged || request.state !== 'sending') return false
+    if (!asked || challenged || (request.state !== 'sending' && !request.renewing)) return false
     request.echo = echo.slice()
-    this.#send(request, now)
+    this.#send(request, now, request.renewing ? request.token : undefined)
     return true
   }
 
@@ -345,7 +361,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   ): void {
     request.newest = { sequence: options.observe ?? 0, at: now }
     request.state = 'observing'
-    this.#context.timers.cancel(request)
+    this.#awaitNotification(request, options, now)
     this.#dropBody(request)
     if (request.continuedBy !== undefined) this.#end(request.continuedBy, now)
     const rest = this.#create(request.association, { ...request.message, observe: false }, { continues: request })
@@ -356,6 +372,21 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     rest.newest = request.newest
     request.continuedBy = rest
     this.#send(rest, now)
+  }
+
+  /**
+   * A state that its server no longer vouches for is asked for again, by the same registration (RFC 7641 section 3.3.1):
+   * so that a server that has lost it is noticed. Only where the peer has named a Max-Age: the 60 seconds that stand for
+   * none (RFC 7252 section 5.10.5) would make a poll of every observation.
+   */
+  #awaitNotification(request: OutgoingRequest<Peer, Resource>, { maxAge }: ResponseOptions, now: Instant): void {
+    const { limits, timers, randomBytes } = this.#context
+    request.renewing = false
+    if (maxAge === undefined || !this.#fitsOneMessage(request)) return timers.cancel(request)
+    const [spread = 0] = randomBytes(1)
+    const patience = renewalDelay + (renewalSpread * spread) / 0xff
+    const wait = Math.min(Math.max(seconds(maxAge) + patience, limits.shortestRenewal), limits.longestRenewal)
+    timers.set(request, later(now, milliseconds(Math.round(wait))))
   }
 
   #notified(
@@ -384,6 +415,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       return this.#continueElsewhere(request, message, options, block2, now)
     }
     request.newest = incoming
+    this.#awaitNotification(request, options, now)
     if (request.continuedBy !== undefined) this.#end(request.continuedBy, now)
     request.continuedBy = undefined
     this.#deliver(request, responseOf(code, message.payload.slice(), options, options.observe))
@@ -414,7 +446,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     if (observed) {
       request.state = 'observing'
       request.newest = { sequence: options.observe ?? 0, at: now }
-      this.#context.timers.cancel(request)
+      this.#awaitNotification(request, options, now)
     } else this.#end(request, now)
     this.#deliver(request, response)
   }
@@ -513,6 +545,7 @@ const responseOf = (
   payload,
   contentFormat: options.contentFormat,
   etag: options.etag?.slice(),
+  maxAge: options.maxAge,
   observe,
 })
 

@@ -31,6 +31,8 @@ export interface OptionsRefused {
   readonly detail: string
 }
 
+const maxHopLimit = 255
+
 /** Views stay views: the byte strings point into the datagram. */
 export function readRequestOptions(message: CoapMessage): RequestOptions | OptionsRefused {
   const read: RequestOptions = {
@@ -93,6 +95,12 @@ export function readRequestOptions(message: CoapMessage): RequestOptions | Optio
       case optionNumbers.Echo:
         read.echo = value
         break
+      case optionNumbers['Hop-Limit']: {
+        // Nothing is forwarded from here, so there is nothing to count down (RFC 8768 section 3).
+        const hops = readUint(value)
+        if (hops === 0 || hops > maxHopLimit) return { refused: 'malformed-request', detail: 'no hop limit' }
+        break
+      }
       case optionNumbers.Block1:
       case optionNumbers.Block2: {
         const block = readBlock(value)
@@ -138,6 +146,7 @@ function decoded(value: Uint8Array, decode: (value: Uint8Array) => string | unde
 export interface ResponseOptions {
   contentFormat: number | undefined
   etag: Uint8Array | undefined
+  maxAge: number | undefined
   observe: number | undefined
   echo: Uint8Array | undefined
   block1: Block | undefined
@@ -149,6 +158,7 @@ export function readResponseOptions(message: CoapMessage): ResponseOptions | und
   const read: ResponseOptions = {
     contentFormat: undefined,
     etag: undefined,
+    maxAge: undefined,
     observe: undefined,
     echo: undefined,
     block1: undefined,
@@ -167,6 +177,9 @@ export function readResponseOptions(message: CoapMessage): ResponseOptions | und
         break
       case optionNumbers.ETag:
         read.etag ??= value
+        break
+      case optionNumbers['Max-Age']:
+        read.maxAge = readUint(value)
         break
       case optionNumbers.Echo:
         read.echo = value

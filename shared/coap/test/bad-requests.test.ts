@@ -123,6 +123,13 @@ describe('[5.9] F17: bad input', () => {
     expect(answerTo(message([path('a'), option(optionNumbers['Uri-Query'], 'di=a/../b')]))).toBe('ACK 2.05')
   })
 
+  it('[6.8] a hop limit of 1 to 255 is understood, another one gets 4.00 (RFC 8768 section 3)', () => {
+    const hops = (...value: number[]) =>
+      answerTo(message([path('a'), option(optionNumbers['Hop-Limit'], Uint8Array.from(value))]))
+    expect([hops(1), hops(16), hops(255)]).toEqual(['ACK 2.05', 'ACK 2.05', 'ACK 2.05'])
+    expect([hops(), hops(0), hops(1, 0)]).toEqual(['ACK 4.00', 'ACK 4.00', 'ACK 4.00'])
+  })
+
   it('a reserved block size gets 4.00', () => {
     expect(answerTo(message([path('a'), option(optionNumbers.Block2, Uint8Array.of(7))]))).toBe('ACK 4.00')
     expect(

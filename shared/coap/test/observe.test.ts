@@ -73,12 +73,30 @@ describe('an observed resource (RFC 7641 section 4)', () => {
   it('sends to a non-confirmable registration non-confirmably, with every fifth confirmable', () => {
     const { pair, notify } = serving(false)
     for (let value = 1; value <= 11; value++) {
+      pair.run(seconds(3))
       notify(value)
       pair.run()
     }
     expect(values(pair)).toHaveLength(11)
     const confirmable = pair.right.sent.slice(1).map(({ type }) => type === messageTypes.confirmable)
     expect(confirmable.flatMap((is, index) => (is ? [index + 1] : []))).toEqual([5, 10])
+  })
+
+  it('confirms one that follows another within three seconds, so that acknowledgements pace them (section 4.5.1)', () => {
+    const { pair, notify } = serving(false)
+    pair.run(seconds(3))
+    for (let value = 1; value <= 100; value++) notify(value)
+    pair.run(seconds(1))
+    expect(values(pair)).toEqual([1, 2, 100])
+    expect(pair.right.sent.slice(1).map(({ type }) => type)).toEqual([
+      messageTypes.nonConfirmable,
+      messageTypes.confirmable,
+      messageTypes.confirmable,
+    ])
+    pair.run(seconds(3))
+    notify(101)
+    pair.run()
+    expect(pair.right.sent.at(-1)?.type).toBe(messageTypes.nonConfirmable)
   })
 
   it('sends a confirmable one at least every 24 hours', () => {
@@ -234,5 +252,95 @@ describe('[5.9] F19: observers that misbehave', () => {
     notify(2)
     pair.run(seconds(1))
     expect(values(pair)).toEqual([1])
+  })
+})
+
+describe('an observation of ours whose state grows too old (RFC 7641 section 3.3.1)', () => {
+  const observing = (maxAge: number | undefined, confirmable = true) => {
+    let value = 0
+    const pair = new EndpointPair({
+      right: {
+        resources,
+        serve: () => ({
+          code: '2.05',
+          payload: Uint8Array.of(++value),
+          ...(maxAge === undefined ? {} : { maxAge }),
+        }),
+      },
+    })
+    const request = pair.request(pair.left, { path: '/t', observe: true, confirmable, timeout: seconds(30) })
+    pair.run()
+    return { pair, request }
+  }
+
+  it('is registered again with its token 5 to 15 seconds after the Max-Age that the peer named', () => {
+    const { pair, request } = observing(100)
+    pair.run(seconds(104))
+    expect(pair.right.requests).toHaveLength(1)
+    pair.run(seconds(12))
+    expect(pair.right.requests).toHaveLength(2)
+    expect(pair.left.sent.at(-1)).toMatchObject({ token: request.token, code: methodCodes.GET })
+    expect(values(pair)).toEqual([2])
+    expect(pair.right.of('observation-ended')).toMatchObject([{ reason: 'replaced' }])
+    expect(pair.right.endpoint.counts.observations).toBe(1)
+    pair.run(minutes(20))
+    expect(pair.right.requests.length).toBeGreaterThan(10)
+    expect(pair.left.of('subscription-ended')).toEqual([])
+  })
+
+  it('is left alone where the peer names none, and where notifications come in time', () => {
+    const silent = observing(undefined)
+    silent.pair.run(hours(48))
+    expect(silent.pair.right.requests).toHaveLength(1)
+    const { pair } = observing(100)
+    for (let count = 0; count < 100; count++) {
+      pair.run(seconds(60))
+      const observation = pair.right.requests[0]?.observation
+      if (observation === undefined) throw new Error('not registered')
+      pair.right.endpoint.notify(observation, { code: '2.05', maxAge: 100 }, pair.now)
+      pair.drain()
+    }
+    expect(pair.right.requests).toHaveLength(1)
+  })
+
+  it('is not turned into a poll by a Max-Age of nothing', () => {
+    const { pair } = observing(0)
+    pair.run(minutes(10))
+    expect(pair.right.requests.length).toBeLessThanOrEqual(11)
+  })
+
+  it('is over when the peer has gone, or no longer takes the registration', () => {
+    for (const confirmable of [true, false]) {
+      const { pair } = observing(100, confirmable)
+      pair.lose = (_, from) => from === pair.left
+      pair.run(minutes(5))
+      expect(pair.left.of('subscription-ended')).toMatchObject([{ reason: 'timed-out' }])
+      expect(pair.left.endpoint.nextTimeout).toBeUndefined()
+    }
+    const { pair } = observing(100)
+    pair.right.endpoint.dissociate(pair.right.association, pair.now)
+    pair.drain()
+    Object.assign(pair.right, {
+      association: pair.right.endpoint.associate('right'),
+      serve: () => ({ code: '4.04' }),
+    })
+    pair.run(minutes(3))
+    expect(pair.left.of('subscription-ended')).toMatchObject([{ reason: '4.04' }])
+  })
+
+  it('takes the answer to its registration whatever it is numbered: a server that was restarted counts anew', () => {
+    const { pair } = observing(100)
+    const observation = pair.right.requests[0]?.observation
+    if (observation === undefined) throw new Error('not registered')
+    for (let count = 0; count < 50; count++) {
+      pair.right.endpoint.notify(observation, { code: '2.05', payload: Uint8Array.of(200), maxAge: 100 }, pair.now)
+      pair.drain()
+      pair.run()
+    }
+    pair.right.endpoint.dissociate(pair.right.association, pair.now)
+    pair.drain()
+    Object.assign(pair.right, { association: pair.right.endpoint.associate('right') })
+    pair.run(minutes(2))
+    expect(pair.left.of('notification').at(-1)).toMatchObject({ response: { observe: 1, payload: Uint8Array.of(2) } })
   })
 })

@@ -28,6 +28,8 @@ export interface ClientResponse {
   readonly payload: Uint8Array
   readonly contentFormat: number | undefined
   readonly etag: Uint8Array | undefined
+  /** Seconds, where the peer said it; with 4.29 and 5.03, when to come again (RFC 8516). */
+  readonly maxAge: number | undefined
   /** Sequence number of a notification (RFC 7641). */
   readonly observe: number | undefined
 }

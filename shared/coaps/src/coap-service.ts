@@ -9,7 +9,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Duration, Instant } from '@sallyport/clock'
 import { between, instant, seconds } from '@sallyport/clock'
-import type { OutgoingResponse, Output, Ping, ReceivedResponse } from '@sallyport/coap'
+import type { OutgoingResponse, Output, Ping, ReceivedResponse, RequestQuota } from '@sallyport/coap'
 import { blockSizeWithin, CoapEndpoint } from '@sallyport/coap'
 import type { ErrorCode } from '@sallyport/errors'
 import { CodedError, isCodedError } from '@sallyport/errors'
@@ -31,6 +31,8 @@ export interface CoapServiceOptions<Identity> {
   readonly observer?: CoapsObserver<Identity> | undefined
   /** UDP payload bytes. */
   readonly mtu: number
+  /** What one association may send; more gets 4.29 with Max-Age (RFC 8516). Default: no quota. */
+  readonly requestQuota?: RequestQuota | undefined
 }
 
 interface PendingCall {
@@ -86,7 +88,10 @@ export class CoapService<Identity> {
     this.#endpoint = new CoapEndpoint({
       resources: routerOf(options.resources),
       randomBytes: (count) => randomBytes(count),
-      limits: { maxBlockBytes: blockSizeWithin(options.mtu - overheadBytes) },
+      limits: {
+        maxBlockBytes: blockSizeWithin(options.mtu - overheadBytes),
+        requestQuota: options.requestQuota,
+      },
     })
   }
 

@@ -2,6 +2,7 @@
 
 import type { Duration } from '@sallyport/clock'
 import { seconds } from '@sallyport/clock'
+import type { RequestQuota } from '@sallyport/coap'
 import type { Association } from './association.ts'
 import type { ClientObservation, ClientRequest, ClientResponse } from './client-request.ts'
 import type { CoapRequest, CoapResource } from './coap-resource.ts'
@@ -21,6 +22,8 @@ export type ListenCoapsOptions<Identity> = Omit<ListenDtlsOptions<Identity>, 'ev
   readonly observer?: CoapsObserver<Identity>
   /** Without it one peer may have as many associations as there is room for. */
   readonly associationsPerPeer?: AssociationsPerPeer<Identity>
+  /** What one association may send; more gets 4.29 with Max-Age (RFC 8516). Default: no quota. */
+  readonly requestQuota?: RequestQuota
 }
 
 export interface CoapsCounts {
@@ -57,9 +60,9 @@ export interface CoapsServer<Identity> {
 
 /** Resolves once the socket is bound. */
 export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity>): Promise<CoapsServer<Identity>> {
-  const { resources, admit, observer, associationsPerPeer, ...dtls } = options
+  const { resources, admit, observer, associationsPerPeer, requestQuota, ...dtls } = options
   const { mtu = defaultMtu } = dtls
-  const service = new CoapService<Identity>({ resources, admit, observer, mtu })
+  const service = new CoapService<Identity>({ resources, admit, observer, mtu, requestQuota })
   const crowd = associationsPerPeer === undefined ? undefined : new CrowdControl(associationsPerPeer)
   const listener = await listenDtls<Identity>({
     ...dtls,

@@ -245,6 +245,18 @@ describe('a request over an association', () => {
     expect(near.closed).toBe(false)
   })
 
+  it('[6.8] over the quota of its association gets 4.29 and is told when to come again', async () => {
+    const served: ServedRequest<string>[] = []
+    const { client, near } = connected([{ path: '/a', handlers: { GET: () => ({ code: '2.05' }) } }], {
+      requestQuota: { requests: 2, per: seconds(60) },
+      observer: { requestServed: (event) => served.push(event) },
+    })
+    const get = () => client.request(near, { method: 'GET', path: '/a' })
+    expect([(await get()).code, (await get()).code]).toEqual(['2.05', '2.05'])
+    expect(await get()).toMatchObject({ code: '4.29', maxAge: 30 })
+    expect(served.map(({ errorCode }) => errorCode)).toEqual([undefined, undefined, 'rate-limited'])
+  })
+
   it('[6.8] with a condition is carried out where the handler finds it met, else answered 4.12', async () => {
     let stored: Uint8Array = bytes('old')
     const etag = () => stored.slice(0, 3)
