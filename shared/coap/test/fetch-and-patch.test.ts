@@ -204,6 +204,9 @@ describe('[6.8] a FETCH with a long question and a long answer that changes on t
     pair.run(minutes(1))
     expect(pair.response().payload).toEqual(body(3000, 2))
     expect(pair.right.requests.map(({ payload }) => payload.length)).toEqual([2000, 2000])
+    // Not with the tag of the first time: that body has been taken (RFC 9175 section 3.5.1).
+    const tags = pair.left.sent.map((message) => readUint(optionOf(message, optionNumbers['Request-Tag']) ?? none))
+    expect(new Set(tags)).toEqual(new Set([1, 2]))
   })
 })
 
