@@ -11,24 +11,22 @@
 import type { Instant } from '@sallyport/clock'
 import { later, milliseconds, seconds } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
-import { CodedError } from '@sallyport/errors'
 import { couldBeMixedUp } from './block-operation.ts'
 import type { Block } from './block-option.ts'
-import { blockSizeWithin, blockValue, offsetOf } from './block-option.ts'
+import { blockSizeWithin, offsetOf } from './block-option.ts'
 import type { CoapAssociation } from './coap-association.ts'
 import type { ResponseCode } from './code-registry.ts'
 import { isSuccess, methodCodes, responseCodeOf } from './code-registry.ts'
 import type { EndpointContext } from './endpoint-context.ts'
 import type { Confirmable, OutgoingRequest, ReceivedResponse, RequestMessage, ResourceTraits } from './exchange.ts'
-import type { CoapMessage, CoapOption } from './message-codec.ts'
+import type { CoapMessage } from './message-codec.ts'
 import { encodeMessage, messageTypes, noBytes, uintValue } from './message-codec.ts'
 import type { MessageLayer } from './message-layer.ts'
 import { isFresher } from './observe-freshness.ts'
-import { optionNumbers } from './option-registry.ts'
+import { goesInBlocks, goesWhole, nextMessage } from './request-message.ts'
 import type { ResponseOptions } from './request-options.ts'
 import { readResponseOptions } from './request-options.ts'
 import { tokenBytes, tokenKeyOf } from './token.ts'
-import { pathOptions, textOptions } from './uri-path.ts'
 
 /** A body that changes while it is fetched is begun anew so many times. */
 const maxRestarts = 2
@@ -36,9 +34,6 @@ const maxRestarts = 2
 /** So long a notification may come late: 5 to 15 seconds, by chance (RFC 7641 section 3.3.1). */
 const renewalDelay = seconds(5)
 const renewalSpread = seconds(10)
-
-const register = 0
-const deregister = 1
 
 export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   readonly #context: EndpointContext<Peer, Resource>
@@ -73,7 +68,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     this.#end(request, now)
     if (!wasObserving || request.association.closed) return
     // Without a farewell, the next notification is answered by a Reset.
-    if (!this.#fitsOneMessage(request)) return
+    if (!goesWhole(request, this.#context.limits.maxBlockBytes)) return
     const farewell = this.#create(request.association, request.message, { silent: true })
     this.#send(farewell, now, request.token)
   }
@@ -174,19 +169,10 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     token: Uint8Array = this.#context.randomBytes(tokenBytes),
   ): void {
     const { association, message } = request
-    const options = [...pathOptions(message.path), ...textOptions(optionNumbers['Uri-Query'], message.query ?? [])]
-    if (message.observe === true && request.receivedBytes === 0) {
-      options.push({ number: optionNumbers.Observe, value: uintValue(request.silent ? deregister : register) })
-    }
-    options.push(...conditionOptions(message))
-    if (message.accept !== undefined) options.push({ number: optionNumbers.Accept, value: uintValue(message.accept) })
-    const payload = this.#addBlocks(request, options)
-    if (request.requestTag !== undefined) {
-      options.push({ number: optionNumbers['Request-Tag'], value: request.requestTag })
-    }
-    const echo = association.echoForNext ?? request.echo
+    if (request.requestTag === undefined && request.receivedBytes === 0 && goesInBlocks(request)) this.#tag(request)
+    request.echo = association.echoForNext ?? request.echo
     association.echoForNext = undefined
-    if (echo !== undefined) options.push({ number: optionNumbers.Echo, value: echo })
+    const { options, payload } = nextMessage(request, this.#context.limits.maxBlockBytes)
 
     this.#forgetToken(request)
     request.token = token
@@ -208,40 +194,6 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     request.confirmable = this.#messages.sendConfirmable(association, messageId, bytes, request, now)
     if (request.confirmable === undefined)
       this.#fail(request, 'overloaded', 'too many messages wait on this association', now)
-  }
-
-  /** The options of the block that is due, and its bytes. */
-  #addBlocks(request: OutgoingRequest<Peer, Resource>, options: CoapOption[]): Uint8Array {
-    const { message, blockBytes, sentBytes, receivedBytes } = request
-    const size = blockSizeWithin(blockBytes)
-    const body = message.payload ?? noBytes
-    if (receivedBytes > 0) {
-      const block = { number: receivedBytes / size, more: false, size }
-      options.push({ number: optionNumbers.Block2, value: blockValue(block) })
-      // The body of a FETCH belongs to what is asked for (RFC 8132 section 2); that of a POST has been taken.
-      if (message.method !== 'FETCH' || !this.#fitsOneMessage(request)) return noBytes
-      this.#addContentFormat(message, options)
-      return body
-    }
-    if (size < 1024) options.push({ number: optionNumbers.Block2, value: blockValue({ number: 0, more: false, size }) })
-    if (body.length === 0) return body
-    this.#addContentFormat(message, options)
-    if (body.length <= size && sentBytes === 0) return body
-    if (request.requestTag === undefined) this.#tag(request)
-    const more = sentBytes + size < body.length
-    options.push({ number: optionNumbers.Block1, value: blockValue({ number: sentBytes / size, more, size }) })
-    if (sentBytes === 0) options.push({ number: optionNumbers.Size1, value: uintValue(body.length) })
-    return body.subarray(sentBytes, sentBytes + size)
-  }
-
-  #addContentFormat({ contentFormat, payload }: RequestMessage, options: CoapOption[]): void {
-    if (contentFormat === undefined || payload === undefined || payload.length === 0) return
-    options.push({ number: optionNumbers['Content-Format'], value: uintValue(contentFormat) })
-  }
-
-  /** True when the payload has gone, or can go, without Block1. */
-  #fitsOneMessage({ message, sentBytes }: OutgoingRequest<Peer, Resource>): boolean {
-    return sentBytes === 0 && (message.payload?.length ?? 0) <= blockSizeWithin(this.#context.limits.maxBlockBytes)
   }
 
   /**
@@ -382,7 +334,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   #awaitNotification(request: OutgoingRequest<Peer, Resource>, { maxAge }: ResponseOptions, now: Instant): void {
     const { limits, timers, randomBytes } = this.#context
     request.renewing = false
-    if (maxAge === undefined || !this.#fitsOneMessage(request)) return timers.cancel(request)
+    if (maxAge === undefined || !goesWhole(request, this.#context.limits.maxBlockBytes)) return timers.cancel(request)
     const [spread = 0] = randomBytes(1)
     const patience = renewalDelay + (renewalSpread * spread) / 0xff
     const wait = Math.min(Math.max(seconds(maxAge) + patience, limits.shortestRenewal), limits.longestRenewal)
@@ -515,19 +467,6 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   #discarded(association: CoapAssociation<Peer, Resource>, reason: string): void {
     this.#context.outputs.push({ kind: 'discarded', peer: association.peer, reason })
   }
-}
-
-const maxEtagBytes = 8
-
-/** @throws CodedError `malformed-request` for an ETag that has no encoding */
-function conditionOptions({ conditions }: RequestMessage): CoapOption[] {
-  if (conditions === undefined) return []
-  const options = conditions.ifMatch.map((value) => {
-    if (value.length > maxEtagBytes) throw new CodedError('malformed-request', 'an ETag is too long')
-    return { number: optionNumbers['If-Match'], value }
-  })
-  if (!conditions.ifNoneMatch) return options
-  return [...options, { number: optionNumbers['If-None-Match'], value: noBytes }]
 }
 
 /** True when a confirmable message was sent for this purpose. */
