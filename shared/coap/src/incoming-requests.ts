@@ -8,7 +8,6 @@
  *    (RFC 7252 section 5.2); a confirmable request gets a confirmable answer, a non-confirmable one its like.
  */
 
-import { createHash } from 'node:crypto'
 import type { Duration, Instant } from '@sallyport/clock'
 import { later, seconds } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
@@ -18,7 +17,6 @@ import { blockSizeWithin, blockValue, offsetOf } from './block-option.ts'
 import type { CoapAssociation } from './coap-association.ts'
 import type { CoapMethod, ResponseCode } from './code-registry.ts'
 import { isSafe, isSuccess, methodOf, responseCodeByte } from './code-registry.ts'
-import { contentFormats } from './content-formats.ts'
 import { EchoChallenges } from './echo-challenges.ts'
 import type { EndpointContext } from './endpoint-context.ts'
 import type { BodyPart, IncomingRequest, IncomingWire, OutgoingResponse, ResourceTraits } from './exchange.ts'
@@ -27,15 +25,15 @@ import { encodeMessage, messageTypes, noBytes, uintValue } from './message-codec
 import type { MessageLayer } from './message-layer.ts'
 import type { Observations } from './observations.ts'
 import { optionNumbers } from './option-registry.ts'
-import { problemDetails } from './problem-details.ts'
 import type { RecentExchange } from './recent-exchanges.ts'
 import type { RequestOptions } from './request-options.ts'
 import { readRequestOptions } from './request-options.ts'
 import { takeFromQuota } from './request-quota.ts'
+import type { ShapedResponse } from './response-message.ts'
+import { problemOptions, shapeResponse } from './response-message.ts'
 import { ServedBodies } from './served-bodies.ts'
 import { tokenKeyOf } from './token.ts'
 import { Uploads } from './uploads.ts'
-import { textOptions } from './uri-path.ts'
 
 /** Seconds after which a peer that was refused for want of room may come again. */
 const overloadedMaxAge = 10
@@ -303,54 +301,16 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     }
   }
 
-  /** Adds the options of a response and cuts its body to the block that is due. */
+  /** Adds the options of a response, gives the block of its body that is due, and keeps the rest. */
   #shape(
     request: IncomingRequest<Peer, Resource>,
     response: OutgoingResponse,
     options: CoapOption[],
     now: Instant,
-  ): { readonly code: ResponseCode; readonly payload: Uint8Array } {
-    const { wire } = request
-    const payload = response.payload ?? noBytes
-    const size = blockSizeWithin(request.range.length)
-    const succeeded = isSuccess(response.code)
-    // An error is sent as it is, whichever block was asked for.
-    const offset = succeeded ? request.range.offset : 0
-    const isPart = response.part !== undefined
-    const inBlocks = isPart || payload.length > size || (wire.block2 !== undefined && succeeded)
-    const etag = response.etag ?? (succeeded && !isPart && payload.length > size ? etagOf(payload) : undefined)
-
-    if (etag !== undefined && (etag.length === 0 || etag.length > 8))
-      throw new RangeError(`an ETag of ${etag.length} bytes`)
-    if (etag !== undefined && response.code === '2.05' && wire.etags.some((known) => sameBytes(known, etag))) {
-      options.push({ number: optionNumbers.ETag, value: etag })
-      addMaxAge(options, response)
-      return { code: '2.03', payload: noBytes }
-    }
-    if (!isPart && offset > 0 && offset >= payload.length) {
-      return { code: '4.00', payload: problemOptions(options, 'malformed-request', 'no such block') }
-    }
-    if (etag !== undefined) options.push({ number: optionNumbers.ETag, value: etag })
-    if (response.contentFormat !== undefined) {
-      options.push({ number: optionNumbers['Content-Format'], value: uintValue(response.contentFormat) })
-    }
-    addMaxAge(options, response)
-    options.push(...textOptions(optionNumbers['Location-Path'], response.locationPath ?? []))
-    options.push(...textOptions(optionNumbers['Location-Query'], response.locationQuery ?? []))
-    if (!inBlocks) return { code: response.code, payload }
-
-    const more = response.part?.more ?? offset + size < payload.length
-    options.push({ number: optionNumbers.Block2, value: blockValue({ number: offset / size, more, size }) })
-    const total = isPart ? response.part?.totalBytes : payload.length
-    if (offset === 0 && more && total !== undefined) {
-      options.push({ number: optionNumbers.Size2, value: uintValue(total) })
-    }
-    if (isPart) return { code: response.code, payload }
-    if (offset === 0 && more) {
-      const kept = etag === undefined ? response : { ...response, etag }
-      this.servedBodies.keep(request, kept, now)
-    }
-    return { code: response.code, payload: payload.subarray(offset, offset + size) }
+  ): ShapedResponse {
+    const shaped = shapeResponse(request, response, options)
+    if (shaped.rest !== undefined) this.servedBodies.keep(request, shaped.rest, now)
+    return shaped
   }
 
   #refuseSize(association: CoapAssociation<Peer, Resource>, to: Addressee, resource: Resource, now: Instant): void {
@@ -444,17 +404,6 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
 
 const block1Option = (block: Block): CoapOption => ({ number: optionNumbers.Block1, value: blockValue(block) })
 
-function problemOptions(options: CoapOption[], code: ErrorCode, detail: string): Uint8Array {
-  const format = contentFormats['application/concise-problem-details+cbor']
-  options.push({ number: optionNumbers['Content-Format'], value: uintValue(format) })
-  return problemDetails(code, detail)
-}
-
-function addMaxAge(options: CoapOption[], response: OutgoingResponse): void {
-  if (response.maxAge !== undefined)
-    options.push({ number: optionNumbers['Max-Age'], value: uintValue(response.maxAge) })
-}
-
 function uploadStatus(code: ErrorCode): ResponseCode {
   switch (code) {
     case 'block-sequence-broken':
@@ -465,9 +414,3 @@ function uploadStatus(code: ErrorCode): ResponseCode {
       return '4.00'
   }
 }
-
-const etagOf = (payload: Uint8Array): Uint8Array =>
-  new Uint8Array(createHash('sha256').update(payload).digest()).subarray(0, 8)
-
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, index) => byte === b[index])
