@@ -332,10 +332,10 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
    * none (RFC 7252 section 5.10.5) would make a poll of every observation.
    */
   #awaitNotification(request: OutgoingRequest<Peer, Resource>, { maxAge }: ResponseOptions, now: Instant): void {
-    const { limits, timers, randomBytes } = this.#context
+    const { limits, timers } = this.#context
     request.renewing = false
     if (maxAge === undefined || !goesWhole(request, this.#context.limits.maxBlockBytes)) return timers.cancel(request)
-    const [spread = 0] = randomBytes(1)
+    const [spread = 0] = this.#context.randomBytes(1)
     const patience = renewalDelay + (renewalSpread * spread) / 0xff
     const wait = Math.min(Math.max(seconds(maxAge) + patience, limits.shortestRenewal), limits.longestRenewal)
     timers.set(request, later(now, milliseconds(Math.round(wait))))
