@@ -12,6 +12,8 @@ export default defineConfig({
           include: ['**/test/**/*.test.ts'],
           exclude: [...never, integration, 'tests/**'],
           pool: 'threads',
+          // A bound against hanging, not a figure: CI's machine may be busy.
+          testTimeout: 30_000,
         },
       },
       {
@@ -22,8 +24,8 @@ export default defineConfig({
           globalSetup: './deploy/development/src/test-services.ts',
           // SoftHSM reads the environment of the process: worker threads would not do.
           pool: 'forks',
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
         },
       },
       {
