@@ -52,6 +52,21 @@ export default defineConfig({
           hookTimeout: 120_000,
         },
       },
+      {
+        test: {
+          name: 'faults',
+          include: ['tests/faults/**/*.test.ts'],
+          exclude: never,
+          globalSetup: './deploy/development/src/test-services.ts',
+          pool: 'forks',
+          // The long form measures, so nothing may run beside it.
+          fileParallelism: process.env.SALLYPORT_SOAK !== '1',
+          // Handshakes that wait for their timers wait side by side.
+          maxConcurrency: 16,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
     ],
   },
 })
