@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check interop bench acceptance docs clean
+.PHONY: help run test check interop soak bench acceptance docs clean
 
 # Node 24 and the tools come from node_modules; the machine's own Node only starts the installation.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -16,7 +16,7 @@ run: ## start everything, with a first device; Ctrl-C stops it
 	@$(prepare) run
 	@exec $(development) run
 
-test: ## set up and run every check: types, lint, layers, unit, integration, end to end, foreign peers
+test: ## set up and run every check: types, lint, layers, unit, integration, end to end, foreign peers, faults
 	@$(prepare) test
 	@$(development) test
 
@@ -27,6 +27,10 @@ check: ## types, lint, layers and generated docs only
 interop: ## the foreign peers: openssl, gnutls, libcoap, node-coap
 	@$(prepare) interop
 	@$(development) interop
+
+soak: ## the faults for an hour: lossy networks, floods, kills; figures go to docs/reliability.md by hand
+	@$(prepare) test
+	@$(development) soak
 
 bench: ## measure; figures go to docs/benchmarks.md by hand, with date and command
 	@$(prepare) run

@@ -3,8 +3,8 @@
  * happens.
  */
 
-/** A service that keeps the promise exactly shows fewer only once in ten thousand runs. */
-const falseAlarm = 1e-4
+/** A service that keeps the promise exactly shows fewer only once in a thousand runs. */
+const falseAlarm = 1e-3
 
 /** @param rate the promised share of successes, from 0 to 1 */
 export function fewestSuccesses(trials: number, rate: number): number {

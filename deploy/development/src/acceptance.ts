@@ -53,7 +53,7 @@ const readJson = <T>(name: string, absent: T): T =>
 
 /** `make acceptance`: runs every test, then prints the whole table. */
 export async function acceptance({ write }: { readonly write: (text: string) => void }): Promise<boolean> {
-  const tested = await runVitest(['unit', 'integration', 'end-to-end', 'interop'], write)
+  const tested = await runVitest(['unit', 'integration', 'end-to-end', 'interop', 'faults'], write)
   return reportAcceptance({ write, brief: false }) && tested
 }
 

@@ -1,4 +1,4 @@
-/** What the Makefile calls: `main.ts run | test | check | interop | bench | acceptance | docs`. */
+/** What the Makefile calls: `main.ts run | test | check | interop | soak | bench | acceptance | docs`. */
 
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -30,6 +30,10 @@ async function main(): Promise<number> {
       const { interop } = await import('./test.ts')
       return (await interop({ write })) ? 0 : 1
     }
+    case 'soak': {
+      const { soak } = await import('./test.ts')
+      return (await soak({ write })) ? 0 : 1
+    }
     case 'acceptance': {
       const { acceptance } = await import('./acceptance.ts')
       return (await acceptance({ write })) ? 0 : 1
@@ -49,7 +53,7 @@ async function main(): Promise<number> {
       return 0
     }
     default:
-      write('usage: main.ts run | test | check | interop | bench | acceptance | docs\n')
+      write('usage: main.ts run | test | check | interop | soak | bench | acceptance | docs\n')
       return 2
   }
 }

@@ -1,4 +1,4 @@
-/** `make test` and `make interop`: the checks, then vitest, then one line that counts. */
+/** `make test`, `make interop` and `make soak`: the checks, then vitest, then one line that counts. */
 
 import { reportAcceptance } from './acceptance.ts'
 import { check } from './check.ts'
@@ -11,7 +11,7 @@ export interface TestOptions {
 /** True when every check and every test passed. */
 export async function test({ write }: TestOptions): Promise<boolean> {
   const checked = await check(write)
-  const tested = await runVitest(['unit', 'integration', 'end-to-end', 'interop'], write)
+  const tested = await runVitest(['unit', 'integration', 'end-to-end', 'interop', 'faults'], write)
   const kept = reportAcceptance({ write, brief: true })
   return checked && tested && kept
 }
@@ -19,4 +19,10 @@ export async function test({ write }: TestOptions): Promise<boolean> {
 /** The foreign peers alone. */
 export function interop({ write }: TestOptions): Promise<boolean> {
   return runVitest(['interop'], write)
+}
+
+/** The faults in their long form: figures for docs/reliability.md. */
+export function soak({ write }: TestOptions): Promise<boolean> {
+  process.env.SALLYPORT_SOAK = '1'
+  return runVitest(['faults'], write)
 }
