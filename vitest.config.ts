@@ -61,6 +61,7 @@ export default defineConfig({
           pool: 'forks',
           // The long form measures, so nothing may run beside it.
           fileParallelism: process.env.SALLYPORT_SOAK !== '1',
+          ...(process.env.SALLYPORT_SOAK === '1' ? {} : { maxWorkers: 4 }),
           // Handshakes that wait for their timers wait side by side.
           maxConcurrency: 16,
           testTimeout: 60_000,

@@ -21,8 +21,9 @@ export function interop({ write }: TestOptions): Promise<boolean> {
   return runVitest(['interop'], write)
 }
 
-/** The faults in their long form: figures for docs/reliability.md. */
+/** The faults and the mutations in their long form: figures for docs/reliability.md. */
 export function soak({ write }: TestOptions): Promise<boolean> {
   process.env.SALLYPORT_SOAK = '1'
-  return runVitest(['faults'], write)
+  process.env.SALLYPORT_TEST_MUTATIONS ??= '10000000'
+  return runVitest(['faults', 'unit'], write, ['tests/faults/', 'shared/dtls/test/mutated-datagrams'])
 }

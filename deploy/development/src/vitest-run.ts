@@ -6,8 +6,12 @@ import { join } from 'node:path'
 import { checkoutRoot } from './home.ts'
 import { readTestResults, resultsFile } from './test-results.ts'
 
-/** Runs the projects; true when there was a test and none failed. */
-export async function runVitest(projects: readonly string[], write: (text: string) => void): Promise<boolean> {
+/** Runs the projects, or of them the files whose paths hold one of `files`; true when there was a test and none failed. */
+export async function runVitest(
+  projects: readonly string[],
+  write: (text: string) => void,
+  files: readonly string[] = [],
+): Promise<boolean> {
   mkdirSync(join(checkoutRoot, '.dev'), { recursive: true })
   rmSync(resultsFile, { force: true })
   const code = await new Promise<number>((resolve) => {
@@ -15,6 +19,7 @@ export async function runVitest(projects: readonly string[], write: (text: strin
       join(checkoutRoot, 'node_modules', '.bin', 'vitest'),
       [
         'run',
+        ...files,
         ...projects.flatMap((project) => ['--project', project]),
         '--reporter=default',
         '--reporter=json',
