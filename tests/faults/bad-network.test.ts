@@ -26,7 +26,7 @@ interface Promised {
 
 const trials = effort(40, 500)
 /** At a time: the machine must not be what is slow. */
-const atOnce = effort(40, 100)
+const atOnce = 40
 
 let certificates: OpensslCertificates
 const listeners = new Map<number | undefined, DtlsListener<string>>()

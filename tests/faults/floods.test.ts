@@ -136,6 +136,8 @@ describe('floods at the gateway', () => {
           for (let sent = 0; sent < total; sent += batch) {
             for (let n = 0; n < batch; n += 1) strangers[(sent + n) % strangers.length]?.send(hello)
             await inStep(probe)
+            if (soaking && sent % 100_000 === 0)
+              say(`${sent} hellos, resident memory ${residentMegabytes().toFixed(0)} MB`)
           }
         }
         // The heap of a runtime that has just started grows whatever comes: the first hellos warm it.
