@@ -32,8 +32,8 @@ soak: ## the faults for an hour: lossy networks, floods, kills; figures go to do
 	@$(prepare) test
 	@$(development) soak
 
-bench: ## measure; figures go to docs/benchmarks.md by hand, with date and command
-	@$(prepare) run
+bench: ## measure (SALLYPORT_BENCH=transport or fleet: one part); figures go to docs/benchmarks.md by hand, with date and command
+	@$(prepare) bench
 	@$(development) bench
 
 acceptance: ## the numbered checks: number, tests, pass, partial or open

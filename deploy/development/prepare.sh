@@ -2,7 +2,7 @@
 # Makes the machine ready: Debian packages, Node 24 and the npm packages. Says what it does, one line per step, and what
 # is missing where it cannot do it.
 #
-#   prepare.sh run|test|interop
+#   prepare.sh run|test|interop|bench
 #
 # Whatever it changes on the system for the time of an installation is put back at the end, and at the next start when the
 # end was never reached.
@@ -42,8 +42,13 @@ missing_packages() {
   command -v python3 >/dev/null 2>&1 || printf ' python3'
   [ "$purpose" = run ] && return 0
   command -v openssl >/dev/null 2>&1 || printf ' openssl'
-  command -v gnutls-cli >/dev/null 2>&1 || printf ' gnutls-bin'
   command -v coap-client-openssl >/dev/null 2>&1 || printf ' libcoap3-bin'
+  if [ "$purpose" = bench ]; then
+    command -v cc >/dev/null 2>&1 || printf ' gcc libc6-dev'
+    [ -f /usr/include/openssl/ssl.h ] || printf ' libssl-dev'
+    return 0
+  fi
+  command -v gnutls-cli >/dev/null 2>&1 || printf ' gnutls-bin'
   command -v tshark >/dev/null 2>&1 || printf ' tshark'
 }
 

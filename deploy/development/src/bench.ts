@@ -1,127 +1,32 @@
-/**
- * `make bench`: a fleet that provisions, signs in and reports, several times. What it costs each process is read from the
- * operating system (CPU time, resident memory), since wall time on shared machines is noise.
- */
+/** `make bench`: the machine, then the parts that were asked for. */
 
-import { mkdirSync, rmSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
-import { join } from 'node:path'
-import { loginAsAdmin } from './api-client.ts'
-import { enrollManufacturer } from './first-devices.ts'
-import { checkoutRoot } from './home.ts'
-import { coapsUrl, type Installation, startInstallation } from './installation.ts'
-import { freePorts } from './port-plan.ts'
-import { costOf, type ProcessCost } from './process-cost.ts'
-import { runProgram } from './program.ts'
-import { terminalProgress } from './progress.ts'
+import { SetupFailure } from './failure.ts'
 
 export interface BenchOptions {
   readonly write: (text: string) => void
+  /** `transport` or `fleet`; both when it is absent. */
+  readonly part: string | undefined
+  /** Of the fleet. */
   readonly devices: number
-  readonly runs: number
+  /** Absent: as many as each part needs for a median. */
+  readonly runs: number | undefined
 }
 
-interface FleetPhase {
-  readonly p50: number
-  readonly p99: number
-}
+const partNames = ['transport', 'fleet']
 
-/** What `device fleet --json` prints. */
-interface FleetSummary {
-  readonly devices: number
-  readonly reported: number
-  readonly failed: number
-  readonly provisionedPerSecond: number
-  readonly signedInPerSecond: number
-  readonly phases: Readonly<Record<string, FleetPhase>>
-}
-
-interface Run {
-  readonly summary: FleetSummary
-  readonly before: ReadonlyMap<string, ProcessCost>
-  readonly after: ReadonlyMap<string, ProcessCost>
-  /** CPU time of the fleet's own process, in milliseconds. */
-  readonly fleetCpu: number
-}
-
-export async function bench(options: BenchOptions): Promise<void> {
-  const { write } = options
+export async function bench({ write, part, devices, runs }: BenchOptions): Promise<void> {
+  if (part !== undefined && !partNames.includes(part)) {
+    throw new SetupFailure(`SALLYPORT_BENCH is ${part}; it may be ${partNames.join(' or ')}`)
+  }
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`
   write(`machine: ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}, ${memory}, Node ${process.version}\n`)
-  const home = join(checkoutRoot, '.dev', 'bench')
-  rmSync(home, { recursive: true, force: true })
-  mkdirSync(home, { recursive: true })
-  const installation = await startInstallation({
-    home,
-    ports: await freePorts(),
-    mode: 'development',
-    progress: terminalProgress(write),
-    onChange: (text) => write(`${text}\n`),
-  })
-  try {
-    const api = await loginAsAdmin(installation.controlPlane.ready.http ?? '', installation.admin)
-    const manufacturer = await enrollManufacturer(installation, api)
-    const runs: Run[] = []
-    for (let count = 1; count <= options.runs; count += 1) {
-      const run = await runFleet(installation, manufacturer.folder, options.devices)
-      runs.push(run)
-      write(`run ${count}: ${run.summary.reported} of ${run.summary.devices} reported, ${run.summary.failed} failed\n`)
-    }
-    writeSummary(write, runs, options.devices)
-  } finally {
-    await installation.stop()
-    rmSync(home, { recursive: true, force: true })
+  if (part !== 'fleet') {
+    const { benchTransport } = await import('./transport-bench.ts')
+    await benchTransport({ write, runs: runs ?? 5 })
   }
-}
-
-async function runFleet(installation: Installation, manufacturer: string, devices: number): Promise<Run> {
-  const costs = () => new Map(installation.processes.map(({ name, pid }) => [name, costOf(pid)]))
-  const before = costs()
-  const own = childCpu()
-  const printed = await runProgram(
-    'device',
-    [
-      ...['fleet', '--count', String(devices), '--manufacturer', manufacturer, '--json'],
-      ...['--dps', coapsUrl(installation.dps.ready), '--trust-anchor', installation.pki.trustAnchor],
-    ],
-    { timeout: 600_000 },
-  )
-  const summary = JSON.parse(printed.trim().split('\n').at(-1) ?? '{}') as FleetSummary
-  return { summary, before, after: costs(), fleetCpu: childCpu() - own }
-}
-
-/** CPU time of the children that this process has waited for: each fleet, once it has ended. */
-const childCpu = (): number =>
-  costOf(process.pid).cpuMilliseconds - process.cpuUsage().user / 1000 - process.cpuUsage().system / 1000
-
-function writeSummary(write: (text: string) => void, runs: readonly Run[], devices: number): void {
-  const of = (read: (run: Run) => number) => median(runs.map(read))
-  write(`\nmedians of ${runs.length} runs of ${devices} devices\n`)
-  write(
-    `  provisioned ${of(({ summary }) => summary.provisionedPerSecond)}/s, signed in ${of(({ summary }) => summary.signedInPerSecond)}/s\n`,
-  )
-  for (const phase of Object.keys(runs[0]?.summary.phases ?? {})) {
-    const p50 = of(({ summary }) => summary.phases[phase]?.p50 ?? 0)
-    const p99 = of(({ summary }) => summary.phases[phase]?.p99 ?? 0)
-    write(`  ${phase.padEnd(14)} p50 ${p50} ms, p99 ${p99} ms\n`)
+  if (part !== 'transport') {
+    const { benchFleet } = await import('./fleet-bench.ts')
+    await benchFleet({ write, devices, runs: runs ?? 3 })
   }
-  for (const name of runs[0]?.before.keys() ?? []) {
-    const cpu = of(
-      ({ before, after }) =>
-        ((after.get(name)?.cpuMilliseconds ?? 0) - (before.get(name)?.cpuMilliseconds ?? 0)) / devices,
-    )
-    const first = runs[0]?.before.get(name)?.residentMegabytes
-    const last = runs.map(({ after }) => after.get(name)?.residentMegabytes)
-    write(
-      `  ${name.padEnd(14)} ${cpu.toFixed(1)} ms CPU per device; ${first} MB resident before, ${last.join(', ')} MB after each run\n`,
-    )
-  }
-  write(`  ${'the fleet'.padEnd(14)} ${(of(({ fleetCpu }) => fleetCpu) / devices).toFixed(1)} ms CPU per device\n`)
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] ?? 0
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? 0) + upper) / 2
 }

@@ -47,8 +47,9 @@ async function main(): Promise<number> {
       const { bench } = await import('./bench.ts')
       await bench({
         write,
+        part: process.env.SALLYPORT_BENCH,
         devices: Number(process.env.SALLYPORT_BENCH_DEVICES ?? '500'),
-        runs: Number(process.env.SALLYPORT_BENCH_RUNS ?? '3'),
+        runs: process.env.SALLYPORT_BENCH_RUNS === undefined ? undefined : Number(process.env.SALLYPORT_BENCH_RUNS),
       })
       return 0
     }

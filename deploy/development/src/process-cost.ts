@@ -7,6 +7,7 @@ export interface ProcessCost {
   readonly cpuMilliseconds: number
   /** Resident memory of the process itself, in MB (2^20 bytes). */
   readonly residentMegabytes: number
+  readonly residentKilobytes: number
 }
 
 const millisecondsPerTick = 10
@@ -18,6 +19,7 @@ export function costOf(pid: number): ProcessCost {
   return {
     cpuMilliseconds: (own.own + own.reaped + children) * millisecondsPerTick,
     residentMegabytes: Math.round(Number(resident) / 1024),
+    residentKilobytes: Number(resident),
   }
 }
 

@@ -1,0 +1,91 @@
+/** The servers that the transport benchmark measures: each a process of its own, on a UDP port of the loopback. */
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BenchCertificates } from './bench-certificates.ts'
+import { type Child, startChild } from './child.ts'
+import { SetupFailure } from './failure.ts'
+import { expectPortFree, freeTcpPort } from './free-port.ts'
+import { checkoutRoot, nodeProgram } from './home.ts'
+
+export const benchServerKinds = ['sallyport', 'libcoap'] as const
+export type BenchServerKind = (typeof benchServerKinds)[number]
+
+export interface BenchServer {
+  readonly pid: number
+  readonly port: number
+  /** Lets go of what only waits to be freed, where there is such a thing. */
+  collectGarbage(): void
+  stop(): Promise<void>
+}
+
+const startingTime = 10_000
+
+export async function startBenchServer(
+  kind: BenchServerKind,
+  home: string,
+  certificates: BenchCertificates,
+): Promise<BenchServer> {
+  // libcoap takes the port and the next one, which is the one of DTLS.
+  const port = await freeTcpPort()
+  await expectPortFree('udp', port, 'transport benchmark')
+  const logFile = join(home, `${kind}.log`)
+  const child =
+    kind === 'sallyport' ? startOurs(port, certificates, logFile) : startLibcoap(port - 1, home, certificates, logFile)
+  await listening(child, port, logFile)
+  return {
+    pid: child.pid,
+    port,
+    collectGarbage: () => {
+      if (kind === 'sallyport') child.kill('SIGUSR2')
+    },
+    stop: () => child.stop('SIGKILL'),
+  }
+}
+
+function startOurs(port: number, { authority, server }: BenchCertificates, logFile: string): Child {
+  const program = join(checkoutRoot, 'tests', 'bench', 'bench-server.ts')
+  return startChild({
+    name: 'sallyport',
+    command: nodeProgram,
+    args: ['--expose-gc', program, String(port), authority, server.certificate, server.key],
+    logFile,
+  })
+}
+
+/** OpenSSL thinks CCM_8, which RFC 7252 makes mandatory, too weak for its default level. */
+const libcoapConfiguration = `openssl_conf = bench
+[bench]
+ssl_conf = ssl
+[ssl]
+system_default = all
+[all]
+CipherString = DEFAULT:@SECLEVEL=0
+`
+
+function startLibcoap(port: number, home: string, certificates: BenchCertificates, logFile: string): Child {
+  const configuration = join(home, 'openssl.cnf')
+  writeFileSync(configuration, libcoapConfiguration)
+  const { authority, server } = certificates
+  return startChild({
+    name: 'libcoap',
+    command: 'coap-server-openssl',
+    args: ['-A', '127.0.0.1', '-p', String(port), '-c', server.certificate, '-j', server.key, '-C', authority],
+    env: { OPENSSL_CONF: configuration },
+    logFile,
+  })
+}
+
+/** A UDP socket of the kernel's table tells that the server is there, without a datagram sent. */
+async function listening(child: Child, port: number, logFile: string): Promise<void> {
+  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const deadline = performance.now() + startingTime
+  while (!readFileSync('/proc/net/udp', 'utf8').includes(local)) {
+    if (!child.running || performance.now() > deadline) {
+      await child.stop('SIGKILL')
+      throw new SetupFailure(`${child.name} did not start: ${readFileSync(logFile, 'utf8').trim().split('\n').at(-1)}`)
+    }
+    await sleep(20)
+  }
+}

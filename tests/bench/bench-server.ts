@@ -1,0 +1,48 @@
+/**
+ * Our side of `make bench`: a CoAP server over DTLS with mutual X.509 and one small resource, as bare as the server it stands beside.
+ *
+ *   node bench-server.ts PORT CA.pem SERVER.pem SERVER.key
+ *
+ * The chain of each device is judged as in the product (RFC 5280 path, purpose), but nothing is looked up in books.
+ * With `--expose-gc`, SIGUSR2 collects garbage, so that the memory of idle associations can be told from what is waiting to be freed.
+ */
+
+import { createPrivateKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { clockFrom } from '@sallyport/clock'
+import { listenCoaps, type PeerVerdict } from '@sallyport/coaps'
+import { certificatesFromPem, validatePath } from '@sallyport/pki'
+
+const [port = '', caFile = '', certificateFile = '', keyFile = ''] = process.argv.slice(2)
+const clock = clockFrom(Date.now)
+const anchors = certificatesFromPem(readFileSync(caFile, 'utf8'))
+
+function verifyPeer(chain: readonly Uint8Array[]): PeerVerdict<string> {
+  const path = validatePath({ chain, anchors, at: clock.now(), purpose: 'manufacturer-device' })
+  if (path.valid) return { accepted: true, identity: path.path[0]?.commonName ?? '' }
+  return { accepted: false, alert: path.alert, code: path.code, detail: path.detail }
+}
+
+const server = await listenCoaps({
+  host: '127.0.0.1',
+  port: Number(port),
+  credentials: {
+    chain: certificatesFromPem(readFileSync(certificateFile, 'utf8')).map(({ der }) => der),
+    privateKey: createPrivateKey(readFileSync(keyFile)),
+  },
+  verifyPeer,
+  resources: [
+    {
+      path: '/time',
+      handlers: {
+        GET: () => ({ code: '2.05', payload: Buffer.from(new Date().toISOString()), contentFormat: 0, maxAge: 1 }),
+      },
+    },
+  ],
+})
+
+process.on('SIGUSR2', () => global.gc?.())
+process.on('SIGTERM', () => {
+  server.close().then(() => process.exit())
+})
+process.stdout.write('listening\n')
