@@ -31,7 +31,7 @@ export async function expectPortFree(protocol: 'tcp' | 'udp', port: number, purp
   }
 }
 
-function tcpPortFree(port: number): Promise<boolean> {
+export function tcpPortFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()
     server.once('error', () => resolve(false))
@@ -39,7 +39,7 @@ function tcpPortFree(port: number): Promise<boolean> {
   })
 }
 
-function udpPortFree(port: number): Promise<boolean> {
+export function udpPortFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createSocket('udp4')
     socket.once('error', () => {
