@@ -28,8 +28,11 @@ export interface EndpointLimits {
   readonly uploads: number
   /** Bytes of unfinished Block1 transfers over all associations; more get 5.03. */
   readonly uploadBytes: number
-  /** Bodies of one association that are being fetched block by block. */
+  /** Bodies of one association that are being fetched block by block; the longest idle one gives way. */
   readonly servedBodies: number
+  /** Their bytes; a body that is larger than this is kept alone. */
+  readonly associationServedBytes: number
+  /** Bytes of bodies that are being fetched, over all associations. */
   readonly servedBodyBytes: number
   /** An unfinished transfer is forgotten after this long without a block. */
   readonly transferLifetime: Duration
@@ -64,7 +67,9 @@ export const defaultEndpointLimits: EndpointLimits = {
   observedRequestBytes: 1024,
   uploads: 4,
   uploadBytes: 64 * 1024 * 1024,
-  servedBodies: 4,
+  // As many as may be asked for at once: the answers to parallel requests are fetched in parallel, too.
+  servedBodies: 32,
+  associationServedBytes: 1024 * 1024,
   servedBodyBytes: 64 * 1024 * 1024,
   transferLifetime: seconds(120),
   piggybackDelay: seconds(1),

@@ -52,11 +52,12 @@ export class ServedBodies<Peer, Resource extends ResourceTraits> {
       // Every GET of a resource has the same answer, so that one body serves them all.
       if (request.method === 'GET' || body.tokenKey === tokenKey) this.drop(body)
     }
+    const { limits } = this.#context
     for (const oldest of bodies) {
-      if (bodies.size < this.#context.limits.servedBodies) break
+      if (bodies.size < limits.servedBodies && bytesOf(bodies) + length <= limits.associationServedBytes) break
       this.drop(oldest)
     }
-    if (this.#bytes + length > this.#context.limits.servedBodyBytes) return
+    if (this.#bytes + length > limits.servedBodyBytes) return
     const body: ServedBody<Peer, Resource> = {
       kind: 'served-body',
       association,
@@ -101,6 +102,12 @@ export class ServedBodies<Peer, Resource extends ResourceTraits> {
     }
     return newest
   }
+}
+
+function bytesOf(bodies: Iterable<{ readonly length: number }>): number {
+  let bytes = 0
+  for (const { length } of bodies) bytes += length
+  return bytes
 }
 
 const hashOf = (payload: Uint8Array): string =>

@@ -322,32 +322,35 @@ describe('[5.9] F18: block-wise transfers that misbehave', () => {
     expect(lastAnswer(pair).code).toBe('4.08')
   })
 
-  it('F18: bodies being fetched are bounded for one association and over all', () => {
-    const pair = new EndpointPair({
-      right: {
-        resources: [resource('/file/{name}', ['GET'])],
-        limits: { servedBodyBytes: 50_000 },
-        serve: () => ({ code: '2.05', payload: body(5000) }),
-      },
-    })
-    const { endpoint } = pair.right
-    const get = (name: number) =>
-      encodeMessage({
-        type: messageTypes.confirmable,
-        code: methodCodes.GET,
-        messageId: name & 0xffff,
-        token: none,
-        options: ['file', `${name}`].map((text) => ({ number: optionNumbers['Uri-Path'], value: Buffer.from(text) })),
-        payload: none,
+  it.each([{ associationServedBytes: 20_000 }, { servedBodies: 4 }])(
+    'F18: bodies being fetched are bounded for one association, by %o, and over all',
+    (bound) => {
+      const pair = new EndpointPair({
+        right: {
+          resources: [resource('/file/{name}', ['GET'])],
+          limits: { servedBodyBytes: 50_000, ...bound },
+          serve: () => ({ code: '2.05', payload: body(5000) }),
+        },
       })
-    for (let name = 0; name < 100; name++) pair.deliver(pair.right, get(name))
-    expect(endpoint.counts.servedBodyBytes).toBe(20_000)
-    for (let peer = 0; peer < 20; peer++) {
-      endpoint.handleMessage(endpoint.associate(`${peer}`), get(1), pair.now)
-      pair.drain()
-    }
-    expect(endpoint.counts.servedBodyBytes).toBe(50_000)
-  })
+      const { endpoint } = pair.right
+      const get = (name: number) =>
+        encodeMessage({
+          type: messageTypes.confirmable,
+          code: methodCodes.GET,
+          messageId: name & 0xffff,
+          token: none,
+          options: ['file', `${name}`].map((text) => ({ number: optionNumbers['Uri-Path'], value: Buffer.from(text) })),
+          payload: none,
+        })
+      for (let name = 0; name < 100; name++) pair.deliver(pair.right, get(name))
+      expect(endpoint.counts.servedBodyBytes).toBe(20_000)
+      for (let peer = 0; peer < 20; peer++) {
+        endpoint.handleMessage(endpoint.associate(`${peer}`), get(1), pair.now)
+        pair.drain()
+      }
+      expect(endpoint.counts.servedBodyBytes).toBe(50_000)
+    },
+  )
 })
 
 describe('[6.7] bodies that are streamed', () => {
