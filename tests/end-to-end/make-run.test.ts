@@ -38,12 +38,17 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true })
 })
 
+/** As at a person's own terminal: a make above us (`make test`) would have this one speak of its folders. */
+const personsEnvironment = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !['MAKELEVEL', 'MAKEFLAGS', 'MFLAGS'].includes(name)),
+)
+
 function makeRun(environment: Readonly<Record<string, string>> = {}): Run {
   const child = spawn('make', ['run'], {
     cwd: checkoutRoot,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
-      ...process.env,
+      ...personsEnvironment,
       SALLYPORT_HOME: home,
       SALLYPORT_PORT_OFFSET: String(portOffset),
       ...environment,
@@ -249,7 +254,7 @@ describe('make run', () => {
         cwd: checkoutRoot,
         input,
         encoding: 'utf8',
-        env: { ...process.env, SALLYPORT_HOME: home },
+        env: { ...personsEnvironment, SALLYPORT_HOME: home },
       })
     const first = makeRun()
     await ready(first)

@@ -108,6 +108,13 @@ describe('twenty at once', () => {
     expect((await around.audited('command.finished')).filter((event) => event.subject_id === id)).toHaveLength(1)
   })
 
+  it('begin one provisioning record: it is there once, and nobody is refused', async () => {
+    for (let round = 0; round < 5; round++) {
+      const device = { id: randomUUID(), recordId: randomUUID(), spkiSha256: randomDigest() }
+      expect(await outcomesOf(times(twenty, () => around.begun(device)))).toEqual({ resolved: twenty })
+    }
+  })
+
   it('claim one device id with as many manufacturer keys: the first one owns it', async () => {
     const id = randomUUID()
     const claimants = await Promise.all(times(twenty, () => around.begun({ id })))

@@ -27,7 +27,7 @@ export class PostgresHub implements Hub {
 
   async ensure(hubId: string): Promise<void> {
     const present = await this.#database.transaction(async (query) => {
-      const made = await query.run(sql`insert into hub (hub_id) values (${hubId}) on conflict (only_one) do nothing`)
+      const made = await query.run(sql`insert into hub (hub_id) values (${hubId}) on conflict do nothing`)
       if (made === 1) {
         await this.#record.audit(query, actOfStart(this.#record, 'hub'), {
           type: 'hub.recorded',

@@ -40,17 +40,23 @@ export class PostgresProvisioning implements Provisioning {
       if (moved || before?.archived === true) {
         await query.run(sql`delete from provisioning_step where record_id = ${recordId}`)
       }
-      await query.run(sql`
+      // Without a target: one who begins the same record at the same moment may meet either of its unique indexes first.
+      const made = await query.run(sql`
         insert into provisioning_record (id, organization_id, group_id, manufacturer_spki_sha256,
           manufacturer_certificate_pem, manufacturer_common_name, remote)
         values (${recordId}, ${organizationId}, ${groupId}, ${manufacturer.spkiSha256}, ${manufacturer.certificatePem},
           ${manufacturer.commonName}, ${remote})
-        on conflict (id) do update set
-          organization_id = excluded.organization_id, group_id = excluded.group_id,
-          manufacturer_certificate_pem = excluded.manufacturer_certificate_pem,
-          manufacturer_common_name = excluded.manufacturer_common_name,
-          device_id = case when provisioning_record.archived_at is null then provisioning_record.device_id end,
-          remote = excluded.remote, updated_at = now(), archived_at = null`)
+        on conflict do nothing`)
+      if (made === 0) {
+        await query.run(sql`
+          update provisioning_record set
+            organization_id = ${organizationId}, group_id = ${groupId},
+            manufacturer_certificate_pem = ${manufacturer.certificatePem},
+            manufacturer_common_name = ${manufacturer.commonName},
+            device_id = case when archived_at is null then device_id end,
+            remote = ${remote}, updated_at = now(), archived_at = null
+          where id = ${recordId}`)
+      }
       await this.#record.audit(query, act, {
         type: 'provisioning.begun',
         organizationId,
@@ -126,11 +132,12 @@ export class PostgresProvisioning implements Provisioning {
       }
       requireEnrolling(record.groupState)
       const { organizationId, groupId } = record
-      // The loser of two claims waits here for the winner, and then finds the row.
+      // The loser of two claims waits here for the winner, and then finds the row. Without a target: it may meet either of the
+      // two unique indexes that hold the id first.
       const made = await query.run(sql`
         insert into device (id, organization_id, group_id, record_id, manufacturer_spki_sha256, state, name)
         values (${deviceId}, ${organizationId}, ${groupId}, ${recordId}, ${manufacturerSpkiSha256}, 'active', ${deviceId})
-        on conflict (id) do nothing`)
+        on conflict do nothing`)
       const claimed = made === 1 || (await claimPresent(query, deviceId, record, recordId))
       await query.run(sql`update provisioning_record set device_id = ${deviceId} where id = ${recordId}`)
       if (!claimed) return
@@ -221,7 +228,8 @@ async function claimPresent(
     select organization_id as "organizationId", group_id as "groupId", state,
       manufacturer_spki_sha256 as "manufacturerSpkiSha256"
     from device where id = ${deviceId} for no key update`)
-  if (device === undefined) throw new CodedError('internal', 'a device that was just claimed is not there')
+  // Nobody has the id, and still it could not be taken: the key has another device (device_one_per_key).
+  if (device === undefined) throw new CodedError('device-id-mismatch', 'This manufacturer key has another device id.')
   if (device.manufacturerSpkiSha256 !== record.manufacturerSpkiSha256) {
     throw new CodedError('device-id-claimed', 'The device id belongs to another manufacturer key.')
   }
