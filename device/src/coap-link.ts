@@ -84,6 +84,8 @@ export class CoapLink {
       association = await (options.connect ?? connectDtls<Certificate>)({
         ...options.address,
         verifyPeer: options.verifyPeer,
+        // A sleepy device's NAT forgets it: with a CID the server knows it again wherever it comes from (RFC 9146).
+        connectionId: true,
         ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
         ...(options.handshakeTimeout === undefined ? {} : { handshakeTimeout: options.handshakeTimeout }),
         onData: sockets.receive,

@@ -131,7 +131,7 @@ async function measure(attempt: Attempt, promise: Promised): Promise<(number | u
   const worker = async (): Promise<void> => {
     for (let trial = next++; trial < trials; trial = next++) {
       const proxy = await startUdpProxy({
-        server: { host: '127.0.0.1', port: listener.address.port },
+        server: () => ({ host: '127.0.0.1', port: listener.address.port }),
         seed: firstSeed + trial,
         toServer: promise.faults,
         toClient: promise.faults,

@@ -270,7 +270,7 @@ async function stallMany(count: number, target: { host: string; port: number }):
 async function recordedHandshake(): Promise<readonly Buffer[]> {
   const recorded: Buffer[] = []
   const proxy = await startUdpProxy({
-    server: gateway,
+    server: () => gateway,
     seed: 0,
     toServer: goodNetwork,
     toClient: goodNetwork,

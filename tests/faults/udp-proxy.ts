@@ -8,7 +8,8 @@ import { createSocket, type Socket } from 'node:dgram'
 import { fateOf, type NetworkFaults, randomFrom } from './network-faults.ts'
 
 export interface ProxyOptions {
-  readonly server: { readonly host: string; readonly port: number }
+  /** Asked for each datagram: it may be known only after the proxy has a port. */
+  readonly server: () => { readonly host: string; readonly port: number }
   readonly seed: number
   readonly toServer: NetworkFaults
   readonly toClient: NetworkFaults
@@ -20,6 +21,8 @@ export interface UdpProxy {
   readonly port: number
   /** Largest datagram seen from each side, in bytes. */
   readonly largest: { readonly toServer: number; readonly toClient: number }
+  /** As a NAT that has forgotten: what a client sends next reaches the server from another port. */
+  rebind(): void
   close(): void
 }
 
@@ -70,13 +73,17 @@ export async function startUdpProxy(options: ProxyOptions): Promise<UdpProxy> {
     options.onDatagram?.('to-server', datagram)
     largest.toServer = Math.max(largest.toServer, datagram.length)
     const path = pathOf(port)
-    const { server } = options
+    const server = options.server()
     deliver(options.toServer, randomToServer, datagram, (part) => path.send(part, server.port, server.host))
   })
   await new Promise<void>((resolve) => front.bind(0, host, resolve))
   return {
     port: front.address().port,
     largest,
+    rebind: () => {
+      for (const path of paths.values()) path.close()
+      paths.clear()
+    },
     close: () => {
       closed = true
       for (const timer of timers) clearTimeout(timer)
