@@ -1,9 +1,10 @@
 /** What the dps is told. Enrollment groups, the hub and the gateways stand in the database. */
 
-import { type Configuration, serviceSettings, setting } from '@sallyport/config'
+import { type Configuration, coapsSettings, serviceSettings, setting } from '@sallyport/config'
 
 export const dpsSettings = {
   ...serviceSettings,
+  ...coapsSettings,
   coapsPort: setting({
     name: 'SALLYPORT_COAPS_PORT',
     meaning: 'The UDP port on which devices find the dps (CoAP over DTLS).',

@@ -7,6 +7,7 @@ import { createPrivateKey, randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { clockFrom, type Duration, minutes, seconds } from '@sallyport/clock'
 import { type CoapsServer, type DtlsCredentials, HandshakeFailureCounts, listenCoaps } from '@sallyport/coaps'
+import { coapsLimits } from '@sallyport/config'
 import { createLogger, createMetrics, type Logger } from '@sallyport/diagnostics'
 import { CodedError, isCodedError } from '@sallyport/errors'
 import { authorityRoles } from '@sallyport/fleet'
@@ -121,6 +122,7 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
     server = await listenCoaps<DpsPeer>({
       host: configuration.host,
       port: configuration.coapsPort,
+      limits: coapsLimits(configuration),
       credentials,
       verifyPeer: peerVerification({
         store: provisioning.admission,

@@ -1,12 +1,13 @@
 /** What the gateway is told. Everything else it needs (devices, trusted authorities, hub) stands in the database. */
 
-import { type Configuration, serviceSettings, setting } from '@sallyport/config'
+import { type Configuration, coapsSettings, serviceSettings, setting } from '@sallyport/config'
 
 // Events reach Redis through the outbox and its relay: the gateway itself needs no Redis.
 const { redisUrl: _redisUrl, ...settingsOfEveryService } = serviceSettings
 
 export const gatewaySettings = {
   ...settingsOfEveryService,
+  ...coapsSettings,
   coapsPort: setting({
     name: 'SALLYPORT_COAPS_PORT',
     meaning: 'The UDP port on which devices find the gateway (CoAP over DTLS).',

@@ -9,6 +9,7 @@ import { createPrivateKey, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { clockFrom, type Duration, seconds } from '@sallyport/clock'
 import { type CoapsServer, type DtlsCredentials, HandshakeFailureCounts, listenCoaps } from '@sallyport/coaps'
+import { coapsLimits } from '@sallyport/config'
 import { createMetrics, type Logger } from '@sallyport/diagnostics'
 import { CodedError } from '@sallyport/errors'
 import { type CircuitState, openMutualTls, serviceClient, startManagement } from '@sallyport/http'
@@ -166,6 +167,7 @@ export async function startGateway(configuration: GatewayConfiguration, log: Log
   server = await listenCoaps<DeviceIdentity>({
     host: configuration.host,
     port: configuration.coapsPort,
+    limits: coapsLimits(configuration),
     credentials,
     verifyPeer: admission({ store, clock, log, onRefusedDevice: (refused) => authentication.refused(refused) }),
     resources: [

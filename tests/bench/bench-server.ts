@@ -26,6 +26,7 @@ function verifyPeer(chain: readonly Uint8Array[]): PeerVerdict<string> {
 const server = await listenCoaps({
   host: '127.0.0.1',
   port: Number(port),
+  limits: { maxHandshakesPerSecond: Number.POSITIVE_INFINITY },
   credentials: {
     chain: certificatesFromPem(readFileSync(certificateFile, 'utf8')).map(({ der }) => der),
     privateKey: createPrivateKey(readFileSync(keyFile)),

@@ -11,7 +11,7 @@ import { eventually, installationForTest, type TestInstallation } from '@sallypo
 import type { CoapLink } from '@sallyport/device'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { effort, firstSeed, pause, quantile, say, soaking } from './effort.ts'
-import { clientHello, openSource, type Source, stall } from './hostile-hello.ts'
+import { begin, clientHello, openSource, type Source, stall } from './hostile-hello.ts'
 import { type LiveDevice, provisionedDevice, timeOf } from './live-device.ts'
 import { goodNetwork, randomFrom } from './network-faults.ts'
 import { makeOpensslCertificates, type OpensslCertificates } from './openssl-certificates.ts'
@@ -49,11 +49,16 @@ afterAll(async () => {
 const residentMegabytes = (): number =>
   Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${installation.gateway.pid}/status`, 'utf8'))?.[1]) / 1024
 
-async function gauge(name: string): Promise<number> {
-  const text = await installation.metricsOf('gateway')
-  const line = text.split('\n').find((candidate) => new RegExp(`^sallyport_gateway_${name}[ {]`).test(candidate))
-  return Number(line?.split(' ').at(-1))
+/** @param label as in the metric's line; what was never counted is 0 */
+async function gauge(name: string, label = ''): Promise<number> {
+  const lines = (await installation.metricsOf('gateway')).split('\n')
+  const line = lines.find(
+    (candidate) => new RegExp(`^sallyport_gateway_${name}[ {]`).test(candidate) && candidate.includes(label),
+  )
+  return Number(line?.split(' ').at(-1) ?? 0)
 }
+
+const unheard = () => gauge('discarded_total', 'reason="handshake-rate-limit"')
 
 const gauges = async () => ({
   associations: await gauge('associations'),
@@ -220,6 +225,29 @@ describe('floods at the gateway', () => {
     effort(60_000, 600_000),
   )
 
+  it(
+    '[6.9] at five times the handshakes that it takes, the gateway refuses the rest unheard and a live device keeps its answers',
+    async () => {
+      const forSeconds = effort(6, 60)
+      const before = await unheard()
+      const start = performance.now()
+      const flood = overload(5 * defaultHandshakesPerSecond, forSeconds)
+      const times = await latenciesDuring(flood)
+      const began = await flood
+      const took = (performance.now() - start) / 1000
+      const refused = (await unheard()) - before
+      const lost = times.filter((time) => time > 2_000).length / times.length
+      say(
+        `${began} handshakes asked for in ${took.toFixed(1)} s (${Math.round(began / took)}/s), ${refused} of them not heard; of ` +
+          `${times.length} requests of a live device ${(100 * lost).toFixed(1)} % took longer than 2 s, ` +
+          `p50 ${quantile(times, 0.5).toFixed(1)} ms, p99 ${quantile(times, 0.99).toFixed(1)} ms`,
+      )
+      expect(refused).toBeGreaterThan(0)
+      expect(lost).toBeLessThanOrEqual(0.01)
+    },
+    effort(60_000, 180_000),
+  )
+
   it('[5.9] [6.9] a listener frees 1000 stalled handshakes once their time is over, and serves a good client then', async () => {
     const listener = await listenDtls<string>({
       host: '127.0.0.1',
@@ -265,6 +293,28 @@ async function stallMany(count: number, target: { host: string; port: number }):
   await Promise.all(Array.from({ length: 16 }, worker))
   return stalled
 }
+
+const defaultHandshakesPerSecond = 500
+
+/** Handshakes begun from many networks, so many a second; answers how many. */
+async function overload(perSecond: number, forSeconds: number): Promise<number> {
+  const start = performance.now()
+  const end = start + forSeconds * 1000
+  let begun = 0
+  await withSources(200, async (sources) => {
+    const worker = async (first: number): Promise<void> => {
+      for (let turn = first; performance.now() < end; turn += workers) {
+        if (await begin(sources[turn % sources.length] as Source)) begun += 1
+        const ahead = (begun / perSecond) * 1000 - (performance.now() - start)
+        if (ahead > 20) await pause(ahead)
+      }
+    }
+    await Promise.all(Array.from({ length: workers }, (_, first) => worker(first)))
+  })
+  return begun
+}
+
+const workers = 40
 
 /** All datagrams of a device's handshake, its first request among them. */
 async function recordedHandshake(): Promise<readonly Buffer[]> {

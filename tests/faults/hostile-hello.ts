@@ -86,6 +86,22 @@ export async function openSource(index: number, target: { host: string; port: nu
   }
 }
 
+/** Proves its address with the cookie and waits for nothing; false when no cookie came. */
+export async function begin(source: Source): Promise<boolean> {
+  const random = randomBytes(32)
+  source.send(clientHello(random))
+  for (let answers = 0; answers < 20; answers += 1) {
+    const datagram = await source.answer(1_000)
+    if (datagram === undefined) return false
+    const cookie = cookieOf(datagram)
+    // What comes besides are flights of handshakes that were begun before.
+    if (cookie === undefined) continue
+    source.send(clientHello(random, cookie))
+    return true
+  }
+  return false
+}
+
 /** Proves its address with the cookie, is served the first flight, and says no more; false when it was not heard. */
 export async function stall(source: Source): Promise<boolean> {
   const random = randomBytes(32)

@@ -27,6 +27,7 @@ import {
   readHandshakeFragment,
   writeHandshakeFragment,
 } from './handshake-message.ts'
+import { HandshakeRate } from './handshake-rate.ts'
 import { defaultNamedGroups, type NamedGroupName } from './named-group.ts'
 import type { Answer, AssociationHandle, CloseReason, Output, PeerAddress, QuestionHandle } from './output.ts'
 import { defaultReassemblyLimits, type ReassemblyLimits } from './reassembly.ts'
@@ -44,6 +45,7 @@ import { type ProtectRecords, protectWithNodeCrypto } from './record-protection.
 import { type Negotiated, negotiate, ServerHandshake, type ServerIdentity } from './server-handshake.ts'
 import { writeHelloVerifyRequest } from './server-hello.ts'
 import type { CurveName } from './signature-scheme.ts'
+import { defaultStaleAfter, StaleAssociations } from './stale-associations.ts'
 
 export interface DtlsServerConfiguration {
   /** DER, leaf first. The machine does not read it: `curve` says what its key is. */
@@ -66,8 +68,22 @@ export interface DtlsServerConfiguration {
   readonly maxHalfOpenPerHost?: number
   /** From one IPv4 /24 or IPv6 /48. Default a quarter of `maxHalfOpen`. */
   readonly maxHalfOpenPerNetwork?: number
-  /** Associations at a time. Default 150 000. A hello beyond it is dropped unheard. */
+  /**
+   * Handshakes that may begin in a second, the cookie proven, on average over four. Default 500: what one core does, with
+   * room for those that live. A hello beyond this and the next two is dropped unheard, and sent again by who means it.
+   */
+  readonly maxHandshakesPerSecond?: number
+  /** From one IPv4 address or IPv6 /64, which may be the NAT of a whole fleet. Default a fifth of `maxHandshakesPerSecond`. */
+  readonly maxHandshakesPerSecondPerHost?: number
+  /** From one IPv4 /24 or IPv6 /48. Default half of `maxHandshakesPerSecond`. */
+  readonly maxHandshakesPerSecondPerNetwork?: number
+  /**
+   * Associations at a time. Default 150 000. A newcomer beyond it takes the place of the association that was not heard of
+   * for longest, if that is longer than `staleAfter`; otherwise its hello is dropped unheard.
+   */
   readonly maxAssociations?: number
+  /** Default 30 min. */
+  readonly staleAfter?: Duration
   /** Without progress. Default 60 s: the timers of a constrained client go 9, 18, 36 s (RFC 7925 section 11). */
   readonly handshakeTimeout?: Duration
   /** Default 24 h. */
@@ -102,8 +118,10 @@ export class DtlsServer {
   readonly #cookieTimer: AssociationHandle
   readonly #cookieSecretLifetime: Duration
   readonly #handshakeTimeout: Duration
+  readonly #handshakeRate: HandshakeRate
   readonly #halfOpenQuota: HalfOpenQuota
   readonly #maxAssociations: number
+  readonly #staleAssociations: StaleAssociations
   readonly #protectRecords: ProtectRecords
 
   constructor(configuration: DtlsServerConfiguration, now: Instant) {
@@ -116,6 +134,12 @@ export class DtlsServer {
     }
     this.#handshakeTimeout = configuration.handshakeTimeout ?? seconds(60)
     this.#cookieSecretLifetime = configuration.cookieSecretLifetime ?? minutes(5)
+    const perSecond = configuration.maxHandshakesPerSecond ?? 500
+    this.#handshakeRate = new HandshakeRate({
+      total: perSecond,
+      perHost: configuration.maxHandshakesPerSecondPerHost ?? perSecond / 5,
+      perNetwork: configuration.maxHandshakesPerSecondPerNetwork ?? perSecond / 2,
+    })
     const total = configuration.maxHalfOpen ?? 10_000
     this.#halfOpenQuota = new HalfOpenQuota({
       total,
@@ -123,6 +147,7 @@ export class DtlsServer {
       perNetwork: configuration.maxHalfOpenPerNetwork ?? Math.ceil(total / 4),
     })
     this.#maxAssociations = configuration.maxAssociations ?? 150_000
+    this.#staleAssociations = new StaleAssociations(configuration.staleAfter ?? defaultStaleAfter)
     this.#protectRecords = configuration.protectRecords ?? protectWithNodeCrypto
     this.#cookies = new CookieSecrets(configuration.cookieSecret)
     const options = {
@@ -318,12 +343,16 @@ export class DtlsServer {
       endpoint.repeatFlight(halfOpen)
       return
     }
+    if (!this.#handshakeRate.admit(peer.address, endpoint.now)) {
+      endpoint.discard('handshake-rate-limit')
+      return
+    }
     const negotiated = this.#negotiate(record, fragment.bytes, peer)
     if (negotiated === undefined) return
     if (halfOpen !== undefined) {
       endpoint.dropHandshake(halfOpen, 'handshake-failed', 'the client started another handshake')
     }
-    if (slot?.live === undefined && endpoint.connections.size >= this.#maxAssociations) {
+    if (slot?.live === undefined && this.#isFull && this.#longestSilent === undefined) {
       endpoint.discard('association-limit')
       return
     }
@@ -332,6 +361,14 @@ export class DtlsServer {
       return
     }
     this.#begin(record, fragment, negotiated, peer, address)
+  }
+
+  get #isFull(): boolean {
+    return this.#endpoint.connections.size >= this.#maxAssociations
+  }
+
+  get #longestSilent(): Connection | undefined {
+    return this.#staleAssociations.longestSilent(this.#endpoint.connections, this.#endpoint.now)
   }
 
   #makeRoom(peer: PeerAddress): boolean {
@@ -402,6 +439,10 @@ export class DtlsServer {
     this.#halfOpenQuota.leave(connection.association)
     // With a CID its peer may be elsewhere by now: a NAT has given this address to another, who proves nothing about it.
     if (replaced?.records.connectionId.length === 0) this.#endpoint.closeConnection(replaced, 'replaced')
+    // Only a peer that has been accepted takes a place: one that merely asks costs nobody his. Where nobody is stale any
+    // more, there are some too many, of those that were half open when the last place was taken.
+    const silent = this.#endpoint.connections.size > this.#maxAssociations ? this.#longestSilent : undefined
+    if (silent !== undefined) this.#endpoint.closeConnection(silent, 'evicted')
   }
 
   /** The new address is taken only when it is free: an association with a CID is found without. */

@@ -8,6 +8,7 @@
  */
 
 import { type Duration, type Instant, later, seconds } from '@sallyport/clock'
+import { type Origin, originOf } from './origin.ts'
 import type { AssociationHandle, PeerAddress } from './output.ts'
 
 export interface HalfOpenLimits {
@@ -26,11 +27,6 @@ export type Room =
 
 /** Longer than a round trip; what lives answers, and answers are progress. */
 const stalledAfter: Duration = seconds(2)
-
-export interface Origin {
-  readonly host: string
-  readonly network: string
-}
 
 /** Handshakes and when each last went on, the longest still first. */
 type Host = Map<AssociationHandle, Instant>
@@ -119,16 +115,4 @@ function largestOf<Group extends { readonly size: number }>(groups: Iterable<Gro
     if (largest === undefined || group.size > largest.size) largest = group
   }
   return largest
-}
-
-/** @param address as node:dgram writes it */
-export function originOf(address: string): Origin {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
-  if (!mapped.includes(':')) return { host: mapped, network: mapped.slice(0, mapped.lastIndexOf('.')) }
-  const [head = '', tail = ''] = mapped.split('::', 2)
-  const before = head === '' ? [] : head.split(':')
-  const after = tail === '' ? [] : tail.split(':')
-  const zeros = Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0')
-  const groups = [...before, ...zeros, ...after]
-  return { host: groups.slice(0, 4).join(':'), network: groups.slice(0, 3).join(':') }
 }

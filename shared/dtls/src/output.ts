@@ -35,6 +35,8 @@ export type CloseReason =
   | 'replaced'
   /** Nothing authentic came for too long. */
   | 'idle'
+  /** Not heard of for long, it gave way to a newcomer. */
+  | 'evicted'
   /** The endpoint stops. */
   | 'shutdown'
   /** No record number is left to send with. */
@@ -106,6 +108,7 @@ export type DiscardReason =
   | 'hello-malformed'
   | 'hello-fragmented'
   | 'hello-repeated'
+  | 'handshake-rate-limit'
   | 'half-open-limit'
   | 'association-limit'
   | 'early-record-limit'

@@ -798,6 +798,37 @@ describe('F16: floods, in small', () => {
     expect(server.discards('association-limit')).toBe(1)
   })
 
+  it('when there are as many associations as there may be, the one silent for longest gives way, and none that lives', () => {
+    const { server } = meet({ maxAssociations: 3, staleAfter: minutes(10) })
+    const [first, second, third] = [1000, 1001, 1002].map((port) => {
+      const client = new HostileClient(server, device, port)
+      client.connect()
+      server.advance(minutes(1))
+      return client
+    })
+    server.advance(minutes(8))
+    first?.applicationData('alive')
+    server.advance(minutes(1))
+    expect(server.all('closed')).toEqual([])
+    new HostileClient(server, device, 2000).connect()
+    expect(server.all('closed').map(({ reason }) => reason)).toEqual(['evicted'])
+    second?.applicationData('too late')
+    third?.applicationData('alive')
+    first?.applicationData('alive')
+    expect(server.data).toEqual(['alive', 'alive', 'alive'])
+    expect(() => new HostileClient(server, device, 2001).connect()).toThrow('flight 4')
+    expect(server.discards('association-limit')).toBe(1)
+    expect(server.machine.counts).toEqual({ live: 3, halfOpen: 0 })
+  })
+
+  it('one that only asks for a place costs nobody his', () => {
+    const { server } = meet({ maxAssociations: 1, staleAfter: minutes(10) })
+    new HostileClient(server, device, 1000).connect()
+    server.advance(minutes(20))
+    new HostileClient(server, device, 2000).toFlight4()
+    expect(server.machine.counts).toEqual({ live: 1, halfOpen: 1 })
+  })
+
   it('randoms and cookies of the server do not repeat', () => {
     const { server } = meet()
     const seen = new Set<string>()

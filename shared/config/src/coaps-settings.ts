@@ -1,0 +1,62 @@
+/** What a service is told that listens for devices: how many newcomers, and how many at a time. */
+
+import type { Configuration } from './read-configuration.ts'
+import { setting } from './setting.ts'
+
+const mostPerSecond = 1_000_000
+
+export const coapsSettings = {
+  handshakesPerSecond: setting({
+    name: 'SALLYPORT_HANDSHAKES_PER_SECOND',
+    meaning:
+      'DTLS handshakes that may begin in a second, on average over four; who comes beyond is not heard and tries again. One core does some 500 beside live devices.',
+    kind: 'integer',
+    minimum: 1,
+    maximum: mostPerSecond,
+    default: 500,
+  }),
+  handshakesPerSecondPerHost: setting({
+    name: 'SALLYPORT_HANDSHAKES_PER_SECOND_PER_HOST',
+    meaning:
+      'The same for one IPv4 address or IPv6 /64, which may be the NAT of a whole fleet; by default a fifth of all.',
+    kind: 'integer',
+    minimum: 1,
+    maximum: mostPerSecond,
+    optional: true,
+  }),
+  handshakesPerSecondPerNetwork: setting({
+    name: 'SALLYPORT_HANDSHAKES_PER_SECOND_PER_NETWORK',
+    meaning: 'The same for one IPv4 /24 or IPv6 /48; by default half of all.',
+    kind: 'integer',
+    minimum: 1,
+    maximum: mostPerSecond,
+    optional: true,
+  }),
+  maxAssociations: setting({
+    name: 'SALLYPORT_MAX_ASSOCIATIONS',
+    meaning:
+      'Live associations at a time. A newcomer beyond takes the place of the one that was silent for longest, if that is half an hour or more; otherwise it is not heard.',
+    kind: 'integer',
+    minimum: 1,
+    maximum: 1_000_000,
+    default: 150_000,
+  }),
+}
+
+/** As the limits of a listener. */
+export interface CoapsLimits {
+  readonly maxHandshakesPerSecond: number
+  readonly maxHandshakesPerSecondPerHost?: number
+  readonly maxHandshakesPerSecondPerNetwork?: number
+  readonly maxAssociations: number
+}
+
+export function coapsLimits(configuration: Configuration<typeof coapsSettings>): CoapsLimits {
+  const { handshakesPerSecondPerHost: perHost, handshakesPerSecondPerNetwork: perNetwork } = configuration
+  return {
+    maxHandshakesPerSecond: configuration.handshakesPerSecond,
+    ...(perHost === undefined ? {} : { maxHandshakesPerSecondPerHost: perHost }),
+    ...(perNetwork === undefined ? {} : { maxHandshakesPerSecondPerNetwork: perNetwork }),
+    maxAssociations: configuration.maxAssociations,
+  }
+}
