@@ -10,6 +10,7 @@
 
 import { type Duration, hours, type Instant, later, minutes, seconds } from '@sallyport/clock'
 import { encodeAlert } from './alert.ts'
+import { type AssociationState, decodeAssociationState, encodeAssociationState } from './association-state.ts'
 import { writeCertificate, writeCertificateRequest } from './certificate-messages.ts'
 import { type CipherSuiteName, defaultCipherSuites } from './cipher-suite.ts'
 import { findCookie, type HelloCookie, readClientHello } from './client-hello.ts'
@@ -17,6 +18,8 @@ import type { Connection } from './connection.ts'
 import { connectionIdLength, requireShard } from './connection-id.ts'
 import { CookieSecrets } from './cookie.ts'
 import { Endpoint } from './endpoint.ts'
+import { maxGeneration } from './epoch.ts'
+import { resumeFlight } from './flight.ts'
 import { HalfOpenQuota } from './half-open-quota.ts'
 import { describeFault } from './handshake-fault.ts'
 import { createHandshakeLayer } from './handshake-layer.ts'
@@ -97,6 +100,34 @@ export interface DtlsServerConfiguration {
   readonly dangerouslyLogKeys?: boolean
 }
 
+/** What an import needs to know beside the state. */
+export interface AssociationImport {
+  /** 1 to 65 535, above every generation in which the association has written; by an authority that gives none twice. */
+  readonly generation: number
+  /** Records of the peer up to this number have had their effect: they are refused. -1: none has. */
+  readonly recordMark: number
+}
+
+export type ImportRefusal =
+  | 'malformed'
+  | 'version-unknown'
+  | 'generation-not-newer'
+  | 'generation-exhausted'
+  | 'connection-id-foreign'
+  | 'connection-id-taken'
+  | 'address-taken'
+  | 'association-limit'
+  | 'idle'
+
+export type ImportOutcome =
+  | {
+      readonly imported: true
+      readonly association: AssociationHandle
+      readonly peer: PeerAddress
+      readonly cipherSuite: CipherSuiteName
+    }
+  | { readonly imported: false; readonly reason: ImportRefusal }
+
 /** What one address has. */
 interface Slot {
   /** The association whose peer is here, so that its repeated hello is known. */
@@ -123,6 +154,7 @@ export class DtlsServer {
   readonly #maxAssociations: number
   readonly #staleAssociations: StaleAssociations
   readonly #protectRecords: ProtectRecords
+  readonly #shard: number
 
   constructor(configuration: DtlsServerConfiguration, now: Instant) {
     this.#identity = {
@@ -150,13 +182,14 @@ export class DtlsServer {
     this.#staleAssociations = new StaleAssociations(configuration.staleAfter ?? defaultStaleAfter)
     this.#protectRecords = configuration.protectRecords ?? protectWithNodeCrypto
     this.#cookies = new CookieSecrets(configuration.cookieSecret)
+    this.#shard = requireShard(configuration.shard ?? 0)
     const options = {
       mtu: requireMtu(configuration.mtu ?? defaultMtu),
       reassembly: configuration.reassembly ?? defaultReassemblyLimits,
       handshakeTimeout: this.#handshakeTimeout,
       progressExtendsHandshake: true,
       idleTimeout: configuration.idleTimeout ?? hours(24),
-      shard: requireShard(configuration.shard ?? 0),
+      shard: this.#shard,
       dangerouslyLogKeys: configuration.dangerouslyLogKeys ?? false,
     }
     this.#endpoint = new Endpoint(
@@ -251,6 +284,69 @@ export class DtlsServer {
     for (const connection of [...this.#endpoint.connections.values()]) {
       this.#endpoint.closeConnection(connection, 'shutdown')
     }
+  }
+
+  /** The association as bytes, keys included; it goes on here meanwhile. Undefined when it is no more. */
+  exportAssociation(association: AssociationHandle): Uint8Array | undefined {
+    const connection = this.#endpoint.connections.get(association)
+    return connection === undefined ? undefined : encodeAssociationState(connection)
+  }
+
+  /**
+   * Goes on with an association of another process, or of this one's former life. Its records are numbered from
+   * generation · 2^32, so that whoever else still writes under its keys never uses a number of ours. Nothing is sent, and
+   * no output tells of it.
+   *
+   * @throws RangeError for a generation or a mark that is none: a mistake of the caller
+   */
+  importAssociation(bytes: Uint8Array, { generation, recordMark }: AssociationImport, now: Instant): ImportOutcome {
+    const endpoint = this.#endpoint
+    endpoint.now = now
+    if (!Number.isSafeInteger(generation) || generation < 0) throw new RangeError(`generation ${generation}`)
+    if (!Number.isSafeInteger(recordMark) || recordMark < -1) throw new RangeError(`record mark ${recordMark}`)
+    if (generation > maxGeneration) return { imported: false, reason: 'generation-exhausted' }
+    const read = decodeAssociationState(bytes)
+    if (!read.decoded) return { imported: false, reason: read.reason }
+    const { state } = read
+    const association = endpoint.newHandle()
+    const reason = this.#refusalOf(state, generation) ?? this.#claimFor(association, state)
+    if (reason !== undefined) return { imported: false, reason }
+    const { peer, clientRandom, peerFinished, lastFlight } = state
+    const { cipherSuite } = state.write.keys
+    const connection: Connection = {
+      association,
+      peer,
+      cipherSuite,
+      records: RecordLayer.resume(this.#protectRecords, state, generation, recordMark),
+      clientRandom,
+      peerFinished,
+      lastFlight: lastFlight.length === 0 ? undefined : resumeFlight(lastFlight),
+      // Another clock may be ahead of ours: what has not happened yet has happened now.
+      lastHeardAt: state.lastHeardAt > now ? now : state.lastHeardAt,
+      refusedRenegotiations: 0,
+    }
+    endpoint.adopt(connection)
+    const address = slotKey(peer)
+    const slot = this.#slots.get(address)
+    if (slot === undefined) this.#slots.set(address, { live: connection, halfOpen: undefined })
+    else slot.live ??= connection
+    return { imported: true, association, peer, cipherSuite }
+  }
+
+  #refusalOf(state: AssociationState, generation: number): ImportRefusal | undefined {
+    if (generation <= state.generation) return 'generation-not-newer'
+    if (this.#endpoint.connections.size >= this.#maxAssociations) return 'association-limit'
+    return this.#endpoint.isOverdue(state.lastHeardAt) ? 'idle' : undefined
+  }
+
+  /** What finds the association, which no other may have: its CID, or its address where it has none. */
+  #claimFor(association: AssociationHandle, state: AssociationState): ImportRefusal | undefined {
+    const { connectionId } = state.read
+    if (connectionId.length === 0) {
+      return this.#slots.get(slotKey(state.peer))?.live === undefined ? undefined : 'address-taken'
+    }
+    if (connectionId.length !== connectionIdLength || connectionId[0] !== this.#shard) return 'connection-id-foreign'
+    return this.#endpoint.connectionIds.claim(connectionId, association) ? undefined : 'connection-id-taken'
   }
 
   /** To be called after each input until it answers undefined. */

@@ -251,6 +251,17 @@ export class Endpoint implements HandshakeContext {
 
   // Connections
 
+  /** A connection that another process has had; nobody is told. Its CID has been claimed. */
+  adopt(connection: Connection): void {
+    this.connections.set(connection.association, connection)
+    this.#timers.set(connection.association, later(connection.lastHeardAt, this.#options.idleTimeout))
+  }
+
+  /** True when it would end for want of records before it began. */
+  isOverdue(lastHeardAt: Instant): boolean {
+    return later(lastHeardAt, this.#options.idleTimeout) <= this.now
+  }
+
   /**
    * A record for a connection. Returns false when it is not authentic: it may belong to a newer handshake.
    *
@@ -270,7 +281,12 @@ export class Endpoint implements HandshakeContext {
       case 'data':
         // The peer could not send this without our last flight.
         connection.lastFlight = undefined
-        this.emit({ kind: 'data', association: connection.association, plaintext: meaning.plaintext })
+        this.emit({
+          kind: 'data',
+          association: connection.association,
+          plaintext: meaning.plaintext,
+          recordSequence: record.sequence,
+        })
         break
       case 'close-notify':
         this.closeConnection(connection, 'close-notify')

@@ -35,6 +35,9 @@ export interface ReadEpoch {
  */
 const numbersPerGeneration = 2 ** 32
 
+/** Past it an association ends, and its peer handshakes anew. */
+export const maxGeneration = 0xffff
+
 export function createWriteEpoch(
   epoch: number,
   keys: TrafficKeys,
@@ -44,6 +47,9 @@ export function createWriteEpoch(
   const nextSequence = generation * numbersPerGeneration
   return { epoch, keys, connectionId, nextSequence, lastSequence: nextSequence + numbersPerGeneration - 1 }
 }
+
+/** The takeovers that these numbers are of. */
+export const generationOf = ({ lastSequence }: WriteEpoch): number => Math.floor(lastSequence / numbersPerGeneration)
 
 export const createReadEpoch = (
   epoch: number,

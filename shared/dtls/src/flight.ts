@@ -6,7 +6,7 @@
  */
 
 import type { Duration, Instant } from '@sallyport/clock'
-import { later, milliseconds, seconds } from '@sallyport/clock'
+import { instant, later, milliseconds, seconds } from '@sallyport/clock'
 import { type HandshakeMessage, handshakeHeaderLength, writeHandshakeFragment } from './handshake-message.ts'
 import { type ContentType, contentTypes, recordHeaderLength } from './record.ts'
 
@@ -37,6 +37,14 @@ export const createFlight = (parts: readonly FlightPart[], now: Instant): Flight
   timeouts: 0,
   lastSentAt: now,
   retransmitAt: later(now, initialTimeout),
+})
+
+/** One that another process has sent last: it may be asked for at once. */
+export const resumeFlight = (parts: readonly FlightPart[]): Flight => ({
+  parts,
+  timeouts: 0,
+  lastSentAt: instant(0),
+  retransmitAt: instant(0),
 })
 
 /** Called when the timer of a flight has run out and it is sent again: doubles up to a minute. */

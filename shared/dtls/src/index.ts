@@ -2,7 +2,13 @@ export { type AlertName, alertNumbers } from './alert.ts'
 export { readCertificateKey, type UnverifiedCertificateKey } from './certificate-key.ts'
 export { type CipherSuiteName, cipherSuites, defaultCipherSuites } from './cipher-suite.ts'
 export { DtlsClient, type DtlsClientConfiguration } from './dtls-client.ts'
-export { DtlsServer, type DtlsServerConfiguration } from './dtls-server.ts'
+export {
+  type AssociationImport,
+  DtlsServer,
+  type DtlsServerConfiguration,
+  type ImportOutcome,
+  type ImportRefusal,
+} from './dtls-server.ts'
 export { defaultNamedGroups, type NamedGroupName } from './named-group.ts'
 export type {
   Answer,

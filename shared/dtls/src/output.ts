@@ -134,8 +134,13 @@ export type Output =
     }
   /** The peer now has another address, from which its newest authentic record came: what we send goes there. */
   | { readonly kind: 'moved'; readonly association: AssociationHandle; readonly peer: PeerAddress }
-  /** Plaintext of one record, in a buffer of its own. */
-  | { readonly kind: 'data'; readonly association: AssociationHandle; readonly plaintext: Uint8Array }
+  /** Plaintext of one record, in a buffer of its own, and the peer's number of the record: no other has it. */
+  | {
+      readonly kind: 'data'
+      readonly association: AssociationHandle
+      readonly plaintext: Uint8Array
+      readonly recordSequence: number
+    }
   | { readonly kind: 'closed'; readonly association: AssociationHandle; readonly reason: CloseReason }
   | {
       readonly kind: 'handshakeFailed'

@@ -5,6 +5,7 @@
  * One epoch of protection is all there is, since nobody renegotiates.
  */
 
+import type { AssociationState } from './association-state.ts'
 import { cipherSuites } from './cipher-suite.ts'
 import { noConnectionId, sameConnectionId } from './connection-id.ts'
 import { createReadEpoch, createWriteEpoch, type ReadEpoch, takeSequence, type WriteEpoch } from './epoch.ts'
@@ -20,7 +21,7 @@ import {
   writeRecordHeader,
 } from './record.ts'
 import type { ProtectRecords, RecordProtection } from './record-protection.ts'
-import { commit, isFresh } from './replay-window.ts'
+import { commit, commitAllUpTo, isFresh } from './replay-window.ts'
 
 export interface RecordLayerState {
   /** Numbers of our records in epoch 0. */
@@ -58,6 +59,22 @@ export class RecordLayer implements RecordWriter {
       write: undefined,
       read: undefined,
     }
+  }
+
+  /**
+   * The records of an association that another process has had. Its numbers begin where no other generation's reach.
+   *
+   * @param recordMark the newest number of the peer that is known to have had an effect, -1 for none
+   */
+  static resume(protect: ProtectRecords, from: AssociationState, generation: number, recordMark: number): RecordLayer {
+    const records = new RecordLayer(protect, from.nextPlainSequence)
+    const { write, read } = from
+    records.state.write = createWriteEpoch(protectedEpoch, write.keys, write.connectionId, generation)
+    records.#sealer = protect(write.keys, write.connectionId)
+    records.state.read = { epoch: protectedEpoch, ...read, window: { ...read.window } }
+    records.#opener = protect(read.keys, read.connectionId)
+    commitAllUpTo(records.state.read.window, recordMark)
+    return records
   }
 
   get reads(): boolean {

@@ -39,6 +39,22 @@ export function commit(window: ReplayWindow, sequence: number): void {
   else if (age < 64) window.high |= 1 << (age - 32)
 }
 
+/** Marks this number and all before it as seen, -1 for none: a window that is old must not let in what has had its effect. */
+export function commitAllUpTo(window: ReplayWindow, sequence: number): void {
+  if (sequence > window.newest) {
+    window.newest = sequence
+    window.low = -1
+    window.high = -1
+    return
+  }
+  if (sequence < 0) return
+  const age = window.newest - sequence
+  if (age < 32) {
+    window.low |= -1 << age
+    window.high = -1
+  } else if (age < 64) window.high |= -1 << (age - 32)
+}
+
 /** Shifts of 32 and more are no-ops in JavaScript, so each range is written out. */
 function shift(window: ReplayWindow, by: number): void {
   if (by < 32) {

@@ -55,7 +55,8 @@ export interface SendOptions {
 }
 
 export class HostileClient {
-  readonly server: ServerUnderTest
+  /** A test may put a successor in its place. */
+  server: ServerUnderTest
   /** A test may move it. */
   address: PeerAddress
   readonly identity: TestIdentity | undefined
