@@ -32,6 +32,7 @@ import {
 } from './handshake-message.ts'
 import { HandshakeRate } from './handshake-rate.ts'
 import { defaultNamedGroups, type NamedGroupName } from './named-group.ts'
+import { type Negotiated, negotiate, type ServerIdentity } from './negotiation.ts'
 import type { Answer, AssociationHandle, CloseReason, Output, PeerAddress, QuestionHandle } from './output.ts'
 import { defaultReassemblyLimits, type ReassemblyLimits } from './reassembly.ts'
 import {
@@ -45,7 +46,7 @@ import {
 } from './record.ts'
 import { RecordLayer } from './record-layer.ts'
 import { type ProtectRecords, protectWithNodeCrypto } from './record-protection.ts'
-import { type Negotiated, negotiate, ServerHandshake, type ServerIdentity } from './server-handshake.ts'
+import { ServerHandshake } from './server-handshake.ts'
 import { writeHelloVerifyRequest } from './server-hello.ts'
 import type { CurveName } from './signature-scheme.ts'
 import { defaultStaleAfter, StaleAssociations } from './stale-associations.ts'

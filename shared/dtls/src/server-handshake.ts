@@ -24,9 +24,6 @@
 import { constantTimeEqual } from '@sallyport/bytes'
 import { requireUsableKey } from './certificate-key.ts'
 import { readCertificate, readCertificateVerify } from './certificate-messages.ts'
-import { type CipherSuite, type CipherSuiteName, cipherSuites } from './cipher-suite.ts'
-import type { ClientHello } from './client-hello.ts'
-import { maxPeerConnectionIdLength } from './connection-id.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { compose, type Handshake, type HandshakeContext, type HandshakeLayer } from './handshake-layer.ts'
 import { type HandshakeMessage, handshakeTypes } from './handshake-message.ts'
@@ -37,39 +34,11 @@ import {
   writeServerKeyExchange,
 } from './key-exchange-messages.ts'
 import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from './key-schedule.ts'
-import { type NamedGroup, type NamedGroupName, namedGroups } from './named-group.ts'
+import type { Negotiated, ServerIdentity } from './negotiation.ts'
 import type { Answer } from './output.ts'
 import { writeServerHello } from './server-hello.ts'
-import {
-  announcedSignatureSchemes,
-  type CurveName,
-  chooseSignatureScheme,
-  type SignatureScheme,
-  signatureSchemeByNumber,
-} from './signature-scheme.ts'
+import { announcedSignatureSchemes, signatureSchemeByNumber } from './signature-scheme.ts'
 import { append, transcriptBytes, transcriptHash } from './transcript.ts'
-
-/** What every handshake of a server has in common; messages are encoded once. */
-export interface ServerIdentity {
-  readonly certificateMessage: Uint8Array
-  readonly certificateRequestMessage: Uint8Array
-  readonly curve: CurveName
-  /** In order of preference: ours counts, not the client's. */
-  readonly cipherSuites: readonly CipherSuiteName[]
-  readonly groups: readonly NamedGroupName[]
-}
-
-/** What the two sides settled on. */
-export interface Negotiated {
-  readonly suite: CipherSuite
-  readonly group: NamedGroup
-  readonly scheme: SignatureScheme
-  readonly clientRandom: Uint8Array
-  readonly answersRenegotiationInfo: boolean
-  readonly answersPointFormats: boolean
-  /** What the client wants to read in our records; undefined: no CIDs, either way. */
-  readonly clientConnectionId: Uint8Array | undefined
-}
 
 interface Exchange {
   readonly serverRandom: Uint8Array
@@ -119,56 +88,6 @@ const expectations: Readonly<Record<ServerState['name'], Handshake['expects']>> 
   'expecting-finished': 'message',
   connected: 'answer',
 }
-
-const certificateGroups: Readonly<Record<CurveName, NamedGroup>> = {
-  'P-256': namedGroups.secp256r1,
-  'P-384': namedGroups.secp384r1,
-}
-
-/** Chooses by our preference from what the client offers. @throws HandshakeFault */
-export function negotiate(hello: ClientHello, identity: ServerIdentity): Negotiated {
-  // Versions of DTLS count downwards: 1.0 is FEFF, 1.2 is FEFD. One that is newer settles for ours.
-  if (hello.version >> 8 !== 0xfe || (hello.version & 0xff) > 0xfd) {
-    throw new HandshakeFault('version-unsupported', `the client speaks at most ${hello.version.toString(16)}`)
-  }
-  if (!hello.offersNullCompression) throw new HandshakeFault('compression-only', 'the client insists on compression')
-  if (hello.renegotiation === 'wrong') {
-    throw new HandshakeFault('renegotiation-info-wrong', 'renegotiation_info of a first handshake is not empty')
-  }
-  if (!hello.extendedMasterSecret) {
-    throw new HandshakeFault('extended-master-secret-missing', 'the client does not offer extended_master_secret')
-  }
-  if (hello.pointFormats !== undefined && !hello.pointFormats.includes(0)) {
-    throw new HandshakeFault('points-compressed-only', 'the client does not take uncompressed points')
-  }
-  const suite = identity.cipherSuites
-    .map((name) => cipherSuites[name])
-    .find((s) => hello.cipherSuites.includes(s.number))
-  if (suite === undefined) throw new HandshakeFault('no-common-cipher-suite', 'no cipher suite in common')
-  // Without the extension the client takes any group (RFC 8422 section 4): P-256, if we have it, is what it meant.
-  const offeredGroups = hello.groups ?? [namedGroups.secp256r1.number]
-  const group = identity.groups.map((name) => namedGroups[name]).find((g) => offeredGroups.includes(g.number))
-  if (group === undefined) throw new HandshakeFault('no-common-group', 'no group in common')
-  // The list also names the curves that the client takes in certificates (RFC 8422 section 5.1).
-  if (hello.groups !== undefined && !hello.groups.includes(certificateGroups[identity.curve].number)) {
-    throw new HandshakeFault('no-common-group', `the client does not take a certificate on ${identity.curve}`)
-  }
-  const scheme = chooseSignatureScheme(identity.curve, hello.signatureSchemes)
-  if (scheme === undefined) throw new HandshakeFault('no-common-signature-scheme', 'no signature scheme in common')
-  return {
-    suite,
-    group,
-    scheme,
-    clientRandom: hello.random.slice(),
-    answersRenegotiationInfo: hello.renegotiation === 'initial',
-    answersPointFormats: hello.pointFormats !== undefined,
-    clientConnectionId: acceptConnectionId(hello.connectionId),
-  }
-}
-
-/** One that would not leave room in a datagram is as if it had not been offered: nobody has to agree to CIDs. */
-const acceptConnectionId = (offered: Uint8Array | undefined): Uint8Array | undefined =>
-  offered === undefined || offered.length > maxPeerConnectionIdLength ? undefined : offered.slice()
 
 export class ServerHandshake implements Handshake {
   readonly layer: HandshakeLayer
