@@ -59,6 +59,7 @@ export function authenticationRecord(options: {
     organizationId: association.identity.organizationId,
     deviceId: association.identity.deviceId,
     cipherSuite: association.cipherSuite,
+    connectionId: association.connectionId,
     certificateSerial: association.identity.certificateSerial,
     certificateSha256: association.identity.certificateSha256,
     associationId: association.id,

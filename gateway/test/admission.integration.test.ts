@@ -99,13 +99,14 @@ describe('admission', () => {
     expect(await alertFor(device.id, device.credentials)).toBe('certificate_revoked')
   })
 
-  it('[0.13] writes down who came: device, address, cipher suite, certificate serial', async () => {
+  it('[0.13] writes down who came: device, address, cipher suite, connection ID, certificate serial', async () => {
     const device = await installation.provision()
     const connected = await DeviceAtGateway.connect(under.gateway, device)
     await eventually(async () => {
       const text = JSON.stringify(await auditOf(device.id))
       expect(text).toContain(device.credentials.certificate.serialNumber)
       expect(text).toContain('TLS_ECDHE_ECDSA_WITH_')
+      expect(text).toMatch(/"connectionId":"00[0-9a-f]{14}"/)
       expect(text).toContain('127.0.0.1')
     })
     const line = under.log.find(({ msg, deviceId }) => msg === 'association opened' && deviceId === device.id)

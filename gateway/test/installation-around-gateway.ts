@@ -283,6 +283,7 @@ export class DeviceAtGateway {
     resources: readonly CoapResource<undefined>[] = [],
   ): Promise<DeviceAtGateway> {
     const client = await connectCoaps<undefined>({
+      connectionId: true,
       host: gateway.coaps.host,
       port: gateway.coaps.port,
       credentials: { chain: device.credentials.chain, privateKey: device.credentials.privateKey },

@@ -122,6 +122,7 @@ export const auditEventTypes = {
       stage: text,
       reason: optional(text),
       cipherSuite: optional(text),
+      connectionId: optional(text),
       certificateSerial: optional(text),
       certificateSha256: optional(text),
       associationId: optional(text),

@@ -57,6 +57,8 @@ export interface Association<Identity> {
   /** Where the peer is now: with a CID it may move. */
   readonly remote: RemoteAddress
   readonly cipherSuite: CipherSuiteName
+  /** In the records that the peer sends us (RFC 9146), hexadecimal; undefined: none. */
+  readonly connectionId?: string | undefined
   readonly openedAt: Instant
   readonly closed: boolean
   /** Sends one record; dropped in silence when the association is closed. */

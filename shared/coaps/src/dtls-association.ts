@@ -11,6 +11,8 @@ export interface DtlsAssociationStart<Identity> {
   readonly identity: Identity
   readonly remote: RemoteAddress
   readonly cipherSuite: CipherSuiteName
+  /** Empty: none. */
+  readonly connectionId: Uint8Array
   readonly send: (plaintext: Uint8Array) => void
   readonly close: () => void
 }
@@ -35,6 +37,11 @@ export class DtlsAssociation<Identity> implements Association<Identity> {
 
   get remote(): RemoteAddress {
     return this.#remote
+  }
+
+  get connectionId(): string | undefined {
+    const { connectionId } = this.#start
+    return connectionId.length === 0 ? undefined : Buffer.from(connectionId).toString('hex')
   }
 
   get closed(): boolean {

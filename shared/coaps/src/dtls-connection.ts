@@ -168,13 +168,14 @@ class ClientConnection<Identity> {
     })
   }
 
-  #open({ association: handle, cipherSuite }: Output & { kind: 'connected' }): void {
+  #open({ association: handle, cipherSuite, connectionId }: Output & { kind: 'connected' }): void {
     if (this.#accepted === undefined) throw new Error('an association with a server that nobody accepted')
     this.#association = new DtlsAssociation<Identity>({
       handle,
       identity: this.#accepted.identity,
       remote: this.#remote,
       cipherSuite,
+      connectionId,
       send: (plaintext) => {
         this.#machine.send(plaintext)
         this.#drain()

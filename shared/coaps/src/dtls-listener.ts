@@ -202,7 +202,7 @@ class Listener<Identity> implements DtlsListener<Identity> {
     })
   }
 
-  #open({ association: handle, peer: remote, cipherSuite }: Output & { kind: 'connected' }): void {
+  #open({ association: handle, peer: remote, cipherSuite, connectionId }: Output & { kind: 'connected' }): void {
     const accepted = this.#identities.get(handle)
     if (accepted === undefined) throw new Error('an association of a peer that nobody accepted')
     this.#identities.delete(handle)
@@ -211,6 +211,7 @@ class Listener<Identity> implements DtlsListener<Identity> {
       identity: accepted.identity,
       remote,
       cipherSuite,
+      connectionId,
       send: (plaintext) => {
         this.#machine.send(handle, plaintext)
         this.#drain()

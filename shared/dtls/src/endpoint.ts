@@ -236,7 +236,7 @@ export class Endpoint implements HandshakeContext {
     this.connections.set(association, connection)
     this.#timers.set(association, later(this.now, this.#options.idleTimeout))
     this.#events.connected(connection)
-    this.emit({ kind: 'connected', association, peer, cipherSuite: suite.name })
+    this.emit({ kind: 'connected', association, peer, cipherSuite: suite.name, connectionId: records.connectionId })
   }
 
   claimConnectionId(layer: HandshakeLayer, random: Uint8Array): Uint8Array | undefined {

@@ -131,6 +131,8 @@ export type Output =
       readonly association: AssociationHandle
       readonly peer: PeerAddress
       readonly cipherSuite: CipherSuiteName
+      /** That we read in the peer's records; empty: none. */
+      readonly connectionId: Uint8Array
     }
   /** The peer now has another address, from which its newest authentic record came: what we send goes there. */
   | { readonly kind: 'moved'; readonly association: AssociationHandle; readonly peer: PeerAddress }

@@ -31,6 +31,7 @@ export interface AuditEvents {
       readonly stage: 'handshake' | 'sign-in'
       readonly reason?: ErrorCode | undefined
       readonly cipherSuite?: string | undefined
+      readonly connectionId?: string | undefined
       readonly certificateSerial?: string | undefined
       readonly certificateSha256?: string | undefined
       readonly associationId?: string | undefined
