@@ -24,4 +24,5 @@ export type {
   SignatureVerdict,
 } from './output.ts'
 export type { PlainRecord, ProtectRecords, RecordProtection } from './record-protection.ts'
+export { openState, type SealingKey, type SealingKeys, type SealingPurpose, sealState } from './sealing.ts'
 export { type CurveName, type SignatureSchemeName, signatureSchemes } from './signature-scheme.ts'
