@@ -7,7 +7,9 @@
 
 import type { EchoChallenge } from './echo-challenges.ts'
 import type { Confirmable, IncomingRequest, Observation, OutgoingRequest, ResourceTraits } from './exchange.ts'
+import type { MessageSizes } from './message-sizes.ts'
 import type { RecentExchanges } from './recent-exchanges.ts'
+import type { ReliableConnection } from './reliable-layer.ts'
 import type { QuotaLeft } from './request-quota.ts'
 import type { ServedBody } from './served-bodies.ts'
 import type { Upload } from './uploads.ts'
@@ -15,6 +17,10 @@ import type { Upload } from './uploads.ts'
 export class CoapAssociation<Peer, Resource extends ResourceTraits> {
   readonly peer: Peer
   closed = false
+  /** What the peer takes at a time. */
+  sizes: MessageSizes
+  /** On a transport that is reliable in itself; everything of Message IDs is unused then. */
+  reliable: ReliableConnection<Peer, Resource> | undefined
   /** Of the next message of ours; undefined until one is sent. */
   nextMessageId: number | undefined
   recent: RecentExchanges | undefined
@@ -38,7 +44,8 @@ export class CoapAssociation<Peer, Resource extends ResourceTraits> {
   /** What the peer gave with a response that was no challenge: our next message carries it (RFC 9175 section 2.3). */
   echoForNext: Uint8Array | undefined
 
-  constructor(peer: Peer) {
+  constructor(peer: Peer, sizes: MessageSizes) {
     this.peer = peer
+    this.sizes = sizes
   }
 }

@@ -4,6 +4,7 @@
  *
  * In: one message of an association, the time, an answer. Out: outputs to drain with `nextOutput`, and `nextTimeout`, at
  * which `handleTimeout` is due. All associations share one queue of deadlines; an idle association has none.
+ * An association is one of datagrams (RFC 7252 section 4) or of a reliable byte stream (RFC 8323); what is above that is one.
  * What it refuses to do: to match anything across associations, and to keep anything without a bound.
  */
 
@@ -27,11 +28,14 @@ import type {
   ResourceTraits,
 } from './exchange.ts'
 import { IncomingRequests } from './incoming-requests.ts'
-import type { CoapMessage, MalformedMessage } from './message-codec.ts'
+import type { CoapContent, CoapMessage, MalformedMessage } from './message-codec.ts'
 import { encodeEmpty, messageTypes, parseMessage } from './message-codec.ts'
 import { MessageLayer } from './message-layer.ts'
+import type { MessageSizes } from './message-sizes.ts'
+import { datagramSizes } from './message-sizes.ts'
 import { Observations } from './observations.ts'
 import { OutgoingRequests } from './outgoing-requests.ts'
+import { ReliableLayer } from './reliable-layer.ts'
 
 export interface CoapEndpointOptions<Resource extends ResourceTraits> {
   readonly resources: ResourceLookup<Resource>
@@ -46,6 +50,16 @@ export interface EndpointCounts {
   readonly observations: number
   readonly uploadBytes: number
   readonly servedBodyBytes: number
+  /** Of messages on reliable transports that have begun and not ended. */
+  readonly unfinishedMessageBytes: number
+}
+
+export interface AssociateOptions {
+  /**
+   * The association is a byte stream that is reliable in itself, as TLS is, and open since then (RFC 8323):
+   * `handleMessage` takes its bytes as they come, and the first output is our CSM.
+   */
+  readonly reliableSince?: Instant
 }
 
 export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
@@ -54,20 +68,26 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
   readonly #observations: Observations<Peer, Resource>
   readonly #incoming: IncomingRequests<Peer, Resource>
   readonly #outgoing: OutgoingRequests<Peer, Resource>
+  readonly #reliable: ReliableLayer<Peer, Resource>
+  readonly #sizes: MessageSizes
   #drained = 0
 
   constructor(options: CoapEndpointOptions<Resource>) {
+    const limits = { ...defaultEndpointLimits, ...options.limits }
+    this.#sizes = datagramSizes(limits.maxBlockBytes)
     this.#context = {
-      limits: { ...defaultEndpointLimits, ...options.limits },
+      limits,
       resources: options.resources,
       randomBytes: options.randomBytes,
       timers: new TimerQueue<Timed<Peer, Resource>>(),
+      streamBudget: { held: 0, most: limits.unfinishedMessageBytes },
       outputs: [],
     }
+    this.#reliable = new ReliableLayer(this.#context, (ping, answered) => this.#endPing(ping, answered))
     this.#messages = new MessageLayer(this.#context)
     this.#observations = new Observations(this.#context, this.#messages)
-    this.#incoming = new IncomingRequests(this.#context, this.#messages, this.#observations)
-    this.#outgoing = new OutgoingRequests(this.#context, this.#messages)
+    this.#incoming = new IncomingRequests(this.#context, this.#messages, this.#reliable, this.#observations)
+    this.#outgoing = new OutgoingRequests(this.#context, this.#messages, this.#reliable)
   }
 
   get counts(): EndpointCounts {
@@ -76,6 +96,7 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
       observations: this.#observations.count,
       uploadBytes: this.#incoming.uploads.bytes,
       servedBodyBytes: this.#incoming.servedBodies.bytes,
+      unfinishedMessageBytes: this.#context.streamBudget.held,
     }
   }
 
@@ -98,8 +119,15 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
   }
 
   /** @param peer stands in the outputs for this association */
-  associate(peer: Peer): CoapAssociation<Peer, Resource> {
-    return new CoapAssociation<Peer, Resource>(peer)
+  associate(peer: Peer, { reliableSince }: AssociateOptions = {}): CoapAssociation<Peer, Resource> {
+    const association = new CoapAssociation<Peer, Resource>(peer, this.#sizes)
+    if (reliableSince !== undefined) this.#reliable.begin(association, reliableSince)
+    return association
+  }
+
+  /** On a reliable transport: tells the peer that we leave. What it has asked for can still be answered. */
+  release(association: CoapAssociation<Peer, Resource>): void {
+    if (association.reliable !== undefined) this.#reliable.release(association.reliable)
   }
 
   /** Everything of the association ends: requests fail, observations are over, transfers are forgotten. */
@@ -116,11 +144,19 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
       if (confirmable.purpose.kind === 'ping') this.#endPing(confirmable.purpose, false)
     }
     association.recent = undefined
+    const { reliable } = association
+    if (reliable === undefined) return
+    for (const ping of reliable.pings?.values() ?? []) this.#endPing(ping, false)
+    this.#reliable.close(reliable)
   }
 
-  /** @param view one message, read during the call only */
+  /** @param view one message, or on a reliable transport any bytes of its stream; read during the call only */
   handleMessage(association: CoapAssociation<Peer, Resource>, view: Uint8Array, now: Instant): void {
     if (association.closed) return
+    const { reliable } = association
+    if (reliable !== undefined) {
+      return this.#reliable.feed(reliable, view, (message) => this.#handleReliable(association, message, now), now)
+    }
     const parsed = parseMessage(view)
     if (!parsed.wellFormed) return this.#handleMalformed(association, parsed)
     const { message } = parsed
@@ -179,9 +215,19 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
     this.#outgoing.cancel(request, now)
   }
 
-  /** An empty confirmable message, which the peer answers with a Reset (RFC 7252 section 4.3). */
+  /**
+   * An empty confirmable message, which the peer answers with a Reset (RFC 7252 section 4.3); on a reliable transport a
+   * Ping, which it answers with a Pong (RFC 8323 section 5.4).
+   */
   ping(association: CoapAssociation<Peer, Resource>, timeout: Duration, now: Instant): Ping<Peer, Resource> {
     const ping: Ping<Peer, Resource> = { kind: 'ping', association, state: 'waiting', confirmable: undefined }
+    const { reliable } = association
+    if (reliable !== undefined) {
+      const sent = !association.closed && this.#reliable.ping(reliable, ping)
+      if (sent) this.#context.timers.set(ping, later(now, timeout))
+      else this.#endPing(ping, false)
+      return ping
+    }
     const messageId = this.#messages.nextMessageId(association)
     const message = encodeEmpty(messageTypes.confirmable, messageId)
     if (!association.closed)
@@ -189,6 +235,15 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
     if (ping.confirmable === undefined) this.#endPing(ping, false)
     else this.#context.timers.set(ping, later(now, timeout))
     return ping
+  }
+
+  /** An empty message means nothing there (RFC 8323 section 3.4). */
+  #handleReliable(association: CoapAssociation<Peer, Resource>, message: CoapContent, now: Instant): void {
+    const { code } = message
+    if (code === emptyCode) return
+    if (isRequestCode(code)) return this.#incoming.handleReliable(association, message, now)
+    if (isResponseCode(code)) return this.#outgoing.handleReliable(association, message, now)
+    this.#discarded(association, 'reserved code')
   }
 
   #handleMalformed(association: CoapAssociation<Peer, Resource>, malformed: MalformedMessage): void {
@@ -259,7 +314,10 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
         return this.#outgoing.expired(timed, now)
       case 'ping':
         if (timed.confirmable !== undefined) this.#messages.end(timed.confirmable, now)
+        if (timed.association.reliable !== undefined) this.#reliable.forgetPing(timed.association.reliable, timed)
         return this.#endPing(timed, false)
+      case 'connection':
+        return this.#reliable.expired(timed)
       case 'upload':
         return this.#incoming.uploads.drop(timed)
       case 'served-body':

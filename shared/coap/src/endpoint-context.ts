@@ -11,6 +11,8 @@ import type {
   ResourceLookup,
   ResourceTraits,
 } from './exchange.ts'
+import type { StreamBudget } from './message-stream.ts'
+import type { ReliableConnection } from './reliable-layer.ts'
 import type { ServedBody } from './served-bodies.ts'
 import type { Upload } from './uploads.ts'
 
@@ -22,6 +24,7 @@ export type Timed<Peer, Resource extends ResourceTraits> =
   | Ping<Peer, Resource>
   | Upload<Peer, Resource>
   | ServedBody<Peer, Resource>
+  | ReliableConnection<Peer, Resource>
 
 export interface EndpointContext<Peer, Resource extends ResourceTraits> {
   readonly limits: EndpointLimits
@@ -29,5 +32,7 @@ export interface EndpointContext<Peer, Resource extends ResourceTraits> {
   /** Unpredictable bytes: tokens, the first Message ID, the spread of retransmission. */
   readonly randomBytes: (count: number) => Uint8Array
   readonly timers: TimerQueue<Timed<Peer, Resource>>
+  /** Beginnings of messages on reliable transports. */
+  readonly streamBudget: StreamBudget
   readonly outputs: Output<Peer, Resource>[]
 }

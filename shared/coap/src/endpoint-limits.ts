@@ -52,6 +52,14 @@ export interface EndpointLimits {
   /** An observation of ours is renewed when the Max-Age that the peer names has passed, within these bounds. */
   readonly shortestRenewal: Duration
   readonly longestRenewal: Duration
+  /** On reliable transports: the longest message that is taken, as we tell the peer (RFC 8323 section 5.3.1). */
+  readonly maxMessageBytes: number
+  /** Bytes of messages that have begun and not ended, over all associations; more aborts the one that brings it. */
+  readonly unfinishedMessageBytes: number
+  /** A peer's first message, its CSM, must come within this. */
+  readonly capabilitiesTimeout: Duration
+  /** A message that has begun must end within this. */
+  readonly unfinishedMessageTimeout: Duration
 }
 
 export const defaultEndpointLimits: EndpointLimits = {
@@ -81,4 +89,8 @@ export const defaultEndpointLimits: EndpointLimits = {
   nonConfirmableInterval: seconds(3),
   shortestRenewal: seconds(60),
   longestRenewal: hours(24),
+  maxMessageBytes: 262_144,
+  unfinishedMessageBytes: 64 * 1024 * 1024,
+  capabilitiesTimeout: seconds(10),
+  unfinishedMessageTimeout: seconds(60),
 }

@@ -66,7 +66,8 @@ export interface IncomingWire {
   readonly confirmable: boolean
   readonly messageId: number
   readonly token: Uint8Array
-  readonly recent: RecentExchange
+  /** Undefined on a reliable transport, which has no duplicates. */
+  readonly recent: RecentExchange | undefined
   readonly block1: Block | undefined
   readonly block2: Block | undefined
   readonly etags: readonly Uint8Array[]
@@ -153,6 +154,8 @@ export interface OutgoingRequest<Peer, Resource extends ResourceTraits> {
   state: 'sending' | 'observing' | 'ended'
   confirmable: Confirmable<Peer, Resource> | undefined
   blockBytes: number
+  /** Blocks go several at a time (RFC 8323 section 6): `blockBytes` is a multiple of 1024. */
+  bert: boolean
   /** Tells its blocks from those of another request (RFC 9175 section 3). */
   requestTag: Uint8Array | undefined
   /** What the peer wants repeated, to see that the request is new (RFC 9175 section 2). */
@@ -240,5 +243,7 @@ export type Output<Peer, Resource extends ResourceTraits> =
       readonly reason: ObservationEnd
     }
   | { readonly kind: 'pong'; readonly ping: Ping<Peer, Resource>; readonly answered: boolean }
+  /** On a reliable transport: all is said; the connection is to be closed once what was to be sent has been. */
+  | { readonly kind: 'disconnect'; readonly peer: Peer; readonly reason: string }
   /** Noise: to be counted. */
   | { readonly kind: 'discarded'; readonly peer: Peer; readonly reason: string }

@@ -13,19 +13,20 @@ import { later, seconds } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
 import { operationOf } from './block-operation.ts'
 import type { Block } from './block-option.ts'
-import { blockSizeWithin, blockValue, offsetOf } from './block-option.ts'
+import { blockValue, offsetOf } from './block-option.ts'
 import type { CoapAssociation } from './coap-association.ts'
 import type { CoapMethod, ResponseCode } from './code-registry.ts'
 import { isSafe, isSuccess, methodOf, responseCodeByte } from './code-registry.ts'
 import { EchoChallenges } from './echo-challenges.ts'
 import type { EndpointContext } from './endpoint-context.ts'
 import type { BodyPart, IncomingRequest, IncomingWire, OutgoingResponse, ResourceTraits } from './exchange.ts'
-import type { CoapMessage, CoapOption, MessageType } from './message-codec.ts'
+import type { CoapContent, CoapMessage, CoapOption, MessageType } from './message-codec.ts'
 import { encodeMessage, messageTypes, noBytes, uintValue } from './message-codec.ts'
 import type { MessageLayer } from './message-layer.ts'
 import type { Observations } from './observations.ts'
 import { optionNumbers } from './option-registry.ts'
 import type { RecentExchange } from './recent-exchanges.ts'
+import type { ReliableConnection, ReliableLayer } from './reliable-layer.ts'
 import type { RequestOptions } from './request-options.ts'
 import { readRequestOptions } from './request-options.ts'
 import { takeFromQuota } from './request-quota.ts'
@@ -44,12 +45,13 @@ interface Addressee {
   readonly confirmable: boolean
   readonly messageId: number
   readonly token: Uint8Array
-  readonly recent: RecentExchange
+  readonly recent: RecentExchange | undefined
 }
 
 export class IncomingRequests<Peer, Resource extends ResourceTraits> {
   readonly #context: EndpointContext<Peer, Resource>
   readonly #messages: MessageLayer<Peer, Resource>
+  readonly #reliable: ReliableLayer<Peer, Resource>
   readonly #observations: Observations<Peer, Resource>
   readonly #echo: EchoChallenges<Peer, Resource>
   readonly uploads: Uploads<Peer, Resource>
@@ -60,10 +62,12 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
   constructor(
     context: EndpointContext<Peer, Resource>,
     messages: MessageLayer<Peer, Resource>,
+    reliable: ReliableLayer<Peer, Resource>,
     observations: Observations<Peer, Resource>,
   ) {
     this.#context = context
     this.#messages = messages
+    this.#reliable = reliable
     this.#observations = observations
     this.#echo = new EchoChallenges(context)
     this.uploads = new Uploads(context)
@@ -88,17 +92,34 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
       token: message.token.slice(),
       recent: ring.add(messageId, now),
     }
+    this.#accept(association, message, to, now)
+  }
+
+  /** As `handle`, from a reliable transport: there are no duplicates and nothing is acknowledged (RFC 8323 section 3). */
+  handleReliable(association: CoapAssociation<Peer, Resource>, message: CoapContent, now: Instant): void {
+    const to: Addressee = {
+      method: methodOf(message.code),
+      confirmable: false,
+      messageId: 0,
+      token: message.token.slice(),
+      recent: undefined,
+    }
+    this.#accept(association, message, to, now)
+  }
+
+  #accept(association: CoapAssociation<Peer, Resource>, message: CoapContent, to: Addressee, now: Instant): void {
     const { requestQuota } = this.#context.limits
     if (requestQuota !== undefined) {
       const { left, wait } = takeFromQuota(requestQuota, association.quotaLeft, now)
       association.quotaLeft = left
       if (wait !== undefined) return this.#refuseForQuota(association, to, wait, now)
     }
-    const options = readRequestOptions(message)
+    const reliable = association.reliable !== undefined
+    const options = readRequestOptions(message, reliable)
     if ('refused' in options) {
-      if (options.refused === 'bad-option' && !confirmable) {
+      if (options.refused === 'bad-option' && !to.confirmable && !reliable) {
         this.#discarded(association, 'critical option in a non-confirmable message')
-        this.#messages.reset(association, messageId)
+        this.#messages.reset(association, to.messageId)
         return
       }
       const code: ResponseCode = options.refused === 'bad-option' ? '4.02' : '4.00'
@@ -109,7 +130,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
 
   #route(
     association: CoapAssociation<Peer, Resource>,
-    message: CoapMessage,
+    message: CoapContent,
     options: RequestOptions,
     to: Addressee,
     now: Instant,
@@ -136,7 +157,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
 
     const path = `/${options.segments.join('/')}`
     const operation = operationOf(method, options)
-    const blockBytes = blockSizeWithin(limits.maxBlockBytes)
+    const { sizes } = association
     let payload: Uint8Array = noBytes
     let part: BodyPart | undefined
     const { block1, block2 } = options
@@ -156,7 +177,8 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
       switch (step.kind) {
         case 'continue': {
           // A smaller size is agreed on with the first block (RFC 7959 section 2.5); later ones keep theirs.
-          const answer = block1.number === 0 && block1.size > blockBytes ? { ...block1, size: blockBytes } : block1
+          const isTooLarge = block1.number === 0 && block1.size > sizes.blockSize
+          const answer = isTooLarge ? { ...block1, size: sizes.blockSize } : block1
           return this.#reply(association, to, '2.31', [block1Option(answer)], noBytes, now)
         }
         case 'refused':
@@ -203,7 +225,9 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
       part,
       range: {
         offset: block2 === undefined ? 0 : offsetOf(block2),
-        length: Math.min(block2?.size ?? blockBytes, blockBytes),
+        // Without a Block2 the peer takes what goes, and with BERT as much as it and we can at a time.
+        length:
+          block2 === undefined || block2.bert === true ? sizes.blockBytes : Math.min(block2.size, sizes.blockSize),
       },
       observation: undefined,
       wire,
@@ -265,6 +289,8 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     if (!request.association.openRequests?.delete(request)) return false
     this.open--
     this.#context.timers.cancel(request)
+    const { reliable } = request.association
+    if (reliable !== undefined) this.#reliable.answered(reliable, request)
     return true
   }
 
@@ -289,16 +315,33 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     confirmable: boolean,
     now: Instant,
   ): { readonly messageId: number; readonly message: Uint8Array } {
-    const options: CoapOption[] = []
-    if (sequence !== undefined) options.push({ number: optionNumbers.Observe, value: uintValue(sequence) })
-    const shaped = this.#shape(request, response, options, now)
+    const content = this.#notification(request, response, sequence, now)
     const messageId = this.#messages.nextMessageId(request.association)
     const type = confirmable ? messageTypes.confirmable : messageTypes.nonConfirmable
-    const code = responseCodeByte(shaped.code)
-    return {
-      messageId,
-      message: encodeMessage({ type, code, messageId, token: request.wire.token, options, payload: shaped.payload }),
-    }
+    return { messageId, message: encodeMessage({ type, messageId, ...content }) }
+  }
+
+  /** A notification over a reliable transport (RFC 8323 section 7.1). */
+  sendNotification(
+    connection: ReliableConnection<Peer, Resource>,
+    request: IncomingRequest<Peer, Resource>,
+    response: OutgoingResponse,
+    sequence: number | undefined,
+    now: Instant,
+  ): void {
+    this.#reliable.send(connection, this.#notification(request, response, sequence, now))
+  }
+
+  #notification(
+    request: IncomingRequest<Peer, Resource>,
+    response: OutgoingResponse,
+    sequence: number | undefined,
+    now: Instant,
+  ): CoapContent {
+    const options: CoapOption[] = []
+    if (sequence !== undefined) options.push({ number: optionNumbers.Observe, value: uintValue(sequence) })
+    const { code, payload } = this.#shape(request, response, options, now)
+    return { code: responseCodeByte(code), token: request.wire.token, options, payload }
   }
 
   /** Adds the options of a response, gives the block of its body that is due, and keeps the rest. */
@@ -361,6 +404,10 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     payload: Uint8Array,
     now: Instant,
   ): void {
+    const { reliable } = association
+    if (reliable !== undefined) {
+      return this.#reliable.send(reliable, { code: responseCodeByte(code), token: to.token, options, payload })
+    }
     const late = 'state' in to && to.state === 'acknowledged'
     const piggybacked = to.confirmable && !late
     const messageId = piggybacked ? to.messageId : this.#messages.nextMessageId(association)
@@ -376,8 +423,8 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     if (sent === undefined) this.#discarded(association, 'separate response without a place in the queue')
   }
 
-  #keep(association: CoapAssociation<Peer, Resource>, recent: RecentExchange, reply: Uint8Array): void {
-    this.#messages.recentOf(association).keepReply(recent, reply)
+  #keep(association: CoapAssociation<Peer, Resource>, recent: RecentExchange | undefined, reply: Uint8Array): void {
+    if (recent !== undefined) this.#messages.recentOf(association).keepReply(recent, reply)
   }
 
   #told(

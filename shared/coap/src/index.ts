@@ -1,6 +1,6 @@
 export { type Block, type BlockSize, blockSizeWithin, blockValue, readBlock } from './block-option.ts'
 export type { CoapAssociation } from './coap-association.ts'
-export { CoapEndpoint, type CoapEndpointOptions, type EndpointCounts } from './coap-endpoint.ts'
+export { type AssociateOptions, CoapEndpoint, type CoapEndpointOptions, type EndpointCounts } from './coap-endpoint.ts'
 export {
   type CoapMethod,
   isSuccess,
@@ -28,6 +28,7 @@ export type {
 } from './exchange.ts'
 export { encodeLinks, type LinkFilter, type WebLink } from './link-format.ts'
 export {
+  type CoapContent,
   type CoapMessage,
   type CoapOption,
   encodeEmpty,
@@ -40,8 +41,12 @@ export {
   readUint,
   uintValue,
 } from './message-codec.ts'
+export { MessageStream, type StreamBudget } from './message-stream.ts'
 export { isFresher, type NotificationPosition } from './observe-freshness.ts'
 export { isCritical, isUnsafe, type OptionName, optionNumbers } from './option-registry.ts'
 export { problemDetails } from './problem-details.ts'
 export type { RequestQuota } from './request-quota.ts'
 export { ResourceRouter, type RouteMatch } from './resource-router.ts'
+export { signalCodes } from './signal-registry.ts'
+export { encodeFrame } from './stream-message-codec.ts'
+export { encodeRefusal } from './stream-refusal.ts'

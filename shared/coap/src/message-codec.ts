@@ -16,14 +16,19 @@ export interface CoapOption {
   readonly value: Uint8Array
 }
 
-export interface CoapMessage {
-  readonly type: MessageType
+/** What a message says, whatever carries it. */
+export interface CoapContent {
   readonly code: number
-  readonly messageId: number
   readonly token: Uint8Array
   /** In ascending order of their numbers, as they lie on the wire. */
   readonly options: readonly CoapOption[]
   readonly payload: Uint8Array
+}
+
+/** A message that may be lost, doubled or overtaken on its way. */
+export interface CoapMessage extends CoapContent {
+  readonly type: MessageType
+  readonly messageId: number
 }
 
 export interface ParsedMessage {
@@ -40,7 +45,7 @@ export interface MalformedMessage {
 
 const version = 1
 const payloadMarker = 0xff
-const maxTokenLength = 8
+export const maxTokenLength = 8
 const maxOptionNumber = 0xffff
 export const noBytes: Uint8Array = new Uint8Array(0)
 
@@ -55,42 +60,51 @@ export function parseMessage(view: Uint8Array): ParsedMessage | MalformedMessage
   const rejectable = { type, messageId }
   const tokenLength = first & 15
   if (tokenLength > maxTokenLength) return malformed('reserved token length', rejectable)
-  let at = 4 + tokenLength
+  const at = 4 + tokenLength
   if (at > view.length) return malformed('token past the end', rejectable)
   if (code === emptyCode && view.length !== 4) return malformed('empty message with content', rejectable)
   const token = tokenLength === 0 ? noBytes : view.subarray(4, at)
 
   const options: CoapOption[] = []
+  const payload = parseContent(view, at, options)
+  if (typeof payload === 'string') return malformed(payload, rejectable)
+  return { wellFormed: true, message: { type, code, messageId, token, options, payload } }
+}
+
+/**
+ * Reads the options and the payload that follow a token, up to the end of the view. Never throws.
+ *
+ * @param options are added here
+ * @returns the payload; a text says why there is none
+ */
+export function parseContent(view: Uint8Array, start: number, options: CoapOption[]): Uint8Array | string {
+  let at = start
   let number = 0
   while (at < view.length) {
     const head = view[at++] as number
     if (head === payloadMarker) {
-      if (at === view.length) return malformed('payload marker without payload', rejectable)
-      return {
-        wellFormed: true,
-        message: { type, code, messageId, token, options, payload: view.subarray(at) },
-      }
+      return at === view.length ? 'payload marker without payload' : view.subarray(at)
     }
     let delta = head >> 4
     if (delta === 13) delta = 13 + (view[at++] ?? Number.NaN)
     else if (delta === 14) {
       delta = 269 + ((view[at] ?? Number.NaN) * 256 + (view[at + 1] ?? Number.NaN))
       at += 2
-    } else if (delta === 15) return malformed('reserved option delta', rejectable)
+    } else if (delta === 15) return 'reserved option delta'
     let length = head & 15
     if (length === 13) length = 13 + (view[at++] ?? Number.NaN)
     else if (length === 14) {
       length = 269 + ((view[at] ?? Number.NaN) * 256 + (view[at + 1] ?? Number.NaN))
       at += 2
-    } else if (length === 15) return malformed('reserved option length', rejectable)
+    } else if (length === 15) return 'reserved option length'
     number += delta
-    // A read past the end gave NaN, which is neither within the datagram nor a number of an option.
-    if (!(number <= maxOptionNumber)) return malformed('option number out of range', rejectable)
-    if (!(at + length <= view.length)) return malformed('option past the end', rejectable)
+    // A read past the end gave NaN, which is neither within the message nor a number of an option.
+    if (!(number <= maxOptionNumber)) return 'option number out of range'
+    if (!(at + length <= view.length)) return 'option past the end'
     options.push({ number, value: view.subarray(at, at + length) })
     at += length
   }
-  return { wellFormed: true, message: { type, code, messageId, token, options, payload: noBytes } }
+  return noBytes
 }
 
 const malformed = (reason: string, rejectable?: MalformedMessage['rejectable']): MalformedMessage => ({
@@ -118,30 +132,50 @@ export function encodeMessage(message: CoapMessage): Uint8Array {
   scratch[2] = message.messageId >> 8
   scratch[3] = message.messageId
   scratch.set(token, 4)
-  let at = 4 + token.length
-  let previous = 0
-  for (const option of inOrder(options)) {
-    const length = option.value.length
-    if (at + 5 + length > maxMessageBytes) throw new RangeError('the options do not fit a message')
-    const delta = option.number - previous
-    previous = option.number
-    const head = at++
-    scratch[head] = (nibble(delta) << 4) | nibble(length)
-    at = writeExtended(delta, at)
-    at = writeExtended(length, at)
-    scratch.set(option.value, at)
-    at += length
-  }
-  if (payload.length > 0) {
-    if (at + 1 + payload.length > maxMessageBytes) throw new RangeError('the payload does not fit a message')
-    scratch[at++] = payloadMarker
-    scratch.set(payload, at)
-    at += payload.length
-  }
-  return scratch.slice(0, at)
+  const at = 4 + token.length
+  const ordered = inOrder(options)
+  const length = at + contentBytes(ordered, payload)
+  if (length > maxMessageBytes) throw new RangeError(`a message of ${length} bytes`)
+  writeContent(ordered, payload, scratch, at)
+  return scratch.slice(0, length)
 }
 
-function inOrder(options: readonly CoapOption[]): readonly CoapOption[] {
+/** How many bytes options and payload take. @param options in order */
+export function contentBytes(options: readonly CoapOption[], payload: Uint8Array): number {
+  let bytes = payload.length === 0 ? 0 : 1 + payload.length
+  let previous = 0
+  for (const { number, value } of options) {
+    bytes += 1 + extendedBytes(number - previous) + extendedBytes(value.length) + value.length
+    previous = number
+  }
+  return bytes
+}
+
+/** @param options in order @param target has room for `contentBytes` */
+export function writeContent(
+  options: readonly CoapOption[],
+  payload: Uint8Array,
+  target: Uint8Array,
+  start: number,
+): void {
+  let at = start
+  let previous = 0
+  for (const { number, value } of options) {
+    const delta = number - previous
+    previous = number
+    target[at++] = (nibble(delta) << 4) | nibble(value.length)
+    at = writeExtended(delta, target, at)
+    at = writeExtended(value.length, target, at)
+    target.set(value, at)
+    at += value.length
+  }
+  if (payload.length === 0) return
+  target[at++] = payloadMarker
+  target.set(payload, at)
+}
+
+/** In ascending order of their numbers; equal numbers keep theirs. */
+export function inOrder(options: readonly CoapOption[]): readonly CoapOption[] {
   for (let index = 1; index < options.length; index++) {
     if ((options[index] as CoapOption).number < (options[index - 1] as CoapOption).number) {
       return [...options].sort((a, b) => a.number - b.number)
@@ -152,14 +186,16 @@ function inOrder(options: readonly CoapOption[]): readonly CoapOption[] {
 
 const nibble = (value: number): number => (value < 13 ? value : value < 269 ? 13 : 14)
 
-function writeExtended(value: number, at: number): number {
+const extendedBytes = (value: number): number => (value < 13 ? 0 : value < 269 ? 1 : 2)
+
+function writeExtended(value: number, target: Uint8Array, at: number): number {
   if (value < 13) return at
   if (value < 269) {
-    scratch[at] = value - 13
+    target[at] = value - 13
     return at + 1
   }
-  scratch[at] = (value - 269) >> 8
-  scratch[at + 1] = value - 269
+  target[at] = (value - 269) >> 8
+  target[at + 1] = value - 269
   return at + 2
 }
 

@@ -83,6 +83,13 @@ export class Observations<Peer, Resource extends ResourceTraits> {
       return
     }
     const goesOn = isSuccess(response.code)
+    const { reliable } = observation.association
+    if (reliable !== undefined) {
+      const sequence = goesOn ? this.#nextSequence(observation) : undefined
+      requests.sendNotification(reliable, observation.request, response, sequence, now)
+      if (!goesOn) this.end(observation, 'refused', now)
+      return
+    }
     const confirmable = !goesOn || this.#mustConfirm(observation, now)
     const sequence = goesOn ? this.#nextSequence(observation) : undefined
     const { messageId, message } = requests.encodeNotification(

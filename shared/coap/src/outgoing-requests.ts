@@ -13,16 +13,18 @@ import { later, milliseconds, seconds } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
 import { couldBeMixedUp } from './block-operation.ts'
 import type { Block } from './block-option.ts'
-import { blockSizeWithin, offsetOf } from './block-option.ts'
+import { blockSizeWithin, fitsBlock, offsetOf } from './block-option.ts'
 import type { CoapAssociation } from './coap-association.ts'
 import type { ResponseCode } from './code-registry.ts'
 import { isSuccess, methodCodes, responseCodeOf } from './code-registry.ts'
 import type { EndpointContext } from './endpoint-context.ts'
 import type { Confirmable, OutgoingRequest, ReceivedResponse, RequestMessage, ResourceTraits } from './exchange.ts'
-import type { CoapMessage } from './message-codec.ts'
+import type { CoapContent, CoapMessage } from './message-codec.ts'
 import { encodeMessage, messageTypes, noBytes, uintValue } from './message-codec.ts'
 import type { MessageLayer } from './message-layer.ts'
+import { isBert } from './message-sizes.ts'
 import { isFresher } from './observe-freshness.ts'
+import type { ReliableLayer } from './reliable-layer.ts'
 import { goesInBlocks, goesWhole, nextMessage } from './request-message.ts'
 import type { ResponseOptions } from './request-options.ts'
 import { readResponseOptions } from './request-options.ts'
@@ -38,10 +40,16 @@ const renewalSpread = seconds(10)
 export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   readonly #context: EndpointContext<Peer, Resource>
   readonly #messages: MessageLayer<Peer, Resource>
+  readonly #reliable: ReliableLayer<Peer, Resource>
 
-  constructor(context: EndpointContext<Peer, Resource>, messages: MessageLayer<Peer, Resource>) {
+  constructor(
+    context: EndpointContext<Peer, Resource>,
+    messages: MessageLayer<Peer, Resource>,
+    reliable: ReliableLayer<Peer, Resource>,
+  ) {
     this.#context = context
     this.#messages = messages
+    this.#reliable = reliable
   }
 
   /** @throws CodedError `malformed-request` for a path or query that has no encoding */
@@ -68,7 +76,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     this.#end(request, now)
     if (!wasObserving || request.association.closed) return
     // Without a farewell, the next notification is answered by a Reset.
-    if (!goesWhole(request, this.#context.limits.maxBlockBytes)) return
+    if (!goesWhole(request, request.association.sizes)) return
     const farewell = this.#create(request.association, request.message, { silent: true })
     this.#send(farewell, now, request.token)
   }
@@ -103,6 +111,15 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       return ring.keepReply(recent, this.#messages.reset(association, messageId))
     }
     if (type === messageTypes.confirmable) ring.keepReply(recent, this.#messages.acknowledge(association, messageId))
+    this.#received(request, message, options, now)
+  }
+
+  /** As `handle`, from a reliable transport: the token alone matches, and nothing can be rejected. */
+  handleReliable(association: CoapAssociation<Peer, Resource>, message: CoapContent, now: Instant): void {
+    const request = association.requests?.get(tokenKeyOf(message.token))
+    if (request === undefined) return this.#discarded(association, 'response that matches nothing')
+    const options = readResponseOptions(message, true)
+    if (options === undefined) return this.#fail(request, 'bad-option', 'a critical option in the response', now)
     this.#received(request, message, options, now)
   }
 
@@ -144,7 +161,8 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       tokenKey: '',
       state: 'sending',
       confirmable: undefined,
-      blockBytes: blockSizeWithin(this.#context.limits.maxBlockBytes),
+      blockBytes: association.sizes.blockBytes,
+      bert: isBert(association.sizes),
       requestTag: options.continues?.requestTag,
       echo: options.continues?.echo,
       challenged: false,
@@ -169,10 +187,11 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     token: Uint8Array = this.#context.randomBytes(tokenBytes),
   ): void {
     const { association, message } = request
-    if (request.requestTag === undefined && request.receivedBytes === 0 && goesInBlocks(request)) this.#tag(request)
+    if (request.requestTag === undefined && request.receivedBytes === 0 && goesInBlocks(request, association.sizes))
+      this.#tag(request)
     request.echo = association.echoForNext ?? request.echo
     association.echoForNext = undefined
-    const { options, payload } = nextMessage(request, this.#context.limits.maxBlockBytes)
+    const { options, payload } = nextMessage(request, association.sizes)
 
     this.#forgetToken(request)
     request.token = token
@@ -180,16 +199,16 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     association.requests ??= new Map()
     association.requests.set(request.tokenKey, request)
     this.#context.timers.set(request, later(now, message.timeout))
+    const content = { code: methodCodes[message.method], token, options, payload }
+    const { reliable } = association
+    if (reliable !== undefined) {
+      if (this.#reliable.fits(reliable, content)) return this.#reliable.send(reliable, content)
+      return this.#fail(request, 'request-too-large', 'the peer takes no message that long', now)
+    }
     const messageId = this.#messages.nextMessageId(association)
     const confirmable = message.confirmable ?? true
-    const bytes = encodeMessage({
-      type: confirmable ? messageTypes.confirmable : messageTypes.nonConfirmable,
-      code: methodCodes[message.method],
-      messageId,
-      token,
-      options,
-      payload,
-    })
+    const type = confirmable ? messageTypes.confirmable : messageTypes.nonConfirmable
+    const bytes = encodeMessage({ type, messageId, ...content })
     if (!confirmable) return this.#messages.send(association, bytes)
     request.confirmable = this.#messages.sendConfirmable(association, messageId, bytes, request, now)
     if (request.confirmable === undefined)
@@ -206,7 +225,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
 
   #received(
     request: OutgoingRequest<Peer, Resource>,
-    message: CoapMessage,
+    message: CoapContent,
     options: ResponseOptions,
     now: Instant,
   ): void {
@@ -248,29 +267,37 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   ): boolean {
     const body = request.message.payload ?? noBytes
     const size = blockSizeWithin(request.blockBytes)
+    const chunk = request.bert ? request.blockBytes : size
     const { block1 } = options
     if (block1 === undefined || request.receivedBytes > 0) return false
     if (code === '4.13' && request.sentBytes === 0 && block1.size < size && body.length > block1.size) {
-      request.blockBytes = block1.size
+      this.#agreeOn(request, block1)
       this.#send(request, now)
       return true
     }
-    if (!isSuccess(code) || request.sentBytes + size >= body.length) return false
+    if (!isSuccess(code) || request.sentBytes + chunk >= body.length) return false
     if (offsetOf(block1) !== request.sentBytes) {
       this.#fail(request, 'block-sequence-broken', 'the peer acknowledged another block', now)
       return true
     }
-    request.sentBytes += size
-    request.blockBytes = Math.min(size, block1.size)
+    request.sentBytes += chunk
+    this.#agreeOn(request, block1)
     this.#send(request, now)
     return true
+  }
+
+  /** Blocks as the peer wants them, and never larger than before. */
+  #agreeOn(request: OutgoingRequest<Peer, Resource>, block: Block): void {
+    if (request.bert && block.bert === true) return
+    request.bert = false
+    request.blockBytes = Math.min(blockSizeWithin(request.blockBytes), block.size)
   }
 
   /** Block2: takes what has come, and asks for the rest. */
   #receivedBody(
     request: OutgoingRequest<Peer, Resource>,
     code: ResponseCode,
-    message: CoapMessage,
+    message: CoapContent,
     options: ResponseOptions,
     now: Instant,
   ): void {
@@ -293,9 +320,10 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     if (isFirst) request.etag = etag?.slice()
     if (block2 === undefined || !block2.more || !isSuccess(code)) return this.#complete(request, code, options, now)
     const misplaced = isFirst ? block2.number !== 0 : block2.size > request.blockBytes
-    if (payload.length !== block2.size || misplaced) {
+    if (!fitsBlock(block2, payload.length) || misplaced) {
       return this.#fail(request, 'block-sequence-broken', 'a block has another length than it says', now)
     }
+    request.bert = block2.bert === true
     request.blockBytes = block2.size
     if (isFirst && request.message.observe === true && options.observe !== undefined) {
       return this.#continueElsewhere(request, message, options, block2, now)
@@ -306,7 +334,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   /** An observation keeps its token; the rest of its body is fetched by a request beside it (RFC 7959 section 3.4). */
   #continueElsewhere(
     request: OutgoingRequest<Peer, Resource>,
-    message: CoapMessage,
+    message: CoapContent,
     options: ResponseOptions,
     block: Block,
     now: Instant,
@@ -317,6 +345,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     this.#dropBody(request)
     if (request.continuedBy !== undefined) this.#end(request.continuedBy, now)
     const rest = this.#create(request.association, { ...request.message, observe: false }, { continues: request })
+    rest.bert = block.bert === true
     rest.blockBytes = block.size
     rest.received = [message.payload.slice()]
     rest.receivedBytes = message.payload.length
@@ -334,7 +363,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   #awaitNotification(request: OutgoingRequest<Peer, Resource>, { maxAge }: ResponseOptions, now: Instant): void {
     const { limits, timers } = this.#context
     request.renewing = false
-    if (maxAge === undefined || !goesWhole(request, this.#context.limits.maxBlockBytes)) return timers.cancel(request)
+    if (maxAge === undefined || !goesWhole(request, request.association.sizes)) return timers.cancel(request)
     const [spread = 0] = this.#context.randomBytes(1)
     const patience = renewalDelay + (renewalSpread * spread) / 0xff
     const wait = Math.min(Math.max(seconds(maxAge) + patience, limits.shortestRenewal), limits.longestRenewal)
@@ -344,7 +373,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   #notified(
     request: OutgoingRequest<Peer, Resource>,
     code: ResponseCode,
-    message: CoapMessage,
+    message: CoapContent,
     options: ResponseOptions,
     now: Instant,
   ): void {
@@ -356,12 +385,14 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       return
     }
     const incoming = { sequence: options.observe, at: now }
-    if (request.newest !== undefined && !isFresher(request.newest, incoming)) {
+    // A reliable transport keeps the order, and its numbers say nothing (RFC 8323 section 7.1).
+    const ordered = request.association.reliable !== undefined
+    if (!ordered && request.newest !== undefined && !isFresher(request.newest, incoming)) {
       return this.#discarded(request.association, 'stale notification')
     }
     const { block2 } = options
     if (block2?.more === true) {
-      if (block2.number !== 0 || message.payload.length !== block2.size) {
+      if (block2.number !== 0 || !fitsBlock(block2, message.payload.length)) {
         return this.#discarded(request.association, 'notification with a wrong block')
       }
       return this.#continueElsewhere(request, message, options, block2, now)

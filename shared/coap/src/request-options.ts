@@ -3,7 +3,7 @@
 import { hasCode } from '@sallyport/errors'
 import type { Block } from './block-option.ts'
 import { readBlock } from './block-option.ts'
-import type { CoapMessage } from './message-codec.ts'
+import type { CoapContent } from './message-codec.ts'
 import { readUint } from './message-codec.ts'
 import { isCritical, keepsItsRules, optionNumbers } from './option-registry.ts'
 import { decodeQuery, decodeSegment } from './uri-path.ts'
@@ -33,8 +33,12 @@ export interface OptionsRefused {
 
 const maxHopLimit = 255
 
-/** Views stay views: the byte strings point into the datagram. */
-export function readRequestOptions(message: CoapMessage): RequestOptions | OptionsRefused {
+/**
+ * Views stay views: the byte strings point into the message.
+ *
+ * @param reliable the message came by a reliable transport, where blocks may be BERT
+ */
+export function readRequestOptions(message: CoapContent, reliable = false): RequestOptions | OptionsRefused {
   const read: RequestOptions = {
     segments: [],
     query: [],
@@ -104,7 +108,7 @@ export function readRequestOptions(message: CoapMessage): RequestOptions | Optio
       case optionNumbers.Block1:
       case optionNumbers.Block2: {
         const block = readBlock(value)
-        if (block === undefined) return { refused: 'malformed-request', detail: 'a reserved block size' }
+        if (block.bert === true && !reliable) return { refused: 'malformed-request', detail: 'a reserved block size' }
         if (number === optionNumbers.Block1) read.block1 = block
         else read.block2 = block
         break
@@ -154,7 +158,7 @@ export interface ResponseOptions {
 }
 
 /** Undefined when a critical option is not understood or breaks its rules: such a response is rejected. */
-export function readResponseOptions(message: CoapMessage): ResponseOptions | undefined {
+export function readResponseOptions(message: CoapContent, reliable = false): ResponseOptions | undefined {
   const read: ResponseOptions = {
     contentFormat: undefined,
     etag: undefined,
@@ -190,7 +194,7 @@ export function readResponseOptions(message: CoapMessage): ResponseOptions | und
       case optionNumbers.Block1:
       case optionNumbers.Block2: {
         const block = readBlock(value)
-        if (block === undefined) return undefined
+        if (block.bert === true && !reliable) return undefined
         if (number === optionNumbers.Block1) read.block1 = block
         else read.block2 = block
         break

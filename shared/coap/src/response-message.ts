@@ -14,6 +14,7 @@ import { contentFormats } from './content-formats.ts'
 import type { IncomingRequest, OutgoingResponse, ResourceTraits } from './exchange.ts'
 import type { CoapOption } from './message-codec.ts'
 import { noBytes, uintValue } from './message-codec.ts'
+import { isBert } from './message-sizes.ts'
 import { optionNumbers } from './option-registry.ts'
 import { problemDetails } from './problem-details.ts'
 import { textOptions } from './uri-path.ts'
@@ -36,13 +37,18 @@ export function shapeResponse<Peer, Resource extends ResourceTraits>(
 ): ShapedResponse {
   const { wire } = request
   const payload = response.payload ?? noBytes
-  const size = blockSizeWithin(request.range.length)
+  const { sizes } = request.association
+  // Several blocks at a time where the peer can and has not asked for less (RFC 8323 section 6).
+  const bert = isBert(sizes) && (wire.block2 === undefined || wire.block2.bert === true)
+  const blockSize = bert ? sizes.blockSize : blockSizeWithin(request.range.length)
+  const size = bert ? request.range.length : blockSize
+  const wholeBytes = wire.block2 === undefined ? sizes.wholeBytes : size
   const succeeded = isSuccess(response.code)
   // An error is sent as it is, whichever block was asked for.
   const offset = succeeded ? request.range.offset : 0
   const isPart = response.part !== undefined
-  const inBlocks = isPart || payload.length > size || (wire.block2 !== undefined && succeeded)
-  const etag = response.etag ?? (succeeded && !isPart && payload.length > size ? etagOf(payload) : undefined)
+  const inBlocks = isPart || payload.length > wholeBytes || (wire.block2 !== undefined && succeeded)
+  const etag = response.etag ?? (succeeded && !isPart && payload.length > wholeBytes ? etagOf(payload) : undefined)
 
   if (etag !== undefined && (etag.length === 0 || etag.length > 8))
     throw new RangeError(`an ETag of ${etag.length} bytes`)
@@ -64,7 +70,10 @@ export function shapeResponse<Peer, Resource extends ResourceTraits>(
   if (!inBlocks) return { code: response.code, payload, rest: undefined }
 
   const more = response.part?.more ?? offset + size < payload.length
-  options.push({ number: optionNumbers.Block2, value: blockValue({ number: offset / size, more, size }) })
+  options.push({
+    number: optionNumbers.Block2,
+    value: blockValue({ number: offset / blockSize, more, size: blockSize, bert }),
+  })
   const total = isPart ? response.part?.totalBytes : payload.length
   if (offset === 0 && more && total !== undefined) {
     options.push({ number: optionNumbers.Size2, value: uintValue(total) })

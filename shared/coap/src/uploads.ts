@@ -9,7 +9,7 @@ import type { Instant } from '@sallyport/clock'
 import { later } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
 import type { Block } from './block-option.ts'
-import { offsetOf } from './block-option.ts'
+import { fitsBlock, offsetOf } from './block-option.ts'
 import type { CoapAssociation } from './coap-association.ts'
 import type { EndpointContext } from './endpoint-context.ts'
 import type { ResourceTraits } from './exchange.ts'
@@ -64,7 +64,7 @@ export class Uploads<Peer, Resource extends ResourceTraits> {
     const { block, payload, maxBytes } = part
     const offset = offsetOf(block)
     const known = association.uploads?.get(part.key)
-    if (block.more ? payload.length !== block.size : payload.length > block.size) {
+    if (!fitsBlock(block, payload.length)) {
       this.#drop(known)
       return refused('malformed-request', 'a block has another length than it says')
     }

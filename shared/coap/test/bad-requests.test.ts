@@ -190,7 +190,13 @@ describe('[5.9] F17: bad input', () => {
     pair.run()
     expect(pair.response().payload).toHaveLength(3000)
     endpoint.dissociate(association, pair.now)
-    expect(endpoint.counts).toEqual({ openRequests: 0, observations: 0, uploadBytes: 0, servedBodyBytes: 0 })
+    expect(endpoint.counts).toEqual({
+      openRequests: 0,
+      observations: 0,
+      uploadBytes: 0,
+      servedBodyBytes: 0,
+      unfinishedMessageBytes: 0,
+    })
     expect(endpoint.nextTimeout).toBeUndefined()
   })
 })

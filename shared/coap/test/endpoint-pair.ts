@@ -13,6 +13,8 @@ import {
   type CoapMethod,
   type EndpointLimits,
   type IncomingRequest,
+  MessageStream,
+  messageTypes,
   type OutgoingRequest,
   type OutgoingResponse,
   type Output,
@@ -77,7 +79,7 @@ export class End {
   readonly requests: TestRequest[] = []
   readonly serve: (request: TestRequest) => OutgoingResponse | undefined
 
-  constructor(name: string, options: EndOptions, random: () => number) {
+  constructor(name: string, options: EndOptions, random: () => number, reliableSince?: Instant) {
     const router = new ResourceRouter<TestResource>()
     for (const declared of options.resources ?? []) router.add(declared.pattern, declared)
     this.endpoint = new CoapEndpoint({
@@ -85,7 +87,7 @@ export class End {
       randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     })
-    this.association = this.endpoint.associate(name)
+    this.association = this.endpoint.associate(name, reliableSince === undefined ? {} : { reliableSince })
     this.serve = options.serve ?? (() => undefined)
   }
 
@@ -112,14 +114,21 @@ export class EndpointPair {
   faults: PathFaults
   /** Decides about single messages; true loses it. */
   lose: (message: CoapMessage, from: End) => boolean = () => false
+  /** A byte stream in each direction, cut anywhere. */
+  readonly reliable: boolean
   #path: InFlight[] = []
   #order = 0
 
-  constructor(options: { left?: EndOptions; right?: EndOptions; faults?: PathFaults; seed?: number } = {}) {
+  constructor(
+    options: { left?: EndOptions; right?: EndOptions; faults?: PathFaults; seed?: number; reliable?: boolean } = {},
+  ) {
     this.random = randomFrom(options.seed ?? 1)
     this.faults = options.faults ?? {}
-    this.left = new End('left', options.left ?? {}, this.random)
-    this.right = new End('right', options.right ?? {}, this.random)
+    this.reliable = options.reliable ?? false
+    const since = this.reliable ? this.now : undefined
+    this.left = new End('left', options.left ?? {}, this.random, since)
+    this.right = new End('right', options.right ?? {}, this.random, since)
+    this.drain()
   }
 
   request(from: End, message: Partial<RequestMessage> & { path: string }): OutgoingRequest<string, TestResource> {
@@ -127,6 +136,12 @@ export class EndpointPair {
     const request = from.endpoint.request(from.association, whole, this.now)
     this.drain()
     return request
+  }
+
+  /** Ends `end` without a word: what it has sent is lost, and it hears nothing more. */
+  silence(end: End): void {
+    end.endpoint.dissociate(end.association, this.now)
+    this.#path = []
   }
 
   /** Puts bytes on the path as if `from` had sent them. */
@@ -192,6 +207,7 @@ export class EndpointPair {
   }
 
   #send(from: End, bytes: Uint8Array): void {
+    if (this.reliable) return this.#sendStream(from, bytes)
     const parsed = parseMessage(bytes)
     if (parsed.wellFormed) {
       from.sent.push({ ...parsed.message, payload: parsed.message.payload.slice() })
@@ -206,5 +222,25 @@ export class EndpointPair {
       this.#path.push({ at, order: this.#order++, to, bytes })
     }
     this.#path.sort((a, b) => a.at - b.at || a.order - b.order)
+  }
+
+  #sendStream(from: End, bytes: Uint8Array): void {
+    const noted = new MessageStream(1_000_000, { held: 0, most: 1_000_000 }).feed(bytes, (content) => {
+      from.sent.push({
+        ...content,
+        token: content.token.slice(),
+        payload: content.payload.slice(),
+        type: messageTypes.nonConfirmable,
+        messageId: 0,
+      })
+      return true
+    })
+    if (noted !== undefined) throw new Error(`the endpoint sent no message: ${noted}`)
+    const to = from === this.left ? this.right : this.left
+    for (let at = 0; at < bytes.length; ) {
+      const end = Math.min(bytes.length, at + 1 + Math.floor(this.random() ** 3 * bytes.length))
+      this.#path.push({ at: this.now + latency, order: this.#order++, to, bytes: bytes.slice(at, end) })
+      at = end
+    }
   }
 }

@@ -217,7 +217,13 @@ describe('the message layer (RFC 7252 section 4)', () => {
     expect(pair.left.of('pong')).toMatchObject([{ answered: false }])
     for (const end of [pair.left, pair.right]) {
       expect(end.endpoint.nextTimeout).toBeUndefined()
-      expect(end.endpoint.counts).toEqual({ openRequests: 0, observations: 0, uploadBytes: 0, servedBodyBytes: 0 })
+      expect(end.endpoint.counts).toEqual({
+        openRequests: 0,
+        observations: 0,
+        uploadBytes: 0,
+        servedBodyBytes: 0,
+        unfinishedMessageBytes: 0,
+      })
     }
   })
 })
