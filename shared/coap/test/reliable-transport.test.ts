@@ -10,8 +10,8 @@ const ok = (payload: Uint8Array = Buffer.from('ok')) => ({ code: '2.05' as Respo
 const frame = (
   code: number,
   options: { number: number; value: Uint8Array }[] = [],
-  token = noBytes,
-  payload = noBytes,
+  token: Uint8Array = noBytes,
+  payload: Uint8Array = noBytes,
 ) => encodeFrame({ code, token, options, payload }, 1_000_000)
 const csm = (maxMessageBytes = 262_144, blockWise = true) =>
   frame(signalCodes.csm, [
