@@ -21,6 +21,8 @@ export class CoapAssociation<Peer, Resource extends ResourceTraits> {
   sizes: MessageSizes
   /** On a transport that is reliable in itself; everything of Message IDs is unused then. */
   reliable: ReliableConnection<Peer, Resource> | undefined
+  /** Of the record that brought the message which is being handled; undefined where the transport numbers none. */
+  recordSequence: number | undefined
   /** Of the next message of ours; undefined until one is sent. */
   nextMessageId: number | undefined
   recent: RecentExchanges | undefined

@@ -10,7 +10,14 @@
 
 import type { Duration, Instant } from '@sallyport/clock'
 import { later, TimerQueue } from '@sallyport/clock'
+import {
+  type AssociationParts,
+  exportAssociation,
+  type ResumedAssociation,
+  resumeAssociation,
+} from './association-transfer.ts'
 import { CoapAssociation } from './coap-association.ts'
+import { type CoapStateRefusal, decodeCoapState } from './coap-association-state.ts'
 import { emptyCode, isRequestCode, isResponseCode } from './code-registry.ts'
 import type { EndpointContext, Timed } from './endpoint-context.ts'
 import type { EndpointLimits } from './endpoint-limits.ts'
@@ -70,6 +77,7 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
   readonly #outgoing: OutgoingRequests<Peer, Resource>
   readonly #reliable: ReliableLayer<Peer, Resource>
   readonly #sizes: MessageSizes
+  readonly #parts: AssociationParts<Peer, Resource>
   #drained = 0
 
   constructor(options: CoapEndpointOptions<Resource>) {
@@ -88,6 +96,12 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
     this.#observations = new Observations(this.#context, this.#messages)
     this.#incoming = new IncomingRequests(this.#context, this.#messages, this.#reliable, this.#observations)
     this.#outgoing = new OutgoingRequests(this.#context, this.#messages, this.#reliable)
+    this.#parts = {
+      context: this.#context,
+      messages: this.#messages,
+      observations: this.#observations,
+      outgoing: this.#outgoing,
+    }
   }
 
   get counts(): EndpointCounts {
@@ -150,13 +164,22 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
     this.#reliable.close(reliable)
   }
 
-  /** @param view one message, or on a reliable transport any bytes of its stream; read during the call only */
-  handleMessage(association: CoapAssociation<Peer, Resource>, view: Uint8Array, now: Instant): void {
+  /**
+   * @param view one message, or on a reliable transport any bytes of its stream; read during the call only
+   * @param recordSequence of the record that brought it, for whoever must know that a request is not one played back
+   */
+  handleMessage(
+    association: CoapAssociation<Peer, Resource>,
+    view: Uint8Array,
+    now: Instant,
+    recordSequence?: number,
+  ): void {
     if (association.closed) return
     const { reliable } = association
     if (reliable !== undefined) {
       return this.#reliable.feed(reliable, view, (message) => this.#handleReliable(association, message, now), now)
     }
+    association.recordSequence = recordSequence
     const parsed = parseMessage(view)
     if (!parsed.wellFormed) return this.#handleMalformed(association, parsed)
     const { message } = parsed
@@ -169,6 +192,26 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
     if (isResponseCode(code)) return this.#outgoing.handle(association, message, now)
     this.#discarded(association, 'reserved code')
     if (type === messageTypes.confirmable) this.#messages.reset(association, messageId)
+  }
+
+  /**
+   * The association as bytes; it goes on here meanwhile.
+   *
+   * @param final nothing of it is handled after this call: its successor goes on exactly here. Otherwise it leaves room
+   * for what happens until the successor begins.
+   */
+  exportAssociation(association: CoapAssociation<Peer, Resource>, final: boolean, now: Instant): Uint8Array {
+    return exportAssociation(this.#parts, association, final, now)
+  }
+
+  /** As `associate`, with what another endpoint has exported; a name for why not where the bytes are no such state. */
+  importAssociation(
+    peer: Peer,
+    bytes: Uint8Array,
+    now: Instant,
+  ): ResumedAssociation<Peer, Resource> | CoapStateRefusal {
+    const state = decodeCoapState(bytes)
+    return typeof state === 'string' ? state : resumeAssociation(this.#parts, this.associate(peer), state, now)
   }
 
   handleTimeout(now: Instant): void {

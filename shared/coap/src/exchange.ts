@@ -56,6 +56,8 @@ export interface IncomingRequest<Peer, Resource extends ResourceTraits> {
   readonly part: BodyPart | undefined
   /** The bytes of the response that the peer asks for; a resource that streams answers with just these. */
   readonly range: { readonly offset: number; readonly length: number }
+  /** Of the record that completed it; undefined where the transport numbers none. */
+  readonly recordSequence: number | undefined
   /** A registration that comes into being when the response is a success. */
   observation: Observation<Peer, Resource> | undefined
   readonly wire: IncomingWire
@@ -142,6 +144,8 @@ export interface ReceivedResponse {
   /** Seconds, where the peer said it: how long the body is good, or with 4.29 and 5.03 when to come again. */
   readonly maxAge: number | undefined
   readonly observe: number | undefined
+  /** Of the record that completed it; undefined where the transport numbers none. */
+  readonly recordSequence: number | undefined
 }
 
 /** A request of ours. */

@@ -229,6 +229,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
         length:
           block2 === undefined || block2.bert === true ? sizes.blockBytes : Math.min(block2.size, sizes.blockSize),
       },
+      recordSequence: association.recordSequence,
       observation: undefined,
       wire,
     }

@@ -1,5 +1,7 @@
+export type { ResumedAssociation } from './association-transfer.ts'
 export { type Block, type BlockSize, blockSizeWithin, blockValue, readBlock } from './block-option.ts'
 export type { CoapAssociation } from './coap-association.ts'
+export type { CoapStateRefusal } from './coap-association-state.ts'
 export { type AssociateOptions, CoapEndpoint, type CoapEndpointOptions, type EndpointCounts } from './coap-endpoint.ts'
 export {
   type CoapMethod,

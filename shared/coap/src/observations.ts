@@ -57,6 +57,29 @@ export class Observations<Peer, Resource extends ResourceTraits> {
     return observation
   }
 
+  /** A registration that another process has had, as if it had just been notified. */
+  resume(request: IncomingRequest<Peer, Resource>, sequence: number, now: Instant): Observation<Peer, Resource> {
+    const { association, wire } = request
+    const observation: Observation<Peer, Resource> = {
+      kind: 'observation',
+      association,
+      request,
+      tokenKey: tokenKeyOf(wire.token),
+      state: 'active',
+      sequence: sequence & sequenceMask,
+      sinceConfirmable: 0,
+      lastConfirmableAt: now,
+      lastAt: now,
+      lastMessageId: -1,
+      inFlight: undefined,
+      next: undefined,
+    }
+    association.observations ??= new Map()
+    if (!association.observations.has(observation.tokenKey)) this.count++
+    association.observations.set(observation.tokenKey, observation)
+    return observation
+  }
+
   /** The first response is on its way: gives its sequence number, or ends a registration that was refused. */
   activate(observation: Observation<Peer, Resource>, succeeded: boolean, now: Instant): number | undefined {
     if (observation.state !== 'registering') return undefined

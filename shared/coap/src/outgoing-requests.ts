@@ -23,7 +23,7 @@ import type { CoapContent, CoapMessage } from './message-codec.ts'
 import { encodeMessage, messageTypes, noBytes, uintValue } from './message-codec.ts'
 import type { MessageLayer } from './message-layer.ts'
 import { isBert } from './message-sizes.ts'
-import { isFresher } from './observe-freshness.ts'
+import { isFresher, type NotificationPosition } from './observe-freshness.ts'
 import type { ReliableLayer } from './reliable-layer.ts'
 import { goesInBlocks, goesWhole, nextMessage } from './request-message.ts'
 import type { ResponseOptions } from './request-options.ts'
@@ -66,6 +66,35 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     else if ((association.requests?.size ?? 0) >= this.#context.limits.outgoingRequests) {
       this.#fail(request, 'overloaded', 'too many requests wait on this association', now)
     } else this.#send(request, now)
+    return request
+  }
+
+  /**
+   * An observation of ours that another process has had.
+   *
+   * @param kept.renewalAt when the registration is sent again; undefined: not by itself
+   */
+  resume(
+    association: CoapAssociation<Peer, Resource>,
+    kept: {
+      readonly message: RequestMessage
+      readonly token: Uint8Array
+      readonly newest: NotificationPosition
+      readonly renewalAt: Instant | undefined
+    },
+    now: Instant,
+  ): OutgoingRequest<Peer, Resource> {
+    const request = this.#create(association, kept.message)
+    request.token = kept.token.slice()
+    request.tokenKey = tokenKeyOf(request.token)
+    request.state = 'observing'
+    request.answered = true
+    request.newest = kept.newest
+    association.requests ??= new Map()
+    association.requests.set(request.tokenKey, request)
+    if (kept.renewalAt !== undefined && goesWhole(request, association.sizes)) {
+      this.#context.timers.set(request, kept.renewalAt < now ? now : kept.renewalAt)
+    }
     return request
   }
 
@@ -380,7 +409,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     if (!isSuccess(code) || options.observe === undefined) {
       const wasAnswered = request.answered
       this.#end(request, now)
-      this.#deliver(request, responseOf(code, message.payload.slice(), options, undefined))
+      this.#deliver(request, responseOf(request, code, message.payload.slice(), options, undefined))
       if (wasAnswered) this.#context.outputs.push({ kind: 'subscription-ended', request, reason: code })
       return
     }
@@ -401,7 +430,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     this.#awaitNotification(request, options, now)
     if (request.continuedBy !== undefined) this.#end(request.continuedBy, now)
     request.continuedBy = undefined
-    this.#deliver(request, responseOf(code, message.payload.slice(), options, options.observe))
+    this.#deliver(request, responseOf(request, code, message.payload.slice(), options, options.observe))
   }
 
   #complete(
@@ -418,14 +447,14 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
       const sequence = request.newest?.sequence
       this.#end(request, now)
       continues.continuedBy = undefined
-      const response = responseOf(code, body, { ...options, etag }, sequence)
+      const response = responseOf(request, code, body, { ...options, etag }, sequence)
       if (isSuccess(code)) return this.#deliver(continues, response)
       if (continues.answered) return this.#discarded(request.association, 'notification not complete')
       this.#end(continues, now)
       return this.#deliver(continues, response)
     }
     const observed = request.message.observe === true && isSuccess(code) && options.observe !== undefined
-    const response = responseOf(code, body, { ...options, etag }, observed ? options.observe : undefined)
+    const response = responseOf(request, code, body, { ...options, etag }, observed ? options.observe : undefined)
     if (observed) {
       request.state = 'observing'
       request.newest = { sequence: options.observe ?? 0, at: now }
@@ -505,7 +534,8 @@ export const isRequest = <Peer, Resource extends ResourceTraits>(
   purpose: Confirmable<Peer, Resource>['purpose'],
 ): purpose is OutgoingRequest<Peer, Resource> => purpose.kind === 'outgoing-request'
 
-const responseOf = (
+const responseOf = <Peer, Resource extends ResourceTraits>(
+  { association }: OutgoingRequest<Peer, Resource>,
   code: ResponseCode,
   payload: Uint8Array,
   options: ResponseOptions,
@@ -517,6 +547,7 @@ const responseOf = (
   etag: options.etag?.slice(),
   maxAge: options.maxAge,
   observe,
+  recordSequence: association.recordSequence,
 })
 
 function joined(parts: readonly Uint8Array[], length: number): Uint8Array {

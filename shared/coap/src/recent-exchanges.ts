@@ -60,6 +60,20 @@ export class RecentExchanges {
     }
   }
 
+  /** Those whose Message ID may still come again, oldest first. */
+  *entries(now: Instant): Iterable<RecentExchange> {
+    for (const exchange of this.#exchanges.values()) if (!this.#isOver(exchange, now)) yield exchange
+  }
+
+  /** Exchanges that another process has had, oldest first; what is beyond our bounds is forgotten as ever. */
+  resume(exchanges: readonly RecentExchange[], now: Instant): void {
+    for (const { messageId, at, reply, forgotten } of exchanges) {
+      const added = this.add(messageId, at > now ? now : at)
+      added.forgotten = forgotten
+      if (reply !== undefined) this.keepReply(added, reply.slice())
+    }
+  }
+
   #isOver(exchange: RecentExchange, now: Instant): boolean {
     return now - exchange.at > this.#limits.exchangeLifetime
   }

@@ -73,7 +73,8 @@ export interface EndOptions {
 
 export class End {
   readonly endpoint: CoapEndpoint<string, TestResource>
-  readonly association: CoapAssociation<string, TestResource>
+  /** A test may put a resumed one in its place. */
+  association: CoapAssociation<string, TestResource>
   readonly outputs: TestOutput[] = []
   readonly sent: CoapMessage[] = []
   readonly requests: TestRequest[] = []
@@ -107,8 +108,9 @@ interface InFlight {
 const latency = 10
 
 export class EndpointPair {
-  readonly left: End
-  readonly right: End
+  /** A test may put a successor in the place of either. */
+  left: End
+  right: End
   readonly random: () => number
   now: Instant = instant(1_000_000)
   faults: PathFaults
