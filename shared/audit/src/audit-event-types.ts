@@ -168,6 +168,7 @@ export const auditEventTypes = {
   'authority.recorded': { severity: 'notice', subject: 'authority', details: { role: text, keyId: optional(text) } },
   'hub.recorded': { severity: 'notice', subject: 'hub', details: {} },
   'jwt-key.created': { severity: 'notice', subject: 'jwt-key', details: { state: text } },
+  'sealing-key.created': { severity: 'notice', subject: 'sealing-key', details: { generation: number } },
 } as const satisfies Record<string, AuditEventDefinition>
 
 export type AuditEventType = keyof typeof auditEventTypes

@@ -25,6 +25,7 @@ export const auditSubjectKinds = [
   'gateway',
   'authority',
   'jwt-key',
+  'sealing-key',
   'hub',
 ] as const
 export type AuditSubjectKind = (typeof auditSubjectKinds)[number]

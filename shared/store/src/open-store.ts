@@ -19,6 +19,8 @@ import { PostgresOrganizations, PostgresUsers } from './postgres/organizations.t
 import { PostgresOutbox } from './postgres/outbox.ts'
 import { PostgresProvisioning } from './postgres/provisioning.ts'
 import { PostgresResources } from './postgres/resources.ts'
+import { PostgresSealingKeyGenerations } from './postgres/sealing-key-generations.ts'
+import { PostgresShards } from './postgres/shards.ts'
 import { sql } from './postgres/sql.ts'
 import { PostgresTelemetry } from './postgres/telemetry.ts'
 import { TransactionRecord } from './postgres/transaction-record.ts'
@@ -56,6 +58,8 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     gateways: new PostgresGateways(database, record),
     authorities: new PostgresAuthorities(database, record),
     jwtKeys: new PostgresJwtKeys(database, record, locks),
+    shards: new PostgresShards(database),
+    sealingKeys: new PostgresSealingKeyGenerations(database, record, locks),
     enrollmentGroups: new PostgresEnrollmentGroups(database, record),
     provisioning: new PostgresProvisioning(database, record),
     certificates: new PostgresCertificates(database, record),

@@ -20,6 +20,7 @@ import type { Organizations, Users } from './organizations.ts'
 import type { Outbox } from './outbox.ts'
 import type { Provisioning } from './provisioning.ts'
 import type { Resources } from './resources.ts'
+import type { SealingKeyGenerations, Shards } from './takeover.ts'
 import type { Telemetry } from './telemetry.ts'
 
 /**
@@ -35,6 +36,8 @@ export interface Store {
   readonly gateways: Gateways
   readonly authorities: Authorities
   readonly jwtKeys: JwtKeys
+  readonly shards: Shards
+  readonly sealingKeys: SealingKeyGenerations
   readonly enrollmentGroups: EnrollmentGroups
   readonly provisioning: Provisioning
   readonly certificates: Certificates

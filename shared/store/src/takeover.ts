@@ -1,0 +1,39 @@
+/** What lets one gateway go on with the associations of another: the claim of a shard, and the keys of sealed state. */
+
+import type { Duration, Instant } from '@sallyport/clock'
+
+/** Shards: parts of the devices' traffic, 0 to 255, named by the first byte of a connection ID. One gateway holds each. */
+export interface Shards {
+  /**
+   * Takes the shard, from whoever held it. Every claim of a shard has another count: the later claim has the greater one, also
+   * where many claim at once, and also after the former holder has come back.
+   */
+  claim(shard: number, gatewayId: string): Promise<{ readonly takeovers: number }>
+  /** Whether nobody has claimed the shard since that claim. */
+  isHeld(shard: number, gatewayId: string, takeovers: number): Promise<boolean>
+}
+
+export interface SealingKeyRecord {
+  /** Counts from 1; the newest one seals. */
+  readonly generation: number
+  /** 8 bytes, in what the key sealed; no secret. */
+  readonly keyId: Uint8Array
+  /** Sealed under the HSM's key-encryption key. */
+  readonly sealedKey: Uint8Array
+  readonly createdAt: Instant
+}
+
+export interface SealingKeyGenerations {
+  /** The generation that seals, then the one before it, if they exist. */
+  live(): Promise<readonly SealingKeyRecord[]>
+  /**
+   * Makes the next generation by `create` when the newest one is older than `period`, or there is none; the one before the
+   * newest stays, older ones are deleted. Many callers at once make one. `create` gets the number of the generation.
+   *
+   * @returns what is live afterwards.
+   */
+  rotate(
+    period: Duration,
+    create: (generation: number) => Promise<{ readonly keyId: Uint8Array; readonly sealedKey: Uint8Array }>,
+  ): Promise<readonly SealingKeyRecord[]>
+}
