@@ -50,7 +50,6 @@ export interface AssociationParts<Peer, Resource extends ResourceTraits> {
 }
 
 export interface ResumedAssociation<Peer, Resource extends ResourceTraits> {
-  readonly association: CoapAssociation<Peer, Resource>
   /** Registrations of the peer that go on: whoever serves their resources has to be told. */
   readonly observations: readonly Observation<Peer, Resource>[]
   /** Observations of ours that go on: their notifications are outputs again. */
@@ -182,7 +181,7 @@ export function resumeAssociation<Peer, Resource extends ResourceTraits>(
   for (const message of state.unacknowledged.slice(0, context.limits.waitingConfirmables)) {
     messages.sendConfirmable(association, message.messageId, encodeMessage(message), { kind: 'separate-response' }, now)
   }
-  return { association, observations, subscriptions }
+  return { observations, subscriptions }
 }
 
 function soon<Peer, Resource extends ResourceTraits>(context: EndpointContext<Peer, Resource>, now: Instant): Instant {

@@ -204,14 +204,17 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
     return exportAssociation(this.#parts, association, final, now)
   }
 
-  /** As `associate`, with what another endpoint has exported; a name for why not where the bytes are no such state. */
+  /**
+   * Gives an association that has just been made what another endpoint has exported; a name for why not where the bytes
+   * are no such state.
+   */
   importAssociation(
-    peer: Peer,
+    association: CoapAssociation<Peer, Resource>,
     bytes: Uint8Array,
     now: Instant,
   ): ResumedAssociation<Peer, Resource> | CoapStateRefusal {
     const state = decodeCoapState(bytes)
-    return typeof state === 'string' ? state : resumeAssociation(this.#parts, this.associate(peer), state, now)
+    return typeof state === 'string' ? state : resumeAssociation(this.#parts, association, state, now)
   }
 
   handleTimeout(now: Instant): void {

@@ -35,9 +35,8 @@ function succeed(
   const before = pair[side]
   const state = from.state ?? before.endpoint.exportAssociation(before.association, from.final, pair.now)
   const end = new End(side, options, pair.random)
-  const resumed = end.endpoint.importAssociation(side, state, pair.now)
+  const resumed = end.endpoint.importAssociation(end.association, state, pair.now)
   if (typeof resumed === 'string') throw new Error(resumed)
-  end.association = resumed.association
   pair[side] = end
   pair.drain()
   return resumed
@@ -299,7 +298,7 @@ describe('bytes that are no state', () => {
     const state = pair.left.endpoint.exportAssociation(pair.left.association, true, pair.now)
     const imported = (bytes: Uint8Array) => {
       const end = new End('x', { resources, serve }, pair.random)
-      const resumed = end.endpoint.importAssociation('x', bytes, pair.now)
+      const resumed = end.endpoint.importAssociation(end.association, bytes, pair.now)
       return typeof resumed === 'string' ? resumed : 'imported'
     }
     expect(imported(state)).toBe('imported')

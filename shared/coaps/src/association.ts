@@ -80,8 +80,13 @@ export interface HandshakeFailure {
 
 export interface DtlsEvents<Identity> {
   opened?(association: Association<Identity>): void
-  /** @param plaintext of one record; the view is valid only during the call */
-  data(association: Association<Identity>, plaintext: Uint8Array): void
+  /**
+   * @param plaintext of one record; the view is valid only during the call
+   * @param recordSequence the peer's number of the record
+   */
+  data(association: Association<Identity>, plaintext: Uint8Array, recordSequence: number): void
+  /** The peer has another address. */
+  moved?(association: Association<Identity>): void
   closed?(association: Association<Identity>, reason: AssociationCloseReason): void
   handshakeFailed?(failure: HandshakeFailure): void
   /** Noise: to be counted, never logged for each datagram. */

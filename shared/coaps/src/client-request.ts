@@ -32,6 +32,8 @@ export interface ClientResponse {
   readonly maxAge: number | undefined
   /** Sequence number of a notification (RFC 7641). */
   readonly observe: number | undefined
+  /** Of the DTLS record that completed it; undefined over TLS. */
+  readonly recordSequence: number | undefined
 }
 
 export interface ClientObservation {

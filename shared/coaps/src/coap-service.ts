@@ -8,8 +8,8 @@
 
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Duration, Instant } from '@sallyport/clock'
-import { between, instant, seconds } from '@sallyport/clock'
-import type { OutgoingResponse, Output, Ping, ReceivedResponse, RequestQuota } from '@sallyport/coap'
+import { between, seconds } from '@sallyport/clock'
+import type { CoapStateRefusal, OutgoingResponse, Output, Ping, ReceivedResponse, RequestQuota } from '@sallyport/coap'
 import { blockSizeWithin, CoapEndpoint } from '@sallyport/coap'
 import type { ErrorCode } from '@sallyport/errors'
 import { CodedError, isCodedError } from '@sallyport/errors'
@@ -19,6 +19,7 @@ import type { Incoming, Observed, Outgoing } from './coap-peer.ts'
 import { Peer } from './coap-peer.ts'
 import type { CoapRequest, CoapResource, CoapResponse } from './coap-resource.ts'
 import type { CoapsObserver } from './coaps-observer.ts'
+import { monotonicClock } from './dtls-socket.ts'
 import type { Problem } from './problem-response.ts'
 import { problemOf } from './problem-response.ts'
 import { ServedRequest } from './served-request.ts'
@@ -33,6 +34,16 @@ export interface CoapServiceOptions<Identity> {
   readonly mtu: number
   /** What one association may send; more gets 4.29 with Max-Age (RFC 8516). Default: no quota. */
   readonly requestQuota?: RequestQuota | undefined
+}
+
+/** An observation of ours that another process has begun. */
+export interface ImportedObservation {
+  readonly path: string
+  readonly query: readonly string[]
+  /** To be called at once: what comes before is dropped. */
+  follow(onNotification: (response: ClientResponse) => void, onEnded: (reason: string) => void): void
+  /** Ends it; the peer is told. */
+  cancel(): void
 }
 
 interface PendingCall {
@@ -105,11 +116,58 @@ export class CoapService<Identity> {
     this.#options.observer?.associationOpened?.(association)
   }
 
-  /** @param plaintext read during the call only */
-  data(association: Association<Identity>, plaintext: Uint8Array): void {
+  /**
+   * @param plaintext read during the call only
+   * @param recordSequence of the record that brought it; absent where records have no numbers
+   */
+  data(association: Association<Identity>, plaintext: Uint8Array, recordSequence?: number): void {
     const now = this.#now()
-    this.#endpoint.handleMessage(this.#peerOf(association).coap, plaintext, now)
+    this.#endpoint.handleMessage(this.#peerOf(association).coap, plaintext, now, recordSequence)
     this.#drain()
+  }
+
+  /** What the association holds of CoAP. @param final nothing of it is handled any more */
+  exportAssociation(association: Association<Identity>, final: boolean): Uint8Array | undefined {
+    const peer = this.#peers.get(association)
+    return peer === undefined ? undefined : this.#endpoint.exportAssociation(peer.coap, final, this.#now())
+  }
+
+  /** In place of `opened`, for one that another process has had. Observers of our resources are told the present state. */
+  importAssociation(
+    association: Association<Identity>,
+    state: Uint8Array,
+  ): readonly ImportedObservation[] | CoapStateRefusal {
+    const resumed = this.#endpoint.importAssociation(this.#peerOf(association).coap, state, this.#now())
+    if (typeof resumed === 'string') return resumed
+    for (const observation of resumed.observations) this.#resume(observation)
+    this.#drain()
+    return resumed.subscriptions.map((outgoing) => ({
+      path: outgoing.message.path,
+      query: outgoing.message.query ?? [],
+      follow: (onNotification, onEnded) => {
+        this.#subscriptions.set(outgoing, { onNotification, onEnded })
+      },
+      cancel: () => {
+        this.#subscriptions.delete(outgoing)
+        this.#endpoint.cancel(outgoing, this.#now())
+        this.#drain()
+      },
+    }))
+  }
+
+  #resume(observation: Observed<Identity>): void {
+    try {
+      this.#register(observation, new ServedRequest(observation.request))
+    } catch (error) {
+      const { peer } = observation.association
+      this.#options.observer?.requestFailed?.({ association: peer.association, correlationId: randomUUID(), error })
+      this.#endpoint.endObservation(observation, this.#now())
+      return
+    }
+    const registration = this.#registrations.get(observation)
+    if (registration === undefined) return
+    registration.changed = true
+    this.#readAgain(observation)
   }
 
   closed(association: Association<Identity>, reason: AssociationCloseReason): void {
@@ -140,6 +198,7 @@ export class CoapService<Identity> {
       observed,
       cancel: () => {
         if (!this.#subscriptions.delete(outgoing)) return
+        this.#changed(association)
         this.#endpoint.cancel(outgoing, this.#now())
         this.#drain()
       },
@@ -158,6 +217,11 @@ export class CoapService<Identity> {
   /** Refuses new requests with 5.03 and resolves when those in flight are answered, or after `patience`. */
   async stop(patience: Duration): Promise<void> {
     this.#stopping = true
+    await this.finish(patience)
+  }
+
+  /** Resolves when the requests in flight are answered, or after `patience`; for when no new ones come. */
+  async finish(patience: Duration): Promise<void> {
     if (this.#endpoint.counts.openRequests === 0) return
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, patience)
@@ -166,6 +230,15 @@ export class CoapService<Identity> {
         resolve()
       }
     })
+  }
+
+  /** Does nothing any more; nobody is told. */
+  forget(): void {
+    this.#peers.clear()
+    this.#registrations.clear()
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timerAt = Number.NEGATIVE_INFINITY
   }
 
   /** Ends everything that is left. To be called when the associations are closed. */
@@ -199,7 +272,10 @@ export class CoapService<Identity> {
       )
       this.#calls.set(outgoing, {
         resolve: ({ response, observed }) => {
-          if (observed && subscription !== undefined) this.#subscriptions.set(outgoing, subscription)
+          if (observed && subscription !== undefined) {
+            this.#subscriptions.set(outgoing, subscription)
+            this.#changed(association)
+          }
           resolve({ outgoing, response, observed })
         },
         reject,
@@ -256,11 +332,13 @@ export class CoapService<Identity> {
       case 'notification':
         return this.#notified(output.request, output.response)
       case 'subscription-ended': {
+        this.#changed(output.request.association.peer.association)
         const subscription = this.#subscriptions.get(output.request)
         this.#subscriptions.delete(output.request)
         return this.#guarded(output.request.association.peer, () => subscription?.onEnded(output.reason))
       }
       case 'observation-ended': {
+        this.#changed(output.observation.association.peer.association)
         const registration = this.#registrations.get(output.observation)
         this.#registrations.delete(output.observation)
         return this.#guarded(output.observation.association.peer, () => registration?.end?.())
@@ -304,6 +382,7 @@ export class CoapService<Identity> {
 
   /** Tells the resource of an observer before its state is first read, so that no change in between is missed. */
   #register(observation: Observed<Identity>, request: ServedRequest<Identity>): void {
+    this.#changed(observation.association.peer.association)
     const registration: Registration = { end: undefined, reading: true, changed: false }
     this.#registrations.set(observation, registration)
     registration.end = observation.request.resource.declared.observe?.(request, () => {
@@ -402,9 +481,14 @@ export class CoapService<Identity> {
     if (++peer.unauthorized === maxUnauthorized) this.#unwelcome.push(peer)
   }
 
-  /** Monotonic: nothing here may depend on what the wall clock is set to. */
+  /** What `exportAssociation` gives is another from now on. */
+  #changed(association: Association<Identity>): void {
+    if (!association.closed) this.#options.observer?.associationChanged?.(association)
+  }
+
+  /** Monotonic, and near the time of day: what is exported is read by the clock of another process. */
   #now(): Instant {
-    return instant(performance.now())
+    return monotonicClock.now()
   }
 
   #setTimer(): void {

@@ -26,6 +26,11 @@ export interface FailedRequest<Identity> {
 
 export interface CoapsObserver<Identity> {
   associationOpened?(association: Association<Identity>): void
+  /**
+   * A snapshot of it is out of date: its peer has another address, an observation began or ended. Counts and windows
+   * change with every message, and nobody is told.
+   */
+  associationChanged?(association: Association<Identity>): void
   associationClosed?(association: Association<Identity>, reason: AssociationCloseReason): void
   handshakeFailed?(failure: HandshakeFailure): void
   requestServed?(served: ServedRequest<Identity>): void

@@ -11,11 +11,15 @@ import type { CoapsObserver } from './coaps-observer.ts'
 import { type AssociationsPerPeer, CrowdControl } from './crowd-control.ts'
 import type { ListenDtlsOptions } from './dtls-listener.ts'
 import { listenDtls } from './dtls-listener.ts'
+import { type CoapsImporter, importState, joinStates } from './imported-association.ts'
 
 const patienceAtClose = seconds(5)
 
 /** Without a key log: what is served to devices is confidential. */
-export type ListenCoapsOptions<Identity> = Omit<ListenDtlsOptions<Identity>, 'events' | 'dangerouslyLogKeys'> & {
+export type ListenCoapsOptions<Identity> = Omit<
+  ListenDtlsOptions<Identity>,
+  'events' | 'dangerouslyLogKeys' | 'beforeReading'
+> & {
   readonly resources: readonly CoapResource<Identity>[]
   /** Runs before every handler and every registration; throws a `CodedError` to refuse. The sign-in gate. */
   readonly admit?: (request: CoapRequest<Identity>) => void | Promise<void>
@@ -24,6 +28,8 @@ export type ListenCoapsOptions<Identity> = Omit<ListenDtlsOptions<Identity>, 'ev
   readonly associationsPerPeer?: AssociationsPerPeer<Identity>
   /** What one association may send; more gets 4.29 with Max-Age (RFC 8516). Default: no quota. */
   readonly requestQuota?: RequestQuota
+  /** Runs before the socket is read: what is imported here is there when the first datagram comes. */
+  readonly beforeReading?: (importer: CoapsImporter<Identity>) => Promise<void>
 }
 
 export interface CoapsCounts {
@@ -54,25 +60,47 @@ export interface CoapsServer<Identity> {
   ): Promise<ClientObservation>
   /** An empty CON; true when the peer answered within `timeout`. */
   ping(association: Association<Identity>, timeout: Duration): Promise<boolean>
+  /** The association as bytes, keys included: to be sealed before they leave the process. Undefined when it is closed. */
+  exportAssociation(association: Association<Identity>, final: boolean): Uint8Array | undefined
+  /**
+   * The first half of handing over to a successor on the same socket: ends handshakes, reads no more, lets requests in
+   * flight finish within `patience`. What is exported afterwards may be called final.
+   */
+  stopReading(patience: Duration): Promise<void>
+  /** The second half: lets go of the socket. Nobody is told: the associations live on elsewhere. */
+  abandon(): Promise<void>
   /** Takes no new requests, lets those in flight finish (5 s at most), then says close_notify to all. */
   close(): Promise<void>
 }
 
 /** Resolves once the socket is bound. */
 export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity>): Promise<CoapsServer<Identity>> {
-  const { resources, admit, observer, associationsPerPeer, requestQuota, ...dtls } = options
+  const { resources, admit, observer, associationsPerPeer, requestQuota, beforeReading, ...dtls } = options
   const { mtu = defaultMtu } = dtls
   const service = new CoapService<Identity>({ resources, admit, observer, mtu, requestQuota })
   const crowd = associationsPerPeer === undefined ? undefined : new CrowdControl(associationsPerPeer)
   const listener = await listenDtls<Identity>({
     ...dtls,
     mtu,
+    ...(beforeReading === undefined
+      ? {}
+      : {
+          beforeReading: (importer) =>
+            beforeReading({
+              importAssociation(imported) {
+                const outcome = importState(importer, service, imported)
+                if (typeof outcome !== 'string') crowd?.opened(outcome.association)
+                return outcome
+              },
+            }),
+        }),
     events: {
       opened: (association) => {
         service.opened(association)
         crowd?.opened(association)
       },
-      data: (association, plaintext) => service.data(association, plaintext),
+      data: (association, plaintext, recordSequence) => service.data(association, plaintext, recordSequence),
+      moved: (association) => observer?.associationChanged?.(association),
       closed: (association, reason) => {
         crowd?.closed(association)
         service.closed(association, reason)
@@ -93,6 +121,19 @@ export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity
     observe: (association, request, onNotification, onEnded) =>
       service.observe(association, request, onNotification, onEnded),
     ping: (association, timeout) => service.ping(association, timeout),
+    exportAssociation(association, final) {
+      const dtls = listener.exportAssociation(association)
+      const coap = service.exportAssociation(association, final)
+      return dtls === undefined || coap === undefined ? undefined : joinStates(dtls, coap)
+    },
+    async stopReading(patience) {
+      listener.stopReading()
+      await service.finish(patience)
+    },
+    async abandon() {
+      service.forget()
+      await listener.abandon()
+    },
     close: async () => {
       await service.stop(patienceAtClose)
       await listener.close()

@@ -7,6 +7,8 @@ import type { Association, RemoteAddress } from './association.ts'
 import { monotonicClock } from './dtls-socket.ts'
 
 export interface DtlsAssociationStart<Identity> {
+  /** Of one that another process has had; absent: a new one. */
+  readonly former?: { readonly id: string; readonly openedAt: Instant } | undefined
   readonly handle: AssociationHandle
   readonly identity: Identity
   readonly remote: RemoteAddress
@@ -18,8 +20,8 @@ export interface DtlsAssociationStart<Identity> {
 }
 
 export class DtlsAssociation<Identity> implements Association<Identity> {
-  readonly id = randomBytes(8).toString('hex')
-  readonly openedAt: Instant = instant(Math.round(monotonicClock.now()))
+  readonly id: string
+  readonly openedAt: Instant
   readonly identity: Identity
   readonly cipherSuite: CipherSuiteName
   readonly handle: AssociationHandle
@@ -29,6 +31,8 @@ export class DtlsAssociation<Identity> implements Association<Identity> {
 
   constructor(start: DtlsAssociationStart<Identity>) {
     this.#start = start
+    this.id = start.former?.id ?? randomBytes(8).toString('hex')
+    this.openedAt = start.former?.openedAt ?? instant(Math.round(monotonicClock.now()))
     this.handle = start.handle
     this.identity = start.identity
     this.#remote = start.remote

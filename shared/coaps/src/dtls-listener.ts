@@ -5,19 +5,21 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:dgram'
+import type { Instant } from '@sallyport/clock'
 import {
   type AssociationHandle,
   type CipherSuiteName,
   DtlsServer,
   type DtlsServerConfiguration,
+  type ImportRefusal,
   type NamedGroupName,
   type Output,
 } from '@sallyport/dtls'
 import type { Association, DtlsCredentials, DtlsEvents, VerifyPeer } from './association.ts'
 import { answerWithNodeCrypto, requireCurve } from './dtls-answers.ts'
-import { DtlsAssociation } from './dtls-association.ts'
+import { DtlsAssociation, type DtlsAssociationStart } from './dtls-association.ts'
 import { handshakeFailure } from './dtls-failure.ts'
-import { bindSocket, DatagramSender, MachineTimer, monotonicClock } from './dtls-socket.ts'
+import { bindSocket, DatagramSender, MachineTimer, monotonicClock, stopReading } from './dtls-socket.ts'
 import { judge } from './dtls-verdict.ts'
 
 export interface ListenDtlsOptions<Identity> {
@@ -40,6 +42,8 @@ export interface ListenDtlsOptions<Identity> {
    * datagrams and read them; a service that set it would have no confidentiality left.
    */
   readonly dangerouslyLogKeys?: (line: string) => void
+  /** Runs before the socket is read: what is imported here is there when the first datagram comes. */
+  readonly beforeReading?: (importer: AssociationImporter<Identity>) => Promise<void>
   /** Limits and times of the machine; its defaults are documented there. */
   readonly limits?: Pick<
     DtlsServerConfiguration,
@@ -57,10 +61,36 @@ export interface ListenDtlsOptions<Identity> {
   >
 }
 
+/** An association of another process, as its listener exported it, and what that process knew of it. */
+export interface ImportedState<Identity> {
+  readonly state: Uint8Array
+  readonly id: string
+  readonly openedAt: Instant
+  /** Whoever imports has looked again whether this peer may come in. */
+  readonly identity: Identity
+  /** See `AssociationImport` of @sallyport/dtls. */
+  readonly generation: number
+  readonly recordMark: number
+}
+
+export interface AssociationImporter<Identity> {
+  /** The association, which goes on without a word; or why not. */
+  importAssociation(imported: ImportedState<Identity>): Association<Identity> | ImportRefusal
+}
+
 export interface DtlsListener<Identity> {
   readonly address: { readonly address: string; readonly port: number }
   readonly associations: Iterable<Association<Identity>>
   readonly counts: { readonly live: number; readonly halfOpen: number }
+  /** With its keys: to be sealed before it leaves the process. Undefined when it is closed. */
+  exportAssociation(association: Association<Identity>): Uint8Array | undefined
+  /**
+   * For a successor on the same socket: ends handshakes, reads no more, sends on. False where Node does not let us leave
+   * datagrams in the kernel: then they are dropped, and their peers send again.
+   */
+  stopReading(): boolean
+  /** Closes our descriptor of the socket without a word to anyone: associations live on elsewhere. */
+  abandon(): Promise<void>
   /** Sends close_notify to all and closes the socket. */
   close(): Promise<void>
 }
@@ -82,35 +112,56 @@ export async function listenDtls<Identity>(options: ListenDtlsOptions<Identity>)
     },
     monotonicClock.now(),
   )
-  return new Listener(options, machine, await bindSocket(options.host, options.port))
+  const listener = new Listener(options, machine)
+  await options.beforeReading?.(listener)
+  const socket = await bindSocket(options.host, options.port)
+  listener.read(socket)
+  return listener
 }
 
-class Listener<Identity> implements DtlsListener<Identity> {
-  readonly address: DtlsListener<Identity>['address']
+/** A socket that is read, or, before that, what is to be sent by it. */
+type Reading =
+  | { readonly socket: undefined; readonly unsent: (Output & { kind: 'send' })[] }
+  | { readonly socket: Socket; readonly address: Address; readonly sender: DatagramSender; drops: boolean }
+
+type Address = DtlsListener<unknown>['address']
+
+class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<Identity> {
   readonly #options: ListenDtlsOptions<Identity>
   readonly #machine: DtlsServer
-  readonly #sender: DatagramSender
+  #reading: Reading = { socket: undefined, unsent: [] }
   readonly #timer: MachineTimer
   readonly #associations = new Map<AssociationHandle, DtlsAssociation<Identity>>()
   /** Of peers that were accepted and have not finished yet. */
   readonly #identities = new Map<AssociationHandle, { readonly identity: Identity }>()
   #draining = false
 
-  constructor(options: ListenDtlsOptions<Identity>, machine: DtlsServer, socket: Socket) {
+  constructor(options: ListenDtlsOptions<Identity>, machine: DtlsServer) {
     this.#options = options
     this.#machine = machine
-    this.#sender = new DatagramSender(socket)
     this.#timer = new MachineTimer(() => {
       machine.handleTimeout(monotonicClock.now())
       this.#drain()
     })
+  }
+
+  read(socket: Socket): void {
+    const before = this.#reading
     const { address, port } = socket.address()
-    this.address = { address, port }
+    const reading = { socket, address: { address, port }, sender: new DatagramSender(socket), drops: false }
+    this.#reading = reading
     socket.on('message', (datagram, from) => {
-      machine.handleDatagram(datagram, from, monotonicClock.now())
+      if (reading.drops) return
+      this.#machine.handleDatagram(datagram, from, monotonicClock.now())
       this.#drain()
     })
+    if (before.socket === undefined) for (const { datagram, peer } of before.unsent) reading.sender.send(datagram, peer)
     this.#drain()
+  }
+
+  get address(): Address {
+    if (this.#reading.socket === undefined) throw new Error('the listener has no address yet')
+    return this.#reading.address
   }
 
   get associations(): Iterable<Association<Identity>> {
@@ -121,11 +172,40 @@ class Listener<Identity> implements DtlsListener<Identity> {
     return this.#machine.counts
   }
 
+  importAssociation(imported: ImportedState<Identity>): Association<Identity> | ImportRefusal {
+    const { state, generation, recordMark, identity, id, openedAt } = imported
+    const outcome = this.#machine.importAssociation(state, { generation, recordMark }, monotonicClock.now())
+    if (!outcome.imported) return outcome.reason
+    const { association: handle, peer: remote, cipherSuite, connectionId } = outcome
+    const former = { id, openedAt }
+    const association = this.#associate({ handle, remote, cipherSuite, connectionId, identity, former })
+    this.#drain()
+    return association
+  }
+
+  exportAssociation(association: Association<Identity>): Uint8Array | undefined {
+    return association instanceof DtlsAssociation ? this.#machine.exportAssociation(association.handle) : undefined
+  }
+
+  stopReading(): boolean {
+    this.#machine.endHandshakes(monotonicClock.now())
+    this.#drain()
+    const reading = this.#reading
+    if (reading.socket === undefined) return true
+    const stopped = stopReading(reading.socket)
+    reading.drops = !stopped
+    return stopped
+  }
+
+  async abandon(): Promise<void> {
+    this.#timer.set(undefined)
+    if (this.#reading.socket !== undefined) await this.#reading.sender.close()
+  }
+
   async close(): Promise<void> {
     this.#machine.shutDown(monotonicClock.now())
     this.#drain()
-    this.#timer.set(undefined)
-    await this.#sender.close()
+    await this.abandon()
   }
 
   /** Handles what the machine says until it says no more. What handlers cause in between is handled in the same run. */
@@ -145,7 +225,8 @@ class Listener<Identity> implements DtlsListener<Identity> {
     const { events } = this.#options
     switch (output.kind) {
       case 'send':
-        this.#sender.send(output.datagram, output.peer)
+        if (this.#reading.socket === undefined) this.#reading.unsent.push(output)
+        else this.#reading.sender.send(output.datagram, output.peer)
         return
       case 'setTimeout':
         this.#timer.set(output.at)
@@ -160,11 +241,15 @@ class Listener<Identity> implements DtlsListener<Identity> {
         this.#open(output)
         return
       case 'moved':
-        this.#associations.get(output.association)?.moveTo(output.peer)
+        {
+          const association = this.#associations.get(output.association)
+          association?.moveTo(output.peer)
+          if (association !== undefined) events.moved?.(association)
+        }
         return
       case 'data': {
         const association = this.#associations.get(output.association)
-        if (association !== undefined) events.data(association, output.plaintext)
+        if (association !== undefined) events.data(association, output.plaintext, output.recordSequence)
         return
       }
       case 'closed': {
@@ -206,12 +291,15 @@ class Listener<Identity> implements DtlsListener<Identity> {
     const accepted = this.#identities.get(handle)
     if (accepted === undefined) throw new Error('an association of a peer that nobody accepted')
     this.#identities.delete(handle)
+    const { identity } = accepted
+    const association = this.#associate({ handle, remote, cipherSuite, connectionId, identity })
+    this.#options.events.opened?.(association)
+  }
+
+  #associate(start: Omit<DtlsAssociationStart<Identity>, 'send' | 'close'>): DtlsAssociation<Identity> {
+    const { handle } = start
     const association = new DtlsAssociation<Identity>({
-      handle,
-      identity: accepted.identity,
-      remote,
-      cipherSuite,
-      connectionId,
+      ...start,
       send: (plaintext) => {
         this.#machine.send(handle, plaintext)
         this.#drain()
@@ -222,6 +310,6 @@ class Listener<Identity> implements DtlsListener<Identity> {
       },
     })
     this.#associations.set(handle, association)
-    this.#options.events.opened?.(association)
+    return association
   }
 }

@@ -65,6 +65,21 @@ function settled(socket: Socket, event: 'listening' | 'connect', start: () => vo
   })
 }
 
+/**
+ * From now on what arrives stays in the kernel, for whoever else holds the descriptor; sending goes on.
+ *
+ * node:dgram has no public way: closing would end sending too. Its state is looked up by the symbol's name, and a test
+ * notices when a newer Node keeps it elsewhere. False then: datagrams are read on, and have to be dropped.
+ */
+export function stopReading(socket: Socket): boolean {
+  const symbol = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol')
+  const state: unknown = symbol === undefined ? undefined : Reflect.get(socket, symbol)
+  const handle: unknown = typeof state === 'object' && state !== null ? Reflect.get(state, 'handle') : undefined
+  if (typeof handle !== 'object' || handle === null) return false
+  const recvStop: unknown = Reflect.get(handle, 'recvStop')
+  return typeof recvStop === 'function' && Reflect.apply(recvStop, handle, []) === 0
+}
+
 /** Closes once what was handed to the socket has left. */
 export class DatagramSender {
   readonly #socket: Socket

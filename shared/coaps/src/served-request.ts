@@ -50,6 +50,9 @@ export class ServedRequest<Identity> implements CoapRequest<Identity> {
   get range(): { readonly offset: number; readonly length: number } {
     return this.#incoming.range
   }
+  get recordSequence(): number | undefined {
+    return this.#incoming.recordSequence
+  }
   get signal(): AbortSignal {
     const { peer } = this.#incoming.association
     peer.abort ??= new AbortController()

@@ -126,6 +126,8 @@ export type ImportOutcome =
       readonly association: AssociationHandle
       readonly peer: PeerAddress
       readonly cipherSuite: CipherSuiteName
+      /** That we read in the peer's records; empty: none. */
+      readonly connectionId: Uint8Array
     }
   | { readonly imported: false; readonly reason: ImportRefusal }
 
@@ -276,12 +278,17 @@ export class DtlsServer {
     if (connection !== undefined) this.#endpoint.closeConnection(connection, reason)
   }
 
-  /** Says good-bye to all and drops what is half open. */
-  shutDown(now: Instant): void {
+  /** Ends what is half open, with an alert: its peers begin anew. */
+  endHandshakes(now: Instant): void {
     this.#endpoint.now = now
     for (const handshake of [...this.#endpoint.handshakes.values()]) {
       this.#endpoint.failHandshake(handshake, 'user_canceled', 'shutting-down', 'the server is stopping')
     }
+  }
+
+  /** Says good-bye to all and drops what is half open. */
+  shutDown(now: Instant): void {
+    this.endHandshakes(now)
     for (const connection of [...this.#endpoint.connections.values()]) {
       this.#endpoint.closeConnection(connection, 'shutdown')
     }
@@ -331,7 +338,7 @@ export class DtlsServer {
     const slot = this.#slots.get(address)
     if (slot === undefined) this.#slots.set(address, { live: connection, halfOpen: undefined })
     else slot.live ??= connection
-    return { imported: true, association, peer, cipherSuite }
+    return { imported: true, association, peer, cipherSuite, connectionId: state.read.connectionId }
   }
 
   #refusalOf(state: AssociationState, generation: number): ImportRefusal | undefined {
