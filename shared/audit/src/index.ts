@@ -1,4 +1,14 @@
 export {
+  beforeFirstEntry,
+  type ChainEntry,
+  type ChainHead,
+  type ChainPosition,
+  chainEntry,
+  eventSha256,
+  headBytes,
+  type SealableEvent,
+} from './audit-chain.ts'
+export {
   type AuditActor,
   type AuditActorKind,
   type AuditEvent,
@@ -18,3 +28,5 @@ export {
   checkAuditDetails,
   isAuditEventType,
 } from './audit-event-types.ts'
+export { type CanonicalValue, canonicalJson } from './canonical-json.ts'
+export { type ChainFault, type ChainFaultReason, ChainVerification } from './chain-verification.ts'
