@@ -1,4 +1,5 @@
 export type { ActContext } from './act.ts'
+export type { AuditChain, AuditHeadKey, SealedEvent, SignedHead } from './audit-chain.ts'
 export type { AuditEventFilter, AuditEventRecord, AuditEvents } from './audit-events.ts'
 export type { CertificateRecord, Certificates, OrphanedIssuance, RecordedIdentity } from './certificates.ts'
 export type { CommandRecord, Commands } from './commands.ts'

@@ -4,6 +4,7 @@ import type { Clock, Instant } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import { appliedMigrations, migrations, pendingOf } from './migrate.ts'
 import { AdvisoryLocks } from './postgres/advisory-locks.ts'
+import { PostgresAuditChain } from './postgres/audit-chain.ts'
 import { PostgresAuditEvents } from './postgres/audit-events.ts'
 import { PostgresCertificates } from './postgres/certificates.ts'
 import { PostgresCommands } from './postgres/commands.ts'
@@ -70,6 +71,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     commands: new PostgresCommands(database, record),
     telemetry: new PostgresTelemetry(database),
     auditEvents: new PostgresAuditEvents(database, record),
+    auditChain: new PostgresAuditChain(database),
     outbox: new PostgresOutbox(database),
     listen: (channel, handler, onReconnected) => notifications.listen(channel, handler, onReconnected),
     withAdvisoryLock: (name, work) => locks.withLock(name, work),

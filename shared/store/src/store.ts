@@ -9,6 +9,7 @@
  */
 
 import type { Instant } from '@sallyport/clock'
+import type { AuditChain } from './audit-chain.ts'
 import type { AuditEvents } from './audit-events.ts'
 import type { Certificates } from './certificates.ts'
 import type { Commands } from './commands.ts'
@@ -48,6 +49,7 @@ export interface Store {
   readonly commands: Commands
   readonly telemetry: Telemetry
   readonly auditEvents: AuditEvents
+  readonly auditChain: AuditChain
   readonly outbox: Outbox
   /**
    * Calls `handler` with each notification from now on. Notifications of the time without a connection are lost:

@@ -17,7 +17,7 @@ import { present } from './row.ts'
 import { allOf, sql, time } from './sql.ts'
 import type { TransactionRecord } from './transaction-record.ts'
 
-interface AuditRow {
+export interface AuditRow {
   readonly id: string
   readonly organizationId: string | null
   readonly type: AuditEventType
@@ -34,6 +34,10 @@ interface AuditRow {
   readonly occurredAt: Instant
 }
 
+export const auditColumns = sql`id, organization_id as "organizationId", type, severity, outcome,
+  actor_kind as "actorKind", actor_id as "actorId", actor_name as "actorName", address, subject_kind as "subjectKind",
+  subject_id as "subjectId", correlation_id as "correlationId", details, occurred_at as "occurredAt"`
+
 export class PostgresAuditEvents implements AuditEvents {
   readonly #database: Database
   readonly #record: TransactionRecord
@@ -48,10 +52,7 @@ export class PostgresAuditEvents implements AuditEvents {
     const { type, actorId, subjectId, from, to, correlationId, outcome } = request
     const rows = await this.#database.read((query) =>
       query.rows<AuditRow>(sql`
-        select id, organization_id as "organizationId", type, severity, outcome, actor_kind as "actorKind",
-          actor_id as "actorId", actor_name as "actorName", address, subject_kind as "subjectKind",
-          subject_id as "subjectId", correlation_id as "correlationId", details, occurred_at as "occurredAt"
-        from audit_event
+        select ${auditColumns} from audit_event
         where ${allOf([
           sql`organization_id = ${organizationId}`,
           type === undefined ? undefined : sql`type = ${type}`,
@@ -65,7 +66,7 @@ export class PostgresAuditEvents implements AuditEvents {
         ])}
         order by occurred_at desc, id desc limit ${window.limit + 1}`),
     )
-    return toPage(rows, window, (row) => ({ at: row.occurredAt, id: row.id }), toEvent)
+    return toPage(rows, window, (row) => ({ at: row.occurredAt, id: row.id }), toAuditEvent)
   }
 
   async recordAuthentication(
@@ -127,7 +128,7 @@ export class PostgresAuditEvents implements AuditEvents {
   }
 }
 
-function toEvent(row: AuditRow): AuditEventRecord {
+export function toAuditEvent(row: AuditRow): AuditEventRecord {
   const event: AuditEvent = {
     id: row.id,
     type: row.type,
