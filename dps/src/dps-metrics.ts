@@ -1,6 +1,6 @@
 /** What the dps counts and times. Labels are closed sets: outcomes, error codes, steps. */
 
-import type { Duration } from '@sallyport/clock'
+import type { Duration, Instant } from '@sallyport/clock'
 import type { Metrics } from '@sallyport/diagnostics'
 import type { ErrorCode } from '@sallyport/errors'
 import type { ProvisioningStep } from '@sallyport/fleet'
@@ -14,6 +14,8 @@ export interface DpsMetrics {
   certificateIssued(duration: Duration): void
   orphansWithdrawn(count: number): void
   tokenUp(up: boolean): void
+  auditSealed(events: number): void
+  auditHeadSigned(at: Instant): void
 }
 
 export interface DpsGauges {
@@ -58,6 +60,14 @@ export function createDpsMetrics(metrics: Metrics, gauges: DpsGauges): DpsMetric
     name: 'sallyport_dps_hsm_up',
     help: '1 while the HSM token with the authority keys is open, else 0.',
   })
+  const sealed = metrics.counter({
+    name: 'sallyport_dps_audit_events_sealed_total',
+    help: 'Audit events that got their place in the chain.',
+  })
+  const headSigned = metrics.gauge({
+    name: 'sallyport_dps_audit_head_signed_timestamp_seconds',
+    help: 'When the last head of the audit chain was signed, since the Unix epoch.',
+  })
   metrics.gauge({
     name: 'sallyport_dps_associations',
     help: 'DTLS associations, by state.',
@@ -85,5 +95,7 @@ export function createDpsMetrics(metrics: Metrics, gauges: DpsGauges): DpsMetric
     },
     orphansWithdrawn: (count) => orphans.inc(count),
     tokenUp: (up) => token.set(up ? 1 : 0),
+    auditSealed: (events) => sealed.inc(events),
+    auditHeadSigned: (at) => headSigned.set(at / 1000),
   }
 }

@@ -5,6 +5,7 @@
 
 import { createPrivateKey, randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { toHex } from '@sallyport/bytes'
 import { clockFrom, type Duration, minutes, seconds } from '@sallyport/clock'
 import { type CoapsServer, type DtlsCredentials, HandshakeFailureCounts, listenCoaps } from '@sallyport/coaps'
 import { coapsLimits } from '@sallyport/config'
@@ -14,8 +15,11 @@ import { authorityRoles } from '@sallyport/fleet'
 import { type Management, openMutualTls, serviceClient, startManagement } from '@sallyport/http'
 import { certificatesFromPem } from '@sallyport/pki'
 import { openStore, type Store } from '@sallyport/store'
+import { AuditHeadKey } from './audit-head-key.ts'
+import { AuditSealer } from './audit-sealer.ts'
 import type { DpsConfiguration } from './config.ts'
 import { createDpsMetrics, type DpsMetrics } from './dps-metrics.ts'
+import { HsmToken } from './hsm-token.ts'
 import { TokenAuthority } from './identity-authority.ts'
 import { type InstallationAuthorities, readInstallationAuthorities } from './installation-authorities.ts'
 import { IdentityIssuer } from './issuance.ts'
@@ -74,8 +78,7 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
       associations: () => server?.counts ?? { live: 0, halfOpen: 0 },
       issuancesWaiting: () => issuer?.waiting ?? 0,
     })
-    const authority = new TokenAuthority({
-      authority: authorities.identity,
+    const token = new HsmToken({
       modulePath: configuration.hsmModule,
       tokenLabel: configuration.hsmToken,
       pinFile: configuration.hsmPinFile,
@@ -91,7 +94,8 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
         },
       },
     })
-    closing.unshift(() => authority.close())
+    closing.unshift(() => token.close())
+    const authority = new TokenAuthority({ authority: authorities.identity, token })
     await authority.signer().catch((error) => {
       log.error({ err: error }, 'the issuing key cannot be used; credentials are refused until it can')
     })
@@ -101,6 +105,24 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
       clock,
       randomBytes: (count) => new Uint8Array(randomBytes(count)),
       onIssued: counted.certificateIssued,
+    })
+
+    const headKey = new AuditHeadKey({
+      token,
+      chain: store.auditChain,
+      withLock: (work) => store.withAdvisoryLock('audit head key', work),
+    })
+    const sealer = new AuditSealer({
+      chain: store.auditChain,
+      sign: (bytes) => headKey.sign(bytes),
+      clock,
+      log,
+      onSealed: counted.auditSealed,
+      onSigned: ({ sequence, sha256 }) => {
+        counted.auditHeadSigned(clock.now())
+        // Kept where the log is kept: an end that is cut off the chain, heads included, is missed there.
+        log.info({ sequence, sha256: toHex(sha256) }, 'audit head signed')
+      },
     })
 
     const mutualTls = openMutualTls(
@@ -165,7 +187,7 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
       metrics,
       readiness: {
         database: { check: () => store.health() },
-        hsm: { check: () => authority.probe() },
+        hsm: { check: () => token.probe() },
         'control-plane': { check: async () => assertClosed(controlPlane.circuit), soft: true },
       },
     })
@@ -175,6 +197,8 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
     const reconcile = () => reconcileOnce(issuer, counted, log)
     const timers = [setInterval(flush, failureFlushInterval), setInterval(reconcile, reconcileInterval)]
     void reconcile()
+    sealer.start()
+    closing.unshift(() => sealer.stop())
     log.info({ coaps: listening.address, management: management.url }, 'dps is ready')
     return {
       addresses: {

@@ -8,6 +8,7 @@ import { databaseForTest, runProgram, testHome, tokenForTest } from '@sallyport/
 import { fileTokenLock } from '@sallyport/hsm'
 import { certificateToPem, provisioningRecordId } from '@sallyport/pki'
 import { migrate, openStore, type Store } from '@sallyport/store'
+import { HsmToken } from '../src/hsm-token.ts'
 import { TokenAuthority } from '../src/identity-authority.ts'
 import { readInstallationAuthorities } from '../src/installation-authorities.ts'
 import { type IdentityAuthority, IdentityIssuer, type IdentityIssuerOptions } from '../src/issuance.ts'
@@ -22,6 +23,7 @@ export interface IssuingInstallation {
   readonly store: Store
   readonly databaseUrl: string
   readonly ports: ProvisioningStore
+  readonly token: HsmToken
   readonly authority: TokenAuthority
   issuer(
     over?: Partial<Omit<IdentityIssuerOptions, 'clock'>> & {
@@ -46,13 +48,13 @@ export async function createIssuingInstallation(): Promise<IssuingInstallation> 
     ...['--ca-token', token.label, '--ca-pin-file', token.pinFile, '--dns', 'localhost', '--ip', '127.0.0.1'],
   ])
   const authorities = readInstallationAuthorities(join(home, 'pki', 'authorities.json'))
-  const authority = new TokenAuthority({
-    authority: authorities.identity,
+  const hsmToken = new HsmToken({
     modulePath: token.modulePath,
     tokenLabel: token.label,
     pinFile: token.pinFile,
     lock: fileTokenLock(join(home, 'token.lock')),
   })
+  const authority = new TokenAuthority({ authority: authorities.identity, token: hsmToken })
   const maker = await createManufacturer('Issuing Maker')
   const group = await enroll(store, maker)
   const ports = provisioningStoreOf(store, 16)
@@ -60,6 +62,7 @@ export async function createIssuingInstallation(): Promise<IssuingInstallation> 
     store,
     databaseUrl: database.url,
     ports,
+    token: hsmToken,
     authority,
     issuer: (over = {}) =>
       new IdentityIssuer({
@@ -79,7 +82,7 @@ export async function createIssuingInstallation(): Promise<IssuingInstallation> 
       return { id, recordId }
     },
     async close() {
-      await authority.close()
+      await hsmToken.close()
       await store.close()
       await database.drop()
     },
