@@ -54,9 +54,16 @@ export const controlPlaneSettings = {
   }),
   sealingKeyLabel: setting({
     name: 'SALLYPORT_SEALING_KEY',
-    meaning: 'The label of the key in the token that seals the JWT keys.',
+    meaning: 'The label of the key in the token that seals the JWT keys and the gateways’ sealing keys.',
     kind: 'string',
     default: 'kek-1',
+  }),
+  sealingKeyPeriod: setting({
+    name: 'SALLYPORT_SEALING_KEY_PERIOD',
+    meaning:
+      'How long one key seals the session tickets and snapshots of gateways; it opens them for as long again, then it is gone.',
+    kind: 'duration',
+    default: '24h',
   }),
   softwareToken: setting({
     name: 'SALLYPORT_ALLOW_SOFTWARE_HSM',

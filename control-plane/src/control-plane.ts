@@ -21,6 +21,7 @@ import type { controlPlaneSettings } from './config.ts'
 import { controlPlaneMetrics } from './control-plane-metrics.ts'
 import { deviceTokens } from './device-tokens.ts'
 import { ensureFirstAdmin } from './first-admin.ts'
+import { openGatewaySealingKeys } from './gateway-sealing-keys.ts'
 import { createInternalServer } from './internal-server.ts'
 import { openKeyRing } from './key-ring.ts'
 import { followEvents } from './live-events.ts'
@@ -68,6 +69,13 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   const sealingKey = await token.findSealingKey(configuration.sealingKeyLabel)
   const keyRing = await openKeyRing({ store, sealingKey, log })
   opened.add(async () => keyRing.close())
+  const sealingKeys = await openGatewaySealingKeys({
+    store,
+    sealingKey,
+    period: configuration.sealingKeyPeriod,
+    log,
+  })
+  opened.add(() => sealingKeys.close())
   await ensureFirstAdmin({ store, file: configuration.firstAdminFile, log })
 
   const redisOptions = { url: configuration.redisUrl, name: 'control-plane', log }
@@ -153,6 +161,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
       deviceTokens: deviceTokens({ clock, issuer, signingKey, lifetime: configuration.deviceTokenLifetime }),
       onboardingCodeLifetime: configuration.onboardingCodeLifetime,
       publishedKeys,
+      sealingKeys,
     },
     { mutualTls, observer: observer('internal') },
   )

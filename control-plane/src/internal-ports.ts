@@ -5,6 +5,7 @@ import type { Store } from '@sallyport/store'
 import type { JWK } from 'jose'
 import type { ControlPlaneMetrics } from './control-plane-metrics.ts'
 import type { DeviceTokens } from './device-tokens.ts'
+import type { GatewaySealingKeys } from './gateway-sealing-keys.ts'
 
 export interface InternalPorts {
   readonly store: Pick<Store, 'onboardingCodes' | 'deviceTokens' | 'provisioning'>
@@ -13,4 +14,5 @@ export interface InternalPorts {
   readonly deviceTokens: DeviceTokens
   readonly onboardingCodeLifetime: Duration
   readonly publishedKeys: () => readonly JWK[]
+  readonly sealingKeys: Pick<GatewaySealingKeys, 'live'>
 }

@@ -13,6 +13,7 @@ import type { InternalPorts } from './internal-ports.ts'
 import { registerCreateOnboardingCode } from './route/create-onboarding-code.ts'
 import { acceptForms, registerIssueDeviceTokens } from './route/issue-device-tokens.ts'
 import { registerPublishSigningKeys } from './route/publish-signing-keys.ts'
+import { registerReadSealingKeys } from './route/read-sealing-keys.ts'
 
 export function createInternalServer(
   ports: InternalPorts,
@@ -33,5 +34,6 @@ export function createInternalServer(
   registerCreateOnboardingCode(server, ports)
   registerIssueDeviceTokens(server, ports)
   registerPublishSigningKeys(server, ports.publishedKeys, services('gateway', 'dps'))
+  registerReadSealingKeys(server, ports)
   return server
 }

@@ -1,3 +1,4 @@
+export type { SealingKey, SealingKeys } from '@sallyport/dtls'
 export type {
   Association,
   AssociationCloseReason,
