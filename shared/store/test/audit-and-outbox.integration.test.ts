@@ -14,7 +14,7 @@ describe('the audit trail', () => {
     for (const statement of [
       "update audit_event set outcome = 'failed'",
       'delete from audit_event',
-      'truncate audit_event',
+      'truncate audit_event cascade',
       'truncate organization cascade',
     ]) {
       await expect(around.tables.query(statement)).rejects.toMatchObject({ code: '42501' })
