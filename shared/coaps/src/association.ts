@@ -76,6 +76,8 @@ export interface HandshakeFailure {
   readonly detail: string
   /** What the peer presented, where it came so far; unverified. */
   readonly chain?: readonly Uint8Array[]
+  /** What the peer named itself with in place of a chain: any bytes, unverified. */
+  readonly pskIdentity?: Uint8Array
 }
 
 export interface DtlsEvents<Identity> {

@@ -28,8 +28,8 @@ import {
 import { CodedError } from '@sallyport/errors'
 import type { DtlsCredentials } from './association.ts'
 
-/** Every question but the one about the peer's chain, which is the caller's. */
-export type CryptographicQuestion = Exclude<Question, { kind: 'verifyPeer' }>
+/** Every question but those about the peer, which are the caller's. */
+export type CryptographicQuestion = Exclude<Question, { kind: 'verifyPeer' | 'findPsk' }>
 
 /** @param privateKey of our certificate; absent for a client without one, which is never asked to sign */
 export function answerWithNodeCrypto(question: CryptographicQuestion, privateKey: KeyObject | undefined): Answer {
@@ -41,6 +41,8 @@ export function answerWithNodeCrypto(question: CryptographicQuestion, privateKey
         random: randomBytes(32),
         connectionId: randomBytes(7),
       }
+    case 'makeRandom':
+      return { kind: 'makeRandom', random: randomBytes(32), connectionId: randomBytes(7) }
     case 'agree':
       return { kind: 'agree', sharedSecret: agree(question.group, question.privateKey, question.peerPublicKey) }
     case 'sign':

@@ -16,7 +16,10 @@ export interface ConnectDtlsOptions<Identity> {
   readonly port: number
   /** Absent: the server gets no certificate, should it ask. */
   readonly credentials?: DtlsCredentials
+  /** Not asked where `psk` is given: who finishes such a handshake has the key. */
   readonly verifyPeer: VerifyPeer<Identity>
+  /** A pre-shared key in place of certificates: `identity` (1 to 128 bytes, seen by all) names it, `server` has it too. */
+  readonly psk?: { readonly identity: Uint8Array; readonly key: Uint8Array; readonly server: Identity }
   /** Bytes of UDP payload of the handshake's datagrams. Default 1200. */
   readonly mtu?: number
   readonly cipherSuites?: readonly CipherSuiteName[]
@@ -39,7 +42,7 @@ export interface ConnectDtlsOptions<Identity> {
  * `handshake-timed-out`, `configuration-invalid` for credentials that do not fit
  */
 export async function connectDtls<Identity>(options: ConnectDtlsOptions<Identity>): Promise<Association<Identity>> {
-  const { credentials, mtu, cipherSuites, handshakeTimeout } = options
+  const { credentials, mtu, cipherSuites, handshakeTimeout, psk } = options
   const certificate =
     credentials === undefined ? undefined : { chain: credentials.chain, curve: requireCurve(credentials) }
   const host = await resolveHost(options.host)
@@ -51,6 +54,7 @@ export async function connectDtls<Identity>(options: ConnectDtlsOptions<Identity
       random: randomBytes(32),
       ...(options.connectionId === true ? { connectionId: new Uint8Array(0) } : {}),
       ...(certificate === undefined ? {} : { certificate }),
+      ...(psk === undefined ? {} : { psk: { identity: psk.identity, key: psk.key } }),
       ...(mtu === undefined ? {} : { mtu }),
       ...(cipherSuites === undefined ? {} : { cipherSuites }),
       ...(handshakeTimeout === undefined ? {} : { handshakeTimeout }),
@@ -89,6 +93,7 @@ class ClientConnection<Identity> {
     this.#machine = machine
     this.#remote = remote
     this.#settlement = settlement
+    if (options.psk !== undefined) this.#accepted = { identity: options.psk.server }
     this.#sender = new DatagramSender(socket)
     this.#timer = new MachineTimer(() => {
       machine.handleTimeout(monotonicClock.now())
@@ -157,6 +162,7 @@ class ClientConnection<Identity> {
 
   #answer({ question, handle }: Output & { kind: 'ask' }): void {
     const { credentials, verifyPeer } = this.#options
+    if (question.kind === 'findPsk') throw new Error('a client is asked for no key')
     if (question.kind !== 'verifyPeer') {
       this.#machine.answer(handle, answerWithNodeCrypto(question, credentials?.privateKey), monotonicClock.now())
       return

@@ -4,7 +4,7 @@ import type { Output } from '@sallyport/dtls'
 import type { HandshakeFailure } from './association.ts'
 
 export function handshakeFailure(output: Output & { kind: 'handshakeFailed' }): HandshakeFailure {
-  const { peer, code, alert, direction, detail, chain } = output
+  const { peer, code, alert, direction, detail, chain, pskIdentity } = output
   return {
     remote: { address: peer.address, port: peer.port },
     code,
@@ -12,5 +12,6 @@ export function handshakeFailure(output: Output & { kind: 'handshakeFailed' }): 
     detail,
     ...(alert === undefined ? {} : { alert }),
     ...(chain === undefined ? {} : { chain }),
+    ...(pskIdentity === undefined ? {} : { pskIdentity }),
   }
 }

@@ -21,6 +21,7 @@ import { DtlsAssociation, type DtlsAssociationStart } from './dtls-association.t
 import { handshakeFailure } from './dtls-failure.ts'
 import { bindSocket, DatagramSender, MachineTimer, monotonicClock, stopReading } from './dtls-socket.ts'
 import { judge } from './dtls-verdict.ts'
+import { type FindPsk, lookUpPsk } from './psk-lookup.ts'
 
 export interface ListenDtlsOptions<Identity> {
   readonly host: string
@@ -28,6 +29,8 @@ export interface ListenDtlsOptions<Identity> {
   readonly port: number
   readonly credentials: DtlsCredentials
   readonly verifyPeer: VerifyPeer<Identity>
+  /** Present: peers may authenticate with a pre-shared key in place of a certificate. Absent: certificates only. */
+  readonly findPsk?: FindPsk<Identity>
   readonly events: DtlsEvents<Identity>
   /** Bytes of UDP payload of a handshake's datagrams. Default 1200. */
   readonly mtu?: number
@@ -106,6 +109,7 @@ export async function listenDtls<Identity>(options: ListenDtlsOptions<Identity>)
       ...(options.mtu === undefined ? {} : { mtu: options.mtu }),
       ...(options.cipherSuites === undefined ? {} : { cipherSuites: options.cipherSuites }),
       ...(options.groups === undefined ? {} : { groups: options.groups }),
+      ...(options.findPsk === undefined ? {} : { psk: {} }),
       ...(options.shard === undefined ? {} : { shard: options.shard }),
       dangerouslyLogKeys: options.dangerouslyLogKeys !== undefined,
       ...options.limits,
@@ -273,7 +277,16 @@ class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<
   }
 
   #answer({ question, handle, association }: Output & { kind: 'ask' }): void {
-    const { credentials, verifyPeer } = this.#options
+    const { credentials, verifyPeer, findPsk } = this.#options
+    if (question.kind === 'findPsk') {
+      if (findPsk === undefined) throw new Error('a key is asked for where none is looked up')
+      lookUpPsk(findPsk, question.identity, question.peer).then(({ answer, found }) => {
+        const awaited = this.#machine.answer(handle, answer, monotonicClock.now())
+        if (awaited && found !== undefined) this.#identities.set(association, found)
+        this.#drain()
+      })
+      return
+    }
     if (question.kind !== 'verifyPeer') {
       this.#machine.answer(handle, answerWithNodeCrypto(question, credentials.privateKey), monotonicClock.now())
       return

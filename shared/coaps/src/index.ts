@@ -28,3 +28,4 @@ export {
 } from './dtls-listener.ts'
 export { type HandshakeFailureCount, HandshakeFailureCounts, networkPrefix } from './handshake-failure-counts.ts'
 export type { AssociationRefusal, CoapsImporter, ImportedAssociation } from './imported-association.ts'
+export type { FindPsk, PskFound, PskRefused } from './psk-lookup.ts'

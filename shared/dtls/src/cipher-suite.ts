@@ -1,5 +1,6 @@
 /**
- * The cipher suites we speak: ECDHE with ECDSA certificates and an AEAD (RFC 5289, RFC 7251), nothing else.
+ * The cipher suites we speak, each with an AEAD: ECDHE with ECDSA certificates (RFC 5289, RFC 7251), and a pre-shared key
+ * with ECDHE (RFC 8442) or alone (RFC 5487, RFC 6655). Nothing else.
  *
  * No CBC, no RSA key exchange, no compression: what is not in this table cannot be negotiated.
  */
@@ -7,6 +8,7 @@
 export interface CipherSuite {
   readonly name: CipherSuiteName
   readonly number: number
+  readonly keyExchange: 'ecdhe_ecdsa' | 'ecdhe_psk' | 'psk'
   /** As node:crypto calls it. */
   readonly aead: 'aes-128-gcm' | 'aes-256-gcm' | 'aes-128-ccm'
   readonly keyLength: 16 | 32
@@ -25,11 +27,16 @@ export type CipherSuiteName =
   | 'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384'
   | 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM'
   | 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'
+  | 'TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256'
+  | 'TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256'
+  | 'TLS_PSK_WITH_AES_128_GCM_SHA256'
+  | 'TLS_PSK_WITH_AES_128_CCM_8'
 
 export const cipherSuites: Readonly<Record<CipherSuiteName, CipherSuite>> = {
   TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: {
     name: 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
     number: 0xc02b,
+    keyExchange: 'ecdhe_ecdsa',
     aead: 'aes-128-gcm',
     keyLength: 16,
     tagLength: 16,
@@ -39,6 +46,7 @@ export const cipherSuites: Readonly<Record<CipherSuiteName, CipherSuite>> = {
   TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: {
     name: 'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384',
     number: 0xc02c,
+    keyExchange: 'ecdhe_ecdsa',
     aead: 'aes-256-gcm',
     keyLength: 32,
     tagLength: 16,
@@ -48,6 +56,7 @@ export const cipherSuites: Readonly<Record<CipherSuiteName, CipherSuite>> = {
   TLS_ECDHE_ECDSA_WITH_AES_128_CCM: {
     name: 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM',
     number: 0xc0ac,
+    keyExchange: 'ecdhe_ecdsa',
     aead: 'aes-128-ccm',
     keyLength: 16,
     tagLength: 16,
@@ -57,6 +66,47 @@ export const cipherSuites: Readonly<Record<CipherSuiteName, CipherSuite>> = {
   TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8: {
     name: 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8',
     number: 0xc0ae,
+    keyExchange: 'ecdhe_ecdsa',
+    aead: 'aes-128-ccm',
+    keyLength: 16,
+    tagLength: 8,
+    hash: 'sha256',
+    forgeryLimit: 2 ** 20,
+  },
+  TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256: {
+    name: 'TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256',
+    number: 0xd001,
+    keyExchange: 'ecdhe_psk',
+    aead: 'aes-128-gcm',
+    keyLength: 16,
+    tagLength: 16,
+    hash: 'sha256',
+    forgeryLimit: 2 ** 36,
+  },
+  TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256: {
+    name: 'TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256',
+    number: 0xd003,
+    keyExchange: 'ecdhe_psk',
+    aead: 'aes-128-ccm',
+    keyLength: 16,
+    tagLength: 8,
+    hash: 'sha256',
+    forgeryLimit: 2 ** 20,
+  },
+  TLS_PSK_WITH_AES_128_GCM_SHA256: {
+    name: 'TLS_PSK_WITH_AES_128_GCM_SHA256',
+    number: 0x00a8,
+    keyExchange: 'psk',
+    aead: 'aes-128-gcm',
+    keyLength: 16,
+    tagLength: 16,
+    hash: 'sha256',
+    forgeryLimit: 2 ** 36,
+  },
+  TLS_PSK_WITH_AES_128_CCM_8: {
+    name: 'TLS_PSK_WITH_AES_128_CCM_8',
+    number: 0xc0a8,
+    keyExchange: 'psk',
     aead: 'aes-128-ccm',
     keyLength: 16,
     tagLength: 8,
@@ -71,6 +121,14 @@ export const defaultCipherSuites: readonly CipherSuiteName[] = [
   'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384',
   'TLS_ECDHE_ECDSA_WITH_AES_128_CCM',
   'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8',
+]
+
+/** The same for pre-shared keys: those with forward secrecy first. */
+export const defaultPskCipherSuites: readonly CipherSuiteName[] = [
+  'TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256',
+  'TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256',
+  'TLS_PSK_WITH_AES_128_GCM_SHA256',
+  'TLS_PSK_WITH_AES_128_CCM_8',
 ]
 
 /** TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746 section 3.3): a signal, not a suite. */

@@ -28,9 +28,8 @@ import {
   writeCertificate,
   writeCertificateVerify,
 } from './certificate-messages.ts'
-import { type CipherSuite, type CipherSuiteName, cipherSuiteByNumber } from './cipher-suite.ts'
+import type { CipherSuite, CipherSuiteName } from './cipher-suite.ts'
 import { writeClientHello } from './client-hello.ts'
-import { maxPeerConnectionIdLength } from './connection-id.ts'
 import type { FlightPart } from './flight.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { compose, type Handshake, type HandshakeContext, type HandshakeLayer } from './handshake-layer.ts'
@@ -44,8 +43,7 @@ import {
 import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from './key-schedule.ts'
 import type { NamedGroupName } from './named-group.ts'
 import type { Answer, KeyShare } from './output.ts'
-import { versions } from './record.ts'
-import { readHelloVerifyRequest, readServerHello } from './server-hello.ts'
+import { readHelloVerifyRequest, readServerHello, requireConnectionIds, requireOffered } from './server-hello.ts'
 import {
   announcedSignatureSchemes,
   type CurveName,
@@ -123,7 +121,7 @@ const expectations: Readonly<Record<ClientState['name'], Handshake['expects']>> 
 }
 
 /** A server that rotates its secret may ask twice; one that never stops is no server. */
-const maxHelloVerifyRequests = 3
+export const maxHelloVerifyRequests = 3
 
 export class ClientHandshake implements Handshake {
   readonly layer: HandshakeLayer
@@ -231,32 +229,12 @@ export class ClientHandshake implements Handshake {
 
   #haveServerHello(message: HandshakeMessage): void {
     const hello = readServerHello(message.body)
-    if (hello.version !== versions.dtls12) {
-      throw new HandshakeFault('version-unsupported', `the server chose version ${hello.version.toString(16)}`)
+    const suite = requireOffered(hello, this.#identity.cipherSuites)
+    if (hello.connectionId !== undefined) {
+      this.layer.connectionIds = requireConnectionIds(hello.connectionId, this.#identity.connectionId)
     }
-    const suite = cipherSuiteByNumber.get(hello.cipherSuite)
-    if (suite === undefined || !this.#identity.cipherSuites.includes(suite.name)) {
-      throw new HandshakeFault('choice-not-offered', `cipher suite ${hello.cipherSuite.toString(16)} was not offered`)
-    }
-    if (hello.compression !== 0) throw new HandshakeFault('choice-not-offered', 'compression was not offered')
-    if (!hello.extendedMasterSecret) {
-      throw new HandshakeFault('extended-master-secret-missing', 'the server does not take extended_master_secret')
-    }
-    if (hello.renegotiationWrong) {
-      throw new HandshakeFault('renegotiation-info-wrong', 'renegotiation_info of a first handshake is not empty')
-    }
-    if (hello.connectionId !== undefined) this.#haveConnectionId(hello.connectionId)
     append(this.layer.transcript, message)
     this.state = { name: 'expecting-certificate', suite, serverRandom: hello.random }
-  }
-
-  #haveConnectionId(theirs: Uint8Array): void {
-    const { connectionId: ours } = this.#identity
-    if (ours === undefined) throw new HandshakeFault('extension-unsolicited', 'connection_id was not offered')
-    if (theirs.length > maxPeerConnectionIdLength) {
-      throw new HandshakeFault('connection-id-too-long', `a CID of ${theirs.length} bytes leaves a record no room`)
-    }
-    this.layer.connectionIds = { write: theirs.slice(), read: ours }
   }
 
   #haveCertificate(state: ClientState & { name: 'expecting-certificate' }, message: HandshakeMessage): void {

@@ -3,8 +3,9 @@
  */
 
 import { type Duration, hours, type Instant, later, seconds } from '@sallyport/clock'
-import { type CipherSuiteName, defaultCipherSuites } from './cipher-suite.ts'
+import { type CipherSuiteName, defaultCipherSuites, defaultPskCipherSuites } from './cipher-suite.ts'
 import { ClientHandshake } from './client-handshake.ts'
+import { ClientPskHandshake } from './client-psk-handshake.ts'
 import { requireMtu } from './dtls-server.ts'
 import { Endpoint } from './endpoint.ts'
 import { createHandshakeLayer } from './handshake-layer.ts'
@@ -22,6 +23,12 @@ export interface DtlsClientConfiguration {
   readonly random: Uint8Array
   /** DER, leaf first, and what the leaf's key is. Absent: the server gets an empty Certificate when it asks. */
   readonly certificate?: { readonly chain: readonly Uint8Array[]; readonly curve: CurveName }
+  /**
+   * Present: we prove this key instead of a certificate, and the server proves that it has it too; `verifyPeer` is not
+   * asked. The identity is 1 to 128 bytes, seen by all.
+   */
+  readonly psk?: { readonly identity: Uint8Array; readonly key: Uint8Array }
+  /** Default: those that go with a certificate, or with a pre-shared key. */
   readonly cipherSuites?: readonly CipherSuiteName[]
   readonly groups?: readonly NamedGroupName[]
   /** Bytes of UDP payload. Default 1200. */
@@ -71,13 +78,23 @@ export class DtlsClient {
       nextPeerMessageSequence: 0,
       expiresAt: later(now, handshakeTimeout),
     })
-    const handshake = new ClientHandshake(layer, {
-      random: configuration.random,
-      certificate: configuration.certificate,
-      cipherSuites: configuration.cipherSuites ?? defaultCipherSuites,
-      groups: configuration.groups ?? defaultNamedGroups,
-      connectionId: configuration.connectionId,
-    })
+    const { random, certificate, psk, connectionId, groups = defaultNamedGroups } = configuration
+    const handshake =
+      psk === undefined
+        ? new ClientHandshake(layer, {
+            random,
+            certificate,
+            cipherSuites: configuration.cipherSuites ?? defaultCipherSuites,
+            groups,
+            connectionId,
+          })
+        : new ClientPskHandshake(layer, {
+            random,
+            ...psk,
+            cipherSuites: configuration.cipherSuites ?? defaultPskCipherSuites,
+            groups,
+            connectionId,
+          })
     endpoint.begin(handshake, (context) => handshake.begin(context))
   }
 

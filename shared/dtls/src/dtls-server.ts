@@ -12,7 +12,7 @@ import { type Duration, hours, type Instant, later, minutes, seconds } from '@sa
 import { encodeAlert } from './alert.ts'
 import { type AssociationState, decodeAssociationState, encodeAssociationState } from './association-state.ts'
 import { writeCertificate, writeCertificateRequest } from './certificate-messages.ts'
-import { type CipherSuiteName, defaultCipherSuites } from './cipher-suite.ts'
+import { type CipherSuiteName, cipherSuites, defaultCipherSuites, defaultPskCipherSuites } from './cipher-suite.ts'
 import { findCookie, type HelloCookie, readClientHello } from './client-hello.ts'
 import type { Connection } from './connection.ts'
 import { connectionIdLength, requireShard } from './connection-id.ts'
@@ -48,6 +48,7 @@ import { RecordLayer } from './record-layer.ts'
 import { type ProtectRecords, protectWithNodeCrypto } from './record-protection.ts'
 import { ServerHandshake } from './server-handshake.ts'
 import { writeHelloVerifyRequest } from './server-hello.ts'
+import { ServerPskHandshake } from './server-psk-handshake.ts'
 import type { CurveName } from './signature-scheme.ts'
 import { defaultStaleAfter, StaleAssociations } from './stale-associations.ts'
 
@@ -57,9 +58,14 @@ export interface DtlsServerConfiguration {
   readonly curve: CurveName
   /** At least 32 random bytes; new ones are asked for by `makeCookieSecret`. */
   readonly cookieSecret: Uint8Array
-  /** In order of preference. Default: GCM before CCM, 128 bits before 256. */
+  /** In order of preference. Default: certificates before pre-shared keys, GCM before CCM, 128 bits before 256. */
   readonly cipherSuites?: readonly CipherSuiteName[]
   readonly groups?: readonly NamedGroupName[]
+  /** Present: clients may prove a pre-shared key, which `findPsk` asks for. Absent: certificates only. */
+  readonly psk?: {
+    /** Tells the client which of its identities to use (RFC 4279 section 5.2). Default: no hint. */
+    readonly identityHint?: Uint8Array
+  }
   /** Bytes of UDP payload. Default 1200, at least 228: the smallest datagram that takes a fragment with its headers. */
   readonly mtu?: number
   readonly reassembly?: ReassemblyLimits
@@ -135,7 +141,7 @@ export type ImportOutcome =
 interface Slot {
   /** The association whose peer is here, so that its repeated hello is known. */
   live: Connection | undefined
-  halfOpen: ServerHandshake | undefined
+  halfOpen: ServerHandshake | ServerPskHandshake | undefined
 }
 
 /** A client's hellos count up: one for each cookie that it was asked for. */
@@ -164,7 +170,8 @@ export class DtlsServer {
       certificateMessage: writeCertificate(configuration.chain),
       certificateRequestMessage: writeCertificateRequest(),
       curve: configuration.curve,
-      cipherSuites: configuration.cipherSuites ?? defaultCipherSuites,
+      cipherSuites: usableCipherSuites(configuration),
+      pskIdentityHint: configuration.psk?.identityHint,
       groups: configuration.groups ?? defaultNamedGroups,
     }
     this.#handshakeTimeout = configuration.handshakeTimeout ?? seconds(60)
@@ -370,8 +377,8 @@ export class DtlsServer {
     const handshake = association === undefined ? undefined : endpoint.handshakes.get(association)
     if (record.epoch === 0) endpoint.discard('unexpected-epoch')
     else if (connection !== undefined) endpoint.receiveForConnection(connection, record, from)
-    else if (handshake !== undefined) endpoint.receiveForHandshake(handshake, record)
-    else endpoint.discard('unknown-association')
+    else if (handshake === undefined) endpoint.discard('unknown-association')
+    else if (!endpoint.receiveForHandshake(handshake, record)) endpoint.judgeForgeries(handshake)
   }
 
   #receive(record: RecordView, slot: Slot | undefined): void {
@@ -388,9 +395,9 @@ export class DtlsServer {
     // A handshake beside a live association: a record is whose key opens it, and kept for the new keys otherwise.
     if (halfOpen?.layer.records.reads === true && this.#endpoint.receiveForHandshake(halfOpen, record)) return
     if (live !== undefined && this.#endpoint.receiveForConnection(live, record)) return
-    if (halfOpen !== undefined && slot.halfOpen === halfOpen && !halfOpen.layer.records.reads) {
-      this.#endpoint.receiveForHandshake(halfOpen, record)
-    }
+    if (halfOpen === undefined || slot.halfOpen !== halfOpen) return
+    if (halfOpen.layer.records.reads) this.#endpoint.judgeForgeries(halfOpen)
+    else this.#endpoint.receiveForHandshake(halfOpen, record)
   }
 
   // Before a handshake
@@ -524,7 +531,10 @@ export class DtlsServer {
       expiresAt: later(this.#endpoint.now, this.#handshakeTimeout),
     })
     const hello = { type, messageSequence, body: fragment.bytes.slice() }
-    const handshake = new ServerHandshake(layer, negotiated, this.#identity, hello)
+    const handshake =
+      negotiated.flow === 'psk'
+        ? new ServerPskHandshake(layer, negotiated, this.#identity, hello)
+        : new ServerHandshake(layer, negotiated, this.#identity, hello)
     const slot = this.#slots.get(address)
     if (slot === undefined) this.#slots.set(address, { live: undefined, halfOpen: handshake })
     else slot.halfOpen = handshake
@@ -583,6 +593,11 @@ export function requireMtu(mtu: number): number {
     throw new RangeError(`an MTU of ${mtu} bytes is not between ${minMtu} and 16384`)
   }
   return mtu
+}
+
+function usableCipherSuites({ cipherSuites: chosen, psk }: DtlsServerConfiguration): readonly CipherSuiteName[] {
+  if (psk !== undefined) return chosen ?? [...defaultCipherSuites, ...defaultPskCipherSuites]
+  return (chosen ?? defaultCipherSuites).filter((name) => cipherSuites[name].keyExchange === 'ecdhe_ecdsa')
 }
 
 const slotKey = (peer: PeerAddress): string => `${peer.address}|${peer.port}`

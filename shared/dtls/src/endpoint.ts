@@ -160,6 +160,11 @@ export class Endpoint implements HandshakeContext {
     return true
   }
 
+  /** To be called for a record that neither this handshake nor a connection beside it could open. */
+  judgeForgeries(handshake: Handshake): void {
+    if (this.handshakes.has(handshake.layer.association)) this.#guard(handshake, () => judgeForgeries(handshake))
+  }
+
   /** The peer repeats itself because it has not got our flight. */
   repeatFlight(handshake: Handshake): void {
     const { flight } = handshake.layer
@@ -490,6 +495,7 @@ export class Endpoint implements HandshakeContext {
         else this.discard(opened.reason)
       }
     }
+    if (this.handshakes.has(layer.association)) judgeForgeries(handshake)
   }
 
   #progress(handshake: Handshake): void {
@@ -567,6 +573,12 @@ export class Endpoint implements HandshakeContext {
     if (question !== undefined) this.#questions.delete(question)
     this.#timers.cancel(association)
     this.#events.ended(association, peer)
-    this.emit({ kind: 'handshakeFailed', association, peer, ...failure, chain: handshake.unverifiedChain })
+    const { unverifiedChain: chain, unverifiedPskIdentity: pskIdentity } = handshake
+    this.emit({ kind: 'handshakeFailed', association, peer, ...failure, chain, pskIdentity })
   }
+}
+
+/** Only what failed authentication counts: a replayed record, or one of another epoch, says nothing about the keys. */
+function judgeForgeries(handshake: Handshake): void {
+  if ((handshake.layer.records.state.read?.forgeries ?? 0) > 0) handshake.receiveForgery?.()
 }

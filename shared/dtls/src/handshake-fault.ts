@@ -34,6 +34,9 @@ export const handshakeFaults = {
   'certificate-key-unsupported': { alert: 'unsupported_certificate', code: 'certificate-key-unsupported' },
   'signature-scheme-not-offered': { alert: 'illegal_parameter', code: 'proof-of-possession-failed' },
   'signature-wrong': { alert: 'decrypt_error', code: 'proof-of-possession-failed' },
+  'psk-identity-unusable': { alert: 'illegal_parameter', code: 'handshake-failed' },
+  // One alert for every way in which a key can be wrong: RFC 4279 section 2 lets us hide which identities there are.
+  'psk-wrong': { alert: 'decrypt_error', code: 'psk-wrong' },
   'finished-wrong': { alert: 'decrypt_error', code: 'handshake-failed' },
 } as const satisfies Record<string, FaultDefinition>
 
@@ -41,11 +44,14 @@ export type HandshakeFaultName = keyof typeof handshakeFaults
 
 export class HandshakeFault extends Error {
   readonly fault: HandshakeFaultName
+  /** What is recorded in place of the table's code, where we know more than the peer may. */
+  readonly code: ErrorCode | undefined
 
-  constructor(fault: HandshakeFaultName, detail: string) {
+  constructor(fault: HandshakeFaultName, detail: string, code?: ErrorCode) {
     super(detail)
     this.name = 'HandshakeFault'
     this.fault = fault
+    this.code = code
   }
 }
 
@@ -55,7 +61,10 @@ export class HandshakeFault extends Error {
  * @throws the error itself, when it is no fault of the peer but ours
  */
 export function describeFault(error: unknown): FaultDefinition & { readonly detail: string } {
-  if (error instanceof HandshakeFault) return { ...handshakeFaults[error.fault], detail: error.message }
+  if (error instanceof HandshakeFault) {
+    const { alert, code } = handshakeFaults[error.fault]
+    return { alert, code: error.code ?? code, detail: error.message }
+  }
   if (hasCode(error, 'malformed-bytes')) return { ...handshakeFaults['message-malformed'], detail: error.message }
   throw error
 }

@@ -76,6 +76,18 @@ export function compose(layer: HandshakeLayer, type: HandshakeType, body: Uint8A
   return { kind: 'message', message }
 }
 
+/** A server's part in RFC 9146 section 3: a CID each way, where the client has asked for it. */
+export function agreeOnConnectionIds(
+  layer: HandshakeLayer,
+  write: Uint8Array | undefined,
+  random: Uint8Array,
+  context: HandshakeContext,
+): void {
+  const read = write === undefined ? undefined : context.claimConnectionId(layer, random)
+  // Should the name be taken, we agree to no CIDs: the client then goes on without.
+  if (write !== undefined && read !== undefined) layer.connectionIds = { write, read }
+}
+
 /** What a finished handshake hands to the connection. */
 export interface Completion {
   readonly suite: CipherSuite
@@ -105,11 +117,15 @@ export interface Handshake {
   readonly layer: HandshakeLayer
   /** The peer's chain, as far as it has come; unverified. */
   readonly unverifiedChain: readonly Uint8Array[] | undefined
+  /** What the peer named itself with, where it is to prove a pre-shared key; unverified. */
+  readonly unverifiedPskIdentity?: Uint8Array | undefined
   /** What the machine can go on with. While a question is open, nothing is handed to it but the answer. */
   readonly expects: 'message' | 'change-cipher-spec' | 'answer'
   /** Whether a repeated message of the peer's flight says that it lacks our newest one. */
   readonly answersRepetition: boolean
   receiveMessage(message: HandshakeMessage, context: HandshakeContext): void
   receiveChangeCipherSpec(context: HandshakeContext): void
+  /** A record that our keys do not open and that is nobody else's. Absent: it is noise. */
+  receiveForgery?(): void
   receiveAnswer(answer: Answer, context: HandshakeContext): void
 }

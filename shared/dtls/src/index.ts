@@ -1,6 +1,6 @@
 export { type AlertName, alertNumbers } from './alert.ts'
 export { readCertificateKey, type UnverifiedCertificateKey } from './certificate-key.ts'
-export { type CipherSuiteName, cipherSuites, defaultCipherSuites } from './cipher-suite.ts'
+export { type CipherSuiteName, cipherSuites, defaultCipherSuites, defaultPskCipherSuites } from './cipher-suite.ts'
 export { DtlsClient, type DtlsClientConfiguration } from './dtls-client.ts'
 export {
   type AssociationImport,
@@ -19,6 +19,7 @@ export type {
   Output,
   PeerAddress,
   PeerDecision,
+  PskRefusal,
   Question,
   QuestionHandle,
   SignatureVerdict,

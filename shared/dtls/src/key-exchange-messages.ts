@@ -39,13 +39,24 @@ export interface ServerKeyExchange {
 /** @throws CodedError `malformed-bytes`, HandshakeFault for a group or a key that cannot be */
 export function readServerKeyExchange(body: Uint8Array): ServerKeyExchange {
   const reader = new ByteReader(body)
+  const { group, publicKey } = readKeyParameters(reader)
+  const parameters = body.subarray(0, reader.offset)
+  return { group, publicKey, parameters, signed: readDigitallySigned(reader) }
+}
+
+export interface KeyParameters {
+  readonly group: NamedGroup
+  readonly publicKey: Uint8Array
+}
+
+/** @throws CodedError `malformed-bytes`, HandshakeFault for a group or a key that cannot be */
+export function readKeyParameters(reader: ByteReader): KeyParameters {
   if (reader.u8() !== namedCurve) throw new HandshakeFault('choice-not-offered', 'not a named curve')
   const group = namedGroupByNumber.get(reader.u16())
   if (group === undefined) throw new HandshakeFault('choice-not-offered', 'a group that was not offered')
   const publicKey = reader.vector8().rest()
   requireShape(group, publicKey)
-  const parameters = body.subarray(0, reader.offset)
-  return { group, publicKey, parameters, signed: readDigitallySigned(reader) }
+  return { group, publicKey }
 }
 
 export function writeClientKeyExchange(publicKey: Uint8Array): Uint8Array {
@@ -55,8 +66,14 @@ export function writeClientKeyExchange(publicKey: Uint8Array): Uint8Array {
 /** The client's public key, as a view. @throws CodedError `malformed-bytes`, HandshakeFault */
 export function readClientKeyExchange(body: Uint8Array, group: NamedGroup): Uint8Array {
   const reader = new ByteReader(body)
-  const publicKey = reader.vector8().rest()
+  const publicKey = readPublicKey(reader, group)
   reader.expectEnd()
+  return publicKey
+}
+
+/** @throws CodedError `malformed-bytes`, HandshakeFault */
+export function readPublicKey(reader: ByteReader, group: NamedGroup): Uint8Array {
+  const publicKey = reader.vector8().rest()
   requireShape(group, publicKey)
   return publicKey
 }

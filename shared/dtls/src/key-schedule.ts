@@ -1,6 +1,6 @@
 /**
  * From the shared secret to the keys of an association: extended master secret (RFC 7627), key block (RFC 5246
- * section 6.3), Finished (section 7.4.9). There is no way to a master secret without the session hash.
+ * section 6.3), Finished (section 7.4.9). Only a peer with a pre-shared key gets a master secret without the session hash.
  */
 
 import type { CipherSuite, CipherSuiteName } from './cipher-suite.ts'
@@ -28,6 +28,19 @@ export function extendedMasterSecret(
   sessionHash: Uint8Array,
 ): Uint8Array {
   return prf(suite.hash, sharedSecret, 'extended master secret', [sessionHash], 48)
+}
+
+/**
+ * RFC 5246 section 8.1, for a peer with a pre-shared key that lacks extended_master_secret. Such a session is never
+ * resumed, and nothing is bound to it by its master secret: what RFC 7627 is against needs either.
+ */
+export function plainMasterSecret(
+  suite: CipherSuite,
+  preMasterSecret: Uint8Array,
+  clientRandom: Uint8Array,
+  serverRandom: Uint8Array,
+): Uint8Array {
+  return prf(suite.hash, preMasterSecret, 'master secret', [clientRandom, serverRandom], 48)
 }
 
 export function deriveKeys(

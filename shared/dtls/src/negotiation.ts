@@ -16,16 +16,33 @@ export interface ServerIdentity {
   readonly certificateMessage: Uint8Array
   readonly certificateRequestMessage: Uint8Array
   readonly curve: CurveName
-  /** In order of preference: ours counts, not the client's. */
+  /** In order of preference: ours counts, not the client's. Those with a pre-shared key only where one is looked up. */
   readonly cipherSuites: readonly CipherSuiteName[]
   readonly groups: readonly NamedGroupName[]
+  /** For who authenticates with a pre-shared key (RFC 4279 section 2); absent: none is given. */
+  readonly pskIdentityHint?: Uint8Array | undefined
 }
 
-/** What the two sides settled on. */
-export interface Negotiated {
-  readonly suite: CipherSuite
+/** What the two sides settled on, and by it which flow follows. */
+export type Negotiated = CertificateNegotiated | PskNegotiated
+
+/** `server-handshake.ts` */
+export interface CertificateNegotiated extends Agreed {
+  readonly flow: 'certificate'
   readonly group: NamedGroup
   readonly scheme: SignatureScheme
+}
+
+/** `server-psk-handshake.ts` */
+export interface PskNegotiated extends Agreed {
+  readonly flow: 'psk'
+  /** Undefined: the key alone, without ECDHE. */
+  readonly group: NamedGroup | undefined
+  readonly extendedMasterSecret: boolean
+}
+
+interface Agreed {
+  readonly suite: CipherSuite
   readonly clientRandom: Uint8Array
   readonly answersRenegotiationInfo: boolean
   readonly answersPointFormats: boolean
@@ -48,19 +65,30 @@ export function negotiate(hello: ClientHello, identity: ServerIdentity): Negotia
   if (hello.renegotiation === 'wrong') {
     throw new HandshakeFault('renegotiation-info-wrong', 'renegotiation_info of a first handshake is not empty')
   }
-  if (!hello.extendedMasterSecret) {
-    throw new HandshakeFault('extended-master-secret-missing', 'the client does not offer extended_master_secret')
-  }
-  if (hello.pointFormats !== undefined && !hello.pointFormats.includes(0)) {
-    throw new HandshakeFault('points-compressed-only', 'the client does not take uncompressed points')
-  }
-  const suite = identity.cipherSuites
-    .map((name) => cipherSuites[name])
-    .find((s) => hello.cipherSuites.includes(s.number))
-  if (suite === undefined) throw new HandshakeFault('no-common-cipher-suite', 'no cipher suite in common')
   // Without the extension the client takes any group (RFC 8422 section 4): P-256, if we have it, is what it meant.
   const offeredGroups = hello.groups ?? [namedGroups.secp256r1.number]
   const group = identity.groups.map((name) => namedGroups[name]).find((g) => offeredGroups.includes(g.number))
+  const suite = identity.cipherSuites
+    .map((name) => cipherSuites[name])
+    .find((s) => hello.cipherSuites.includes(s.number) && (s.keyExchange !== 'ecdhe_psk' || group !== undefined))
+  if (suite === undefined) throw new HandshakeFault('no-common-cipher-suite', 'no cipher suite in common')
+  if (suite.keyExchange !== 'psk' && hello.pointFormats !== undefined && !hello.pointFormats.includes(0)) {
+    throw new HandshakeFault('points-compressed-only', 'the client does not take uncompressed points')
+  }
+  const agreed = {
+    suite,
+    clientRandom: hello.random.slice(),
+    answersRenegotiationInfo: hello.renegotiation === 'initial',
+    answersPointFormats: suite.keyExchange !== 'psk' && hello.pointFormats !== undefined,
+    clientConnectionId: acceptConnectionId(hello.connectionId),
+  }
+  if (suite.keyExchange !== 'ecdhe_ecdsa') {
+    const { extendedMasterSecret } = hello
+    return { flow: 'psk', ...agreed, group: suite.keyExchange === 'psk' ? undefined : group, extendedMasterSecret }
+  }
+  if (!hello.extendedMasterSecret) {
+    throw new HandshakeFault('extended-master-secret-missing', 'the client does not offer extended_master_secret')
+  }
   if (group === undefined) throw new HandshakeFault('no-common-group', 'no group in common')
   // The list also names the curves that the client takes in certificates (RFC 8422 section 5.1).
   if (hello.groups !== undefined && !hello.groups.includes(certificateGroups[identity.curve].number)) {
@@ -68,15 +96,7 @@ export function negotiate(hello: ClientHello, identity: ServerIdentity): Negotia
   }
   const scheme = chooseSignatureScheme(identity.curve, hello.signatureSchemes)
   if (scheme === undefined) throw new HandshakeFault('no-common-signature-scheme', 'no signature scheme in common')
-  return {
-    suite,
-    group,
-    scheme,
-    clientRandom: hello.random.slice(),
-    answersRenegotiationInfo: hello.renegotiation === 'initial',
-    answersPointFormats: hello.pointFormats !== undefined,
-    clientConnectionId: acceptConnectionId(hello.connectionId),
-  }
+  return { flow: 'certificate', ...agreed, group, scheme }
 }
 
 /** One that would not leave room in a datagram is as if it had not been offered: nobody has to agree to CIDs. */

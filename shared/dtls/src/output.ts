@@ -44,6 +44,12 @@ export type CloseReason =
   /** Too many records failed authentication under one key. */
   | 'forgery-limit'
 
+/** Why a PSK identity has no key with which it may come in: for log and metric, never for the peer. */
+export interface PskRefusal {
+  readonly code: ErrorCode
+  readonly detail: string
+}
+
 export interface KeyShare {
   readonly publicKey: Uint8Array
   readonly privateKey: Uint8Array
@@ -53,6 +59,10 @@ export interface KeyShare {
 export type Question =
   /** Fresh: never used for two handshakes. `random` is 32 bytes more for a hello, `connectionId` 7 to name it by. */
   | { readonly kind: 'makeKeyShare'; readonly group: NamedGroupName }
+  /** As `makeKeyShare`, where the key exchange has no share of ours. */
+  | { readonly kind: 'makeRandom' }
+  /** Which key does this identity have? Nothing is proven of it; 1 to 128 bytes, of any kind. */
+  | { readonly kind: 'findPsk'; readonly identity: Uint8Array; readonly peer: PeerAddress }
   /** ECDH. A point that is not on the curve, or a result of all zeros, is `undefined`. */
   | {
       readonly kind: 'agree'
@@ -86,6 +96,12 @@ export type Answer =
       readonly random: Uint8Array
       readonly connectionId: Uint8Array
     }
+  | { readonly kind: 'makeRandom'; readonly random: Uint8Array; readonly connectionId: Uint8Array }
+  /**
+   * With `refusal`, `key` is random and nobody's: the handshake goes on with it, does all the work of one with a good key,
+   * and ends as if the peer had a wrong one.
+   */
+  | { readonly kind: 'findPsk'; readonly key: Uint8Array; readonly refusal: PskRefusal | undefined }
   | { readonly kind: 'agree'; readonly sharedSecret: Uint8Array | undefined }
   | { readonly kind: 'sign'; readonly signature: Uint8Array }
   | { readonly kind: 'verifySignature'; readonly verdict: SignatureVerdict }
@@ -153,6 +169,8 @@ export type Output =
       readonly direction: 'sent' | 'received' | 'none'
       readonly detail: string
       readonly chain: readonly Uint8Array[] | undefined
+      /** What the peer named itself with in a handshake with a pre-shared key; unverified. */
+      readonly pskIdentity?: Uint8Array | undefined
     }
   | { readonly kind: 'discarded'; readonly reason: DiscardReason }
   /** Only where `dangerouslyLogKeys` is set: one line of a key log, which opens every record of the association. */

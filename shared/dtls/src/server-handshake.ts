@@ -25,7 +25,13 @@ import { constantTimeEqual } from '@sallyport/bytes'
 import { requireUsableKey } from './certificate-key.ts'
 import { readCertificate, readCertificateVerify } from './certificate-messages.ts'
 import { HandshakeFault } from './handshake-fault.ts'
-import { compose, type Handshake, type HandshakeContext, type HandshakeLayer } from './handshake-layer.ts'
+import {
+  agreeOnConnectionIds,
+  compose,
+  type Handshake,
+  type HandshakeContext,
+  type HandshakeLayer,
+} from './handshake-layer.ts'
 import { type HandshakeMessage, handshakeTypes } from './handshake-message.ts'
 import {
   readClientKeyExchange,
@@ -34,7 +40,7 @@ import {
   writeServerKeyExchange,
 } from './key-exchange-messages.ts'
 import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from './key-schedule.ts'
-import type { Negotiated, ServerIdentity } from './negotiation.ts'
+import type { CertificateNegotiated, ServerIdentity } from './negotiation.ts'
 import type { Answer } from './output.ts'
 import { writeServerHello } from './server-hello.ts'
 import { announcedSignatureSchemes, signatureSchemeByNumber } from './signature-scheme.ts'
@@ -91,12 +97,17 @@ const expectations: Readonly<Record<ServerState['name'], Handshake['expects']>> 
 
 export class ServerHandshake implements Handshake {
   readonly layer: HandshakeLayer
-  readonly negotiated: Negotiated
+  readonly negotiated: CertificateNegotiated
   state: ServerState = { name: 'making-key-share' }
   readonly #identity: ServerIdentity
 
   /** @param hello the message with the good cookie, in a buffer of its own */
-  constructor(layer: HandshakeLayer, negotiated: Negotiated, identity: ServerIdentity, hello: HandshakeMessage) {
+  constructor(
+    layer: HandshakeLayer,
+    negotiated: CertificateNegotiated,
+    identity: ServerIdentity,
+    hello: HandshakeMessage,
+  ) {
     this.layer = layer
     this.negotiated = negotiated
     this.#identity = identity
@@ -159,9 +170,7 @@ export class ServerHandshake implements Handshake {
 
   #haveKeyShare(answer: Answer & { kind: 'makeKeyShare' }, context: HandshakeContext): void {
     const { group, scheme, clientRandom, clientConnectionId: write } = this.negotiated
-    const read = write === undefined ? undefined : context.claimConnectionId(this.layer, answer.connectionId)
-    // Should the name be taken, we agree to no CIDs: the client then goes on without.
-    if (write !== undefined && read !== undefined) this.layer.connectionIds = { write, read }
+    agreeOnConnectionIds(this.layer, write, answer.connectionId, context)
     const parameters = writeKeyParameters(group, answer.keyShare.publicKey)
     this.state = {
       name: 'signing',

@@ -1,6 +1,8 @@
 /** ServerHello (RFC 5246 section 7.4.1.3), HelloVerifyRequest (RFC 6347 section 4.2.1). */
 
 import { ByteReader, ByteWriter } from '@sallyport/bytes'
+import { type CipherSuite, type CipherSuiteName, cipherSuiteByNumber } from './cipher-suite.ts'
+import { type ConnectionIds, maxPeerConnectionIdLength } from './connection-id.ts'
 import {
   extensionTypes,
   isEmptyRenegotiationInfo,
@@ -57,9 +59,39 @@ export function readServerHello(body: Uint8Array): ServerHello {
   }
 }
 
+/** The suite, once the server has chosen only what we offered. @throws HandshakeFault */
+export function requireOffered(hello: ServerHello, offers: readonly CipherSuiteName[]): CipherSuite {
+  if (hello.version !== versions.dtls12) {
+    throw new HandshakeFault('version-unsupported', `the server chose version ${hello.version.toString(16)}`)
+  }
+  const suite = cipherSuiteByNumber.get(hello.cipherSuite)
+  if (suite === undefined || !offers.includes(suite.name)) {
+    throw new HandshakeFault('choice-not-offered', `cipher suite ${hello.cipherSuite.toString(16)} was not offered`)
+  }
+  if (hello.compression !== 0) throw new HandshakeFault('choice-not-offered', 'compression was not offered')
+  if (!hello.extendedMasterSecret) {
+    throw new HandshakeFault('extended-master-secret-missing', 'the server does not take extended_master_secret')
+  }
+  if (hello.renegotiationWrong) {
+    throw new HandshakeFault('renegotiation-info-wrong', 'renegotiation_info of a first handshake is not empty')
+  }
+  return suite
+}
+
+/** What we are to write and to read, once the server has agreed to CIDs. @throws HandshakeFault */
+export function requireConnectionIds(theirs: Uint8Array, ours: Uint8Array | undefined): ConnectionIds {
+  if (ours === undefined) throw new HandshakeFault('extension-unsolicited', 'connection_id was not offered')
+  if (theirs.length > maxPeerConnectionIdLength) {
+    throw new HandshakeFault('connection-id-too-long', `a CID of ${theirs.length} bytes leaves a record no room`)
+  }
+  return { write: theirs.slice(), read: ours }
+}
+
 export interface ServerHelloChoice {
   readonly random: Uint8Array
   readonly cipherSuite: number
+  /** Default true: without it only a peer with a pre-shared key is let in. */
+  readonly extendedMasterSecret?: boolean
   /** Answered only where the client asked: with its extension, or with the signalling suite. */
   readonly renegotiationInfo: boolean
   readonly pointFormats: boolean
@@ -71,12 +103,16 @@ export interface ServerHelloChoice {
 export function writeServerHello(choice: ServerHelloChoice): Uint8Array {
   const writer = new ByteWriter(96)
   writer.u16(versions.dtls12).bytes(choice.random).u8(0).u16(choice.cipherSuite).u8(0)
-  writer.vector16((extensions) => {
+  const extensions = new ByteWriter(64)
+  if (choice.extendedMasterSecret !== false) {
     writeExtension(extensions, extensionTypes.extendedMasterSecret, () => undefined)
-    if (choice.renegotiationInfo) writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
-    if (choice.pointFormats) writeExtension(extensions, extensionTypes.ecPointFormats, (body) => body.u8(1).u8(0))
-    if (choice.connectionId !== undefined) writeConnectionId(extensions, choice.connectionId)
-  })
+  }
+  if (choice.renegotiationInfo) writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
+  if (choice.pointFormats) writeExtension(extensions, extensionTypes.ecPointFormats, (body) => body.u8(1).u8(0))
+  if (choice.connectionId !== undefined) writeConnectionId(extensions, choice.connectionId)
+  const block = extensions.finish()
+  // Who sent no extensions reads none, not even that there are none.
+  if (block.length > 0) writer.vector16((to) => to.bytes(block))
   return writer.finish()
 }
 

@@ -87,6 +87,16 @@ describe('a handshake between our client and our server', () => {
     expect(echoed).toBe(true)
   })
 
+  for (const suite of ['TLS_PSK_WITH_AES_128_CCM_8', 'TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256'] as const) {
+    it(`with a pre-shared key (${suite}): loss, delay, duplicates of 20 % each, a tenth cut, both roles`, () => {
+      const faults = { drop: 0.2, duplicate: 0.2, delay: 0.2, truncate: 0.1 }
+      const psk = { identity: 'a lamp', key: Uint8Array.from({ length: 16 }, (_, n) => n), cipherSuites: [suite] }
+      const { share, echoed } = report(suite, runMany(300, { psk, faults, limit: 30_000 }))
+      expect(share).toBeGreaterThanOrEqual(0.98)
+      expect(echoed).toBe(true)
+    })
+  }
+
   for (const mtu of [228, 256, 508]) {
     it(`MTU ${mtu}: long chains both ways are fragmented, no datagram is larger, and all connect`, () => {
       const big = { server: bigServer, client: bigClient, mtu }

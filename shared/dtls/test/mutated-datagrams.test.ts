@@ -7,6 +7,7 @@ import { seconds } from '@sallyport/clock'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { randomFrom } from './harness/bad-network.ts'
 import { HostileClient } from './harness/hostile-client.ts'
+import { HostilePskClient, randomPsk } from './harness/hostile-psk-client.ts'
 import { makeIdentity, type TestIdentity } from './harness/identity.ts'
 import { ServerUnderTest } from './harness/server-under-test.ts'
 
@@ -51,22 +52,48 @@ function mutate(random: () => number, datagram: Uint8Array, others: readonly Uin
   return mutated
 }
 
-describe('[5.9] mutated datagrams', () => {
+type Client = HostileClient & { connect(): HostileClient }
+
+const psk = randomPsk()
+
+/** What a peer and its server need, for each way to authenticate. */
+const ways = {
+  'with a certificate': {
+    configuration: {},
+    client: (server: ServerUnderTest, port?: number): Client => new HostileClient(server, device, port),
+    stages: (client: HostileClient) => [
+      () => client.certificate(),
+      () => client.keyExchange(),
+      () => client.certificateVerify(),
+    ],
+  },
+  'with a pre-shared key': {
+    configuration: { psk: {} },
+    client: (server: ServerUnderTest, port?: number): Client => new HostilePskClient(server, psk, port),
+    stages: (client: HostileClient) => [() => client.keyExchange()],
+  },
+}
+
+describe.each(Object.entries(ways))('[5.9] mutated datagrams, %s,', (name, way) => {
   it('never crash the server, let nobody in, leave no association and no handshake behind', () => {
-    process.stdout.write(`mutated datagrams: seed ${seed}, ${mutations} of them\n`)
+    process.stdout.write(`mutated datagrams, ${name}: seed ${seed}, ${mutations} of them\n`)
     const random = randomFrom(seed)
-    const recorder = new Recorder(serverIdentity)
-    new HostileClient(recorder, device).connect().applicationData('hello')
-    const server = new ServerUnderTest(serverIdentity, { maxHandshakesPerSecond: Number.POSITIVE_INFINITY })
+    const psks = { [psk.identity]: psk.key }
+    const recorder = new Recorder(serverIdentity, way.configuration)
+    recorder.psks = psks
+    way.client(recorder).connect().applicationData('hello')
+    const server = new ServerUnderTest(serverIdentity, {
+      ...way.configuration,
+      maxHandshakesPerSecond: Number.POSITIVE_INFINITY,
+    })
+    server.psks = psks
     let sent = 0
     for (let port = 1024; sent < mutations; port += 1) {
-      const client = new HostileClient(server, device, 1024 + (port % 60_000))
+      const client = way.client(server, 1024 + (port % 60_000))
       const stages = [
         () => client.firstHello(),
         () => client.secondHello(),
-        () => client.certificate(),
-        () => client.keyExchange(),
-        () => client.certificateVerify(),
+        ...way.stages(client),
         () => client.changeCipherSpec(),
         () => client.finished(),
         () => client.applicationData('hello'),
@@ -88,7 +115,7 @@ describe('[5.9] mutated datagrams', () => {
     expect(server.machine.counts.halfOpen).toBe(0)
     const { live } = server.machine.counts
     server.outputs.splice(0)
-    new HostileClient(server, device, 65_001).connect().applicationData('good')
+    way.client(server, 65_001).connect().applicationData('good')
     expect(server.data).toEqual(['good'])
     expect(server.machine.counts.live).toBe(live + 1)
     server.machine.shutDown(server.now)

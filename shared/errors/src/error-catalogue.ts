@@ -176,6 +176,21 @@ export const errorCatalogue = {
     title: 'The peer did not prove that it holds the key.',
     remedy: 'Sign with the key of the certificate.',
   },
+  'psk-wrong': {
+    blame: 'peer',
+    title: 'The peer does not have the key of its PSK identity.',
+    remedy: 'Give the device its current key, or register a new one.',
+  },
+  'psk-identity-unknown': {
+    blame: 'peer',
+    title: 'No device is registered with this PSK identity.',
+    remedy: 'Register the device in an enrollment group that allows PSK.',
+  },
+  'psk-revoked': {
+    blame: 'peer',
+    title: 'The pre-shared key was revoked.',
+    remedy: 'Register a new key for the device.',
+  },
   'handshake-failed': {
     blame: 'peer',
     title: 'The DTLS handshake failed.',

@@ -20,8 +20,24 @@ export const acceptEveryone = (): PeerDecision => ({ accepted: true })
 
 export type Judge = (chain: readonly Uint8Array[]) => PeerDecision
 
-export function answerFor(question: Question, identity: TestIdentity | undefined, judge: Judge): Answer {
+/** Identities and their keys. */
+export type PskTable = Readonly<Record<string, Uint8Array>>
+
+export function answerFor(
+  question: Question,
+  identity: TestIdentity | undefined,
+  judge: Judge,
+  psks: PskTable = {},
+): Answer {
   switch (question.kind) {
+    case 'makeRandom':
+      return { kind: 'makeRandom', random: randomBytes(32), connectionId: randomBytes(7) }
+    case 'findPsk': {
+      const key = psks[Buffer.from(question.identity).toString('latin1')]
+      if (key !== undefined) return { kind: 'findPsk', key, refusal: undefined }
+      const refusal = { code: 'psk-identity-unknown', detail: 'no key is known for the identity' } as const
+      return { kind: 'findPsk', key: randomBytes(16), refusal }
+    }
     case 'makeKeyShare':
       return {
         kind: 'makeKeyShare',

@@ -5,6 +5,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { type Instant, instant } from '@sallyport/clock'
+import type { CipherSuiteName } from '../../src/cipher-suite.ts'
 import { DtlsClient } from '../../src/dtls-client.ts'
 import { DtlsServer } from '../../src/dtls-server.ts'
 import type { Output, PeerAddress } from '../../src/output.ts'
@@ -26,6 +27,12 @@ export interface Run {
   readonly server: TestIdentity
   readonly client: TestIdentity
   readonly mtu?: number
+  /** Both sides prove this key in place of certificates. */
+  readonly psk?: {
+    readonly identity: string
+    readonly key: Uint8Array
+    readonly cipherSuites?: readonly CipherSuiteName[]
+  }
   /** What the client wants to read; absent: no connection IDs. */
   readonly connectionId?: Uint8Array
   /** Once connected, over the bad network: how many messages are sent, and from how many addresses. */
@@ -99,7 +106,13 @@ class Simulation {
     const mtu = run.mtu ?? 1200
     const { server, client } = run
     this.#server = new DtlsServer(
-      { chain: server.chain, curve: server.curve, cookieSecret: randomBytes(32), mtu },
+      {
+        chain: server.chain,
+        curve: server.curve,
+        cookieSecret: randomBytes(32),
+        mtu,
+        ...(run.psk === undefined ? {} : { psk: {} }),
+      },
       this.#now,
     )
     this.#client = new DtlsClient(
@@ -107,6 +120,8 @@ class Simulation {
         server: serverAddress,
         random: randomBytes(32),
         certificate: client,
+        ...(run.psk === undefined ? {} : { psk: { identity: Buffer.from(run.psk.identity), key: run.psk.key } }),
+        ...(run.psk?.cipherSuites === undefined ? {} : { cipherSuites: run.psk.cipherSuites }),
         mtu,
         ...(run.connectionId === undefined ? {} : { connectionId: run.connectionId }),
       },
@@ -194,7 +209,9 @@ class Simulation {
     } else if (output.kind === 'setTimeout') {
       this.#timeouts[side] = output.at
     } else if (output.kind === 'ask') {
-      machine.answer(output.handle, answerFor(output.question, this.#run[side], acceptEveryone), this.#now)
+      const { psk } = this.#run
+      const psks = psk === undefined ? {} : { [psk.identity]: psk.key }
+      machine.answer(output.handle, answerFor(output.question, this.#run[side], acceptEveryone, psks), this.#now)
     } else if (output.kind === 'connected' && side === 'client') {
       this.#connectedAfter = this.#now
     } else if (output.kind === 'data' && side === 'server') {

@@ -284,9 +284,13 @@ export class HostileClient {
         this.serverRandom = hello.random
         this.serverConnectionId = hello.connectionId
       } else if (message.type === handshakeTypes.serverKeyExchange) {
-        this.serverPublicKey = readServerKeyExchange(message.body).publicKey
+        this.readKeyExchange(message.body)
       }
     }
+  }
+
+  readKeyExchange(body: Uint8Array): void {
+    this.serverPublicKey = readServerKeyExchange(body).publicKey
   }
 
   /** Names of the alerts heard, in order. */

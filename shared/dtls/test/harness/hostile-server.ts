@@ -22,6 +22,8 @@ import {
 import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from '../../src/key-schedule.ts'
 import { type NamedGroupName, namedGroups } from '../../src/named-group.ts'
 import type { Output } from '../../src/output.ts'
+import { readPskClientKeyExchange, writePskServerKeyExchange } from '../../src/psk-messages.ts'
+import { pskPremasterSecret } from '../../src/psk-premaster-secret.ts'
 import { createReassembly, defaultReassemblyLimits, takeFragment, takeNextMessage } from '../../src/reassembly.ts'
 import { type ContentType, contentTypes, readRecord, recordHeaderLength, writeRecordHeader } from '../../src/record.ts'
 import { protectWithNodeCrypto, type RecordProtection } from '../../src/record-protection.ts'
@@ -42,6 +44,8 @@ export class HostileServer {
   readonly clientConnectionIds: (Uint8Array | undefined)[] = []
   judge: Judge = acceptEveryone
   now: Instant = instant(0)
+  /** What a client with a pre-shared key is to have. */
+  pskKey: Uint8Array = new Uint8Array(16)
   suite: CipherSuiteName = 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'
   readonly random: Uint8Array = randomBytes(32)
   readonly share = makeKeyShare('secp256r1')
@@ -52,7 +56,6 @@ export class HostileServer {
   #sequences = [0, 0]
   #inbound = createReassembly(0)
   #sessionHash: Uint8Array | undefined
-  #clientPublicKey: Uint8Array | undefined
   #masterSecret: Uint8Array | undefined
   #keys: AssociationKeys | undefined
   #sealer: RecordProtection | undefined
@@ -152,6 +155,14 @@ export class HostileServer {
     return this.message(handshakeTypes.serverKeyExchange, body)
   }
 
+  /** Of a suite with a pre-shared key. */
+  pskKeyExchange(options: { readonly hint?: string } = {}): this {
+    const ecdhe = cipherSuites[this.suite].keyExchange === 'ecdhe_psk'
+    const parameters = ecdhe ? writeKeyParameters(namedGroups.secp256r1, this.share.publicKey) : undefined
+    const body = writePskServerKeyExchange(Buffer.from(options.hint ?? ''), parameters)
+    return this.message(handshakeTypes.serverKeyExchange, body)
+  }
+
   certificateRequest(): this {
     return this.message(handshakeTypes.certificateRequest, writeCertificateRequest())
   }
@@ -238,13 +249,23 @@ export class HostileServer {
     append(this.transcript, message)
     if (message.type !== handshakeTypes.clientKeyExchange) return
     const suite = cipherSuites[this.suite]
-    this.#clientPublicKey = readClientKeyExchange(message.body, namedGroups.secp256r1)
     this.#sessionHash = transcriptHash(this.transcript, suite.hash)
-    const secret = agree('secp256r1', this.share.privateKey, this.#clientPublicKey)
-    if (secret === undefined) throw new Error('no agreement')
-    this.#masterSecret = extendedMasterSecret(suite, secret, this.#sessionHash)
+    this.#masterSecret = extendedMasterSecret(suite, this.#premasterSecret(message.body), this.#sessionHash)
     this.#keys = deriveKeys(suite, this.#masterSecret, this.clientRandom, this.random)
     this.#sealer = protectWithNodeCrypto(this.#keys.server)
     this.#opener = protectWithNodeCrypto(this.#keys.client)
+  }
+
+  #premasterSecret(clientKeyExchange: Uint8Array): Uint8Array {
+    const { keyExchange } = cipherSuites[this.suite]
+    if (keyExchange === 'psk') return pskPremasterSecret(this.pskKey, undefined)
+    const group = namedGroups.secp256r1
+    const publicKey =
+      keyExchange === 'ecdhe_psk'
+        ? readPskClientKeyExchange(clientKeyExchange, group).publicKey
+        : readClientKeyExchange(clientKeyExchange, group)
+    const secret = publicKey === undefined ? undefined : agree(group.name, this.share.privateKey, publicKey)
+    if (secret === undefined) throw new Error('no agreement')
+    return keyExchange === 'ecdhe_psk' ? pskPremasterSecret(this.pskKey, secret) : secret
   }
 }
