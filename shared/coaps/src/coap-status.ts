@@ -75,6 +75,7 @@ export const coapStatusOf = {
   'cache-unavailable': '5.03',
   'dependency-unavailable': '5.03',
   overloaded: '5.03',
+  'shard-lost': '5.03',
   'shutting-down': '5.03',
   'timed-out': '5.04',
   'malformed-bytes': '4.00',

@@ -340,6 +340,11 @@ export const errorCatalogue = {
     remedy: 'Try again after the time that Retry-After or Max-Age names.',
   },
   'shutting-down': { blame: 'environment', title: 'The service is stopping.', remedy: 'Connect again.' },
+  'shard-lost': {
+    blame: 'environment',
+    title: 'Another process has taken over this work.',
+    remedy: 'Send it again: the other process answers.',
+  },
   'timed-out': { blame: 'environment', title: 'The work took too long.', remedy: 'Try again.' },
   'malformed-bytes': {
     blame: 'peer',

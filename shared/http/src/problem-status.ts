@@ -82,6 +82,7 @@ export const problemStatus: Readonly<Record<ErrorCode, number>> = {
   'cache-unavailable': 503,
   'dependency-unavailable': 503,
   overloaded: 503,
+  'shard-lost': 503,
   'shutting-down': 503,
   'timed-out': 504,
   'malformed-bytes': 400,

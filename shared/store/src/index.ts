@@ -34,5 +34,12 @@ export type {
 } from './provisioning.ts'
 export type { ResourceLink, Resources, TwinResource } from './resources.ts'
 export type { Channel, Store } from './store.ts'
-export type { SealingKeyGenerations, SealingKeyRecord, Shards } from './takeover.ts'
+export type {
+  AssociationMark,
+  AssociationMarks,
+  SealingKeyGenerations,
+  SealingKeyRecord,
+  ShardClaim,
+  Shards,
+} from './takeover.ts'
 export type { Telemetry, TelemetryPoint, TelemetryRow, TelemetryValue } from './telemetry.ts'

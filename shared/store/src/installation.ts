@@ -23,7 +23,21 @@ export interface Gateways {
    * Begins the lease, or begins it again. With another `startedAt` than before it is another process under the same id: the
    * sessions of the one before it are ended.
    */
-  register(gateway: { readonly id: string; readonly coapsUri: string; readonly startedAt: Instant }): Promise<void>
+  register(gateway: {
+    readonly id: string
+    readonly coapsUri: string
+    readonly startedAt: Instant
+    /** Associations of the one before it that live on in this process: their sessions are not ended. */
+    readonly keeps?: readonly string[]
+  }): Promise<void>
+  /**
+   * The sessions of these associations, whichever gateway had them, are this gateway's from now on: nobody is told, since the
+   * devices never left. @returns those that are current, and why the others ended; what is in neither has no session any more.
+   */
+  adoptSessions(
+    id: string,
+    associations: readonly { readonly deviceId: string; readonly associationId: string }[],
+  ): Promise<{ readonly current: ReadonlySet<string>; readonly ended: ReadonlyMap<string, OfflineReason> }>
   /** @throws CodedError `not-found` when it was never registered or has retired. */
   renewLease(id: string): Promise<void>
   /** The lease ends, and the sessions of its devices with it. */

@@ -4,6 +4,7 @@ import type { Clock, Instant } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import { appliedMigrations, migrations, pendingOf } from './migrate.ts'
 import { AdvisoryLocks } from './postgres/advisory-locks.ts'
+import { PostgresAssociationMarks } from './postgres/association-marks.ts'
 import { PostgresAuditChain } from './postgres/audit-chain.ts'
 import { PostgresAuditEvents } from './postgres/audit-events.ts'
 import { PostgresCertificates } from './postgres/certificates.ts'
@@ -60,6 +61,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     authorities: new PostgresAuthorities(database, record),
     jwtKeys: new PostgresJwtKeys(database, record, locks),
     shards: new PostgresShards(database),
+    associationMarks: new PostgresAssociationMarks(database),
     sealingKeys: new PostgresSealingKeyGenerations(database, record, locks),
     enrollmentGroups: new PostgresEnrollmentGroups(database, record),
     provisioning: new PostgresProvisioning(database, record),

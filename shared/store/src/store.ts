@@ -21,7 +21,7 @@ import type { Organizations, Users } from './organizations.ts'
 import type { Outbox } from './outbox.ts'
 import type { Provisioning } from './provisioning.ts'
 import type { Resources } from './resources.ts'
-import type { SealingKeyGenerations, Shards } from './takeover.ts'
+import type { AssociationMarks, SealingKeyGenerations, Shards } from './takeover.ts'
 import type { Telemetry } from './telemetry.ts'
 
 /**
@@ -38,6 +38,7 @@ export interface Store {
   readonly authorities: Authorities
   readonly jwtKeys: JwtKeys
   readonly shards: Shards
+  readonly associationMarks: AssociationMarks
   readonly sealingKeys: SealingKeyGenerations
   readonly enrollmentGroups: EnrollmentGroups
   readonly provisioning: Provisioning

@@ -13,6 +13,29 @@ export interface Shards {
   isHeld(shard: number, gatewayId: string, takeovers: number): Promise<boolean>
 }
 
+/** What `claim` has given: whoever writes under it writes nothing once the shard is another's. */
+export interface ShardClaim {
+  readonly shard: number
+  readonly gatewayId: string
+  readonly takeovers: number
+}
+
+/** Of one association: the peer's record of that number, and all before it, have had their effect. */
+export interface AssociationMark {
+  readonly associationId: string
+  readonly recordSequence: number
+}
+
+export interface AssociationMarks {
+  /**
+   * Moves marks up, never down. To be committed before, or with, the effects that they stand for.
+   * @throws CodedError `shard-lost` when the claim is another's: then nothing is written.
+   */
+  commit(marks: readonly AssociationMark[], claim: ShardClaim): Promise<void>
+  /** Those that there are, by association. */
+  read(associationIds: readonly string[]): Promise<ReadonlyMap<string, number>>
+}
+
 export interface SealingKeyRecord {
   /** Counts from 1; the newest one seals. */
   readonly generation: number

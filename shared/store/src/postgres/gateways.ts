@@ -1,4 +1,5 @@
 import { CodedError } from '@sallyport/errors'
+import type { OfflineReason } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
 import type { Gateways, OfflineDevice } from '../installation.ts'
 import type { Database, Query } from './database.ts'
@@ -19,7 +20,7 @@ export class PostgresGateways implements Gateways {
     this.#record = record
   }
 
-  async register({ id, coapsUri, startedAt }: Parameters<Gateways['register']>[0]): Promise<void> {
+  async register({ id, coapsUri, startedAt, keeps = [] }: Parameters<Gateways['register']>[0]): Promise<void> {
     const act = this.#actOf(id)
     await this.#database.transaction(async (query) => {
       const before = await query.first<{ readonly startedAt: number; readonly retired: boolean }>(sql`
@@ -29,8 +30,11 @@ export class PostgresGateways implements Gateways {
         on conflict (id) do update set coaps_uri = excluded.coaps_uri, started_at = excluded.started_at,
           lease_renewed_at = clock_timestamp(), retired_at = null`)
       if (before?.startedAt === startedAt && !before.retired) return
-      // Associations end with their process.
-      await this.#endSessionsOf(query, id, 'gateway-lost', act)
+      // Associations end with their process, unless this one goes on with them.
+      await endSessions(query, this.#record, act, {
+        reason: reasonOf('gateway-lost'),
+        condition: sql`s.gateway_id = ${id} and not s.association_id = any(${keeps}::text[])`,
+      })
       await this.#record.audit(query, act, {
         type: 'gateway.registered',
         organizationId: undefined,
@@ -63,6 +67,28 @@ export class PostgresGateways implements Gateways {
         details: { devices: devices.length },
       })
     })
+  }
+
+  async adoptSessions(id: string, associations: Parameters<Gateways['adoptSessions']>[1]) {
+    const asked = sql`unnest(${associations.map((one) => one.deviceId)}::uuid[],
+      ${associations.map((one) => one.associationId)}::text[]) as a (device_id, association_id)`
+    const rows = await this.#database.transaction(async (query) => {
+      // Locked in one order: other gateways may write contacts of the same devices.
+      await query.rows(sql`
+        select from device_session s join ${asked} on a.device_id = s.device_id and a.association_id = s.association_id
+        order by s.device_id for no key update of s`)
+      await query.run(sql`
+        update device_session s set gateway_id = ${id} from ${asked}
+        where a.device_id = s.device_id and a.association_id = s.association_id and s.ended_at is null`)
+      return query.rows<{ readonly associationId: string; readonly reason: OfflineReason | null }>(sql`
+        select s.association_id as "associationId", s.end_reason as reason
+        from device_session s join ${asked} on a.device_id = s.device_id and a.association_id = s.association_id`)
+    })
+    const ended = rows.flatMap(({ associationId, reason }) =>
+      reason === null ? [] : [[associationId, reason] as const],
+    )
+    const current = rows.filter(({ reason }) => reason === null).map(({ associationId }) => associationId)
+    return { current: new Set(current), ended: new Map(ended) }
   }
 
   live() {

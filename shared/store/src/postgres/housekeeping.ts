@@ -27,6 +27,14 @@ export async function housekeep(database: Database): Promise<void> {
       delete from admission_failure where ctid = any(array(
         select ctid from admission_failure where minute < now() - interval '90 days' limit ${limit}))`,
   )
+  // Longer than any copy of an association is kept, and than any association lives without a word.
+  await deleteInSteps(
+    database,
+    (limit) => sql`
+      delete from association_mark where association_id in (
+        select association_id from association_mark where updated_at < now() - interval '3 days'
+        order by updated_at limit ${limit})`,
+  )
   const forgotten = await database.read((query) =>
     query.rows<{ readonly id: string }>(sql`
       select id from device where forgotten_at is not null

@@ -1,6 +1,7 @@
 import type { Instant } from '@sallyport/clock'
 import type { Page } from '../page.ts'
 import type { Telemetry, TelemetryPoint, TelemetryRow, TelemetryValue } from '../telemetry.ts'
+import { heldAndMarked, shardLost } from './association-marks.ts'
 import { encodeTimeCursor, timeWindow } from './cursor.ts'
 import type { Database } from './database.ts'
 import { present } from './row.ts'
@@ -29,31 +30,20 @@ export class PostgresTelemetry implements Telemetry {
     this.#database = database
   }
 
-  async append(rows: readonly TelemetryRow[]): Promise<void> {
+  async append(rows: readonly TelemetryRow[], under?: Parameters<Telemetry['append']>[1]): Promise<void> {
     if (rows.length === 0) return
-    const values = rows.map((row) => row.value)
-    // Arrays, so that the statement is the same for every number of rows, and far from the limit of 65 535 parameters.
-    // A point of an earlier life of the device, which nobody sees any more, gives way; a repetition changes nothing.
-    // Sorted, so that two batches with the same measurements wait for each other in one order.
-    await this.#database.read((query) =>
-      query.run(sql`
-        insert into telemetry (device_id, organization_id, name, at, number_value, text_value, boolean_value, bytes_value, unit)
-        select distinct on (t.device_id, t.name, t.at) t.device_id, t.organization_id, t.name, t.at, t.number_value,
-          t.text_value, t.boolean_value, t.bytes_value, t.unit
-        from unnest(${rows.map((row) => row.deviceId)}::uuid[], ${rows.map((row) => row.organizationId)}::uuid[],
-          ${rows.map((row) => row.name)}::text[], ${rows.map((row) => time(row.at))}::timestamptz[],
-          ${values.map((value) => (typeof value === 'number' ? value : null))}::double precision[],
-          ${values.map((value) => (typeof value === 'string' ? value : null))}::text[],
-          ${values.map((value) => (typeof value === 'boolean' ? value : null))}::boolean[],
-          ${values.map((value) => (value instanceof Uint8Array ? value : null))}::bytea[],
-          ${rows.map((row) => row.unit ?? null)}::text[]) with ordinality
-          as t (device_id, organization_id, name, at, number_value, text_value, boolean_value, bytes_value, unit, position)
-        order by t.device_id, t.name, t.at, t.position
-        on conflict (device_id, name, at) do update set organization_id = excluded.organization_id,
-          number_value = excluded.number_value, text_value = excluded.text_value, boolean_value = excluded.boolean_value,
-          bytes_value = excluded.bytes_value, unit = excluded.unit, received_at = excluded.received_at
-        where telemetry.received_at <= (select d.forgotten_at from device d where d.id = excluded.device_id)`),
+    if (under === undefined) {
+      await this.#database.read((query) => query.run(insertOf(rows, sql``)))
+      return
+    }
+    // The marks first, all of them: a batch that waits for another's marks waits before it has locked a measurement.
+    const insert = insertOf(rows, sql`where (select count(*) from marked) > 0`)
+    const row = await this.#database.read((query) =>
+      query.first<{ readonly held: boolean }>(sql`
+        with ${heldAndMarked(under.marks, under.claim)}, inserted as (${insert} returning 1)
+        select exists (select from held) as held, (select count(*) from inserted) as inserted`),
     )
+    if (row?.held !== true) throw shardLost()
   }
 
   async last(organizationId: string, deviceId: string): Promise<readonly TelemetryPoint[]> {
@@ -99,6 +89,33 @@ export class PostgresTelemetry implements Telemetry {
     const last = items.at(-1)
     return { items, nextCursor: last === undefined || rows.length <= limit ? null : encodeTimeCursor(last.at) }
   }
+}
+
+/**
+ * Arrays, so that the statement is the same for every number of rows, and far from the limit of 65 535 parameters.
+ * A point of an earlier life of the device, which nobody sees any more, gives way; a repetition changes nothing.
+ * Sorted, so that two batches with the same measurements wait for each other in one order.
+ */
+function insertOf(rows: readonly TelemetryRow[], where: Sql): Sql {
+  const values = rows.map((row) => row.value)
+  return sql`
+        insert into telemetry (device_id, organization_id, name, at, number_value, text_value, boolean_value, bytes_value, unit)
+        select distinct on (t.device_id, t.name, t.at) t.device_id, t.organization_id, t.name, t.at, t.number_value,
+          t.text_value, t.boolean_value, t.bytes_value, t.unit
+        from unnest(${rows.map((row) => row.deviceId)}::uuid[], ${rows.map((row) => row.organizationId)}::uuid[],
+          ${rows.map((row) => row.name)}::text[], ${rows.map((row) => time(row.at))}::timestamptz[],
+          ${values.map((value) => (typeof value === 'number' ? value : null))}::double precision[],
+          ${values.map((value) => (typeof value === 'string' ? value : null))}::text[],
+          ${values.map((value) => (typeof value === 'boolean' ? value : null))}::boolean[],
+          ${values.map((value) => (value instanceof Uint8Array ? value : null))}::bytea[],
+          ${rows.map((row) => row.unit ?? null)}::text[]) with ordinality
+          as t (device_id, organization_id, name, at, number_value, text_value, boolean_value, bytes_value, unit, position)
+        ${where}
+        order by t.device_id, t.name, t.at, t.position
+        on conflict (device_id, name, at) do update set organization_id = excluded.organization_id,
+          number_value = excluded.number_value, text_value = excluded.text_value, boolean_value = excluded.boolean_value,
+          bytes_value = excluded.bytes_value, unit = excluded.unit, received_at = excluded.received_at
+        where telemetry.received_at <= (select d.forgotten_at from device d where d.id = excluded.device_id)`
 }
 
 /** Of the present life of the device, with its present owner. */
