@@ -6,6 +6,7 @@
  * can be replayed and costly work can leave the loop. Answering late, or never, is safe: a handshake that waits expires.
  */
 
+import type { KeyObject } from 'node:crypto'
 import type { Instant } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
 import type { AlertName } from './alert.ts'
@@ -52,7 +53,8 @@ export interface PskRefusal {
 
 export interface KeyShare {
   readonly publicKey: Uint8Array
-  readonly privateKey: Uint8Array
+  /** Kept for `agree` and not looked at. */
+  readonly privateKey: KeyObject
 }
 
 /** A question to the outside. `association` names the handshake it belongs to. */
@@ -67,7 +69,7 @@ export type Question =
   | {
       readonly kind: 'agree'
       readonly group: NamedGroupName
-      readonly privateKey: Uint8Array
+      readonly privateKey: KeyObject
       readonly peerPublicKey: Uint8Array
     }
   /** With the key of our certificate; DER as ECDSA signatures travel. */

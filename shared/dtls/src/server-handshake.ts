@@ -21,6 +21,7 @@
  * It does not judge chains, does not resume, does not renegotiate.
  */
 
+import type { KeyObject } from 'node:crypto'
 import { constantTimeEqual } from '@sallyport/bytes'
 import { requireUsableKey } from './certificate-key.ts'
 import { readCertificate, readCertificateVerify } from './certificate-messages.ts'
@@ -48,7 +49,7 @@ import { append, transcriptBytes, transcriptHash } from './transcript.ts'
 
 interface Exchange {
   readonly serverRandom: Uint8Array
-  readonly privateKey: Uint8Array
+  readonly privateKey: KeyObject
 }
 
 interface Presented extends Exchange {

@@ -52,7 +52,7 @@ import { append, transcriptHash } from './transcript.ts'
 /** Our half of ECDHE. */
 interface Share {
   readonly group: NamedGroup
-  readonly privateKey: Uint8Array
+  readonly privateKey: KeyShare['privateKey']
 }
 
 interface Exchange {

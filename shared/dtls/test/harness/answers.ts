@@ -1,11 +1,10 @@
 /** Answers to the machines' questions, at once and by node:crypto; a test may put its own in place of any. */
 
 import {
-  createECDH,
-  createPrivateKey,
   createPublicKey,
   diffieHellman,
   generateKeyPairSync,
+  type KeyObject,
   randomBytes,
   sign,
   verify,
@@ -73,33 +72,23 @@ function checkSignature(question: Question & { kind: 'verifySignature' }, spki: 
   }
 }
 
-const curves = { secp256r1: 'prime256v1', secp384r1: 'secp384r1' } as const
+const curves = { secp256r1: 'P-256', secp384r1: 'P-384' } as const
 
 export function makeKeyShare(group: NamedGroupName): KeyShare {
-  if (group !== 'x25519') {
-    const ecdh = createECDH(curves[group])
-    return { publicKey: ecdh.generateKeys(), privateKey: ecdh.getPrivateKey() }
-  }
-  const { publicKey, privateKey } = generateKeyPairSync('x25519', {
-    publicKeyEncoding: { type: 'spki', format: 'der' },
-    privateKeyEncoding: { type: 'pkcs8', format: 'der' },
-  })
-  return { publicKey: publicKey.subarray(-32), privateKey: privateKey.subarray(-32) }
+  const { publicKey, privateKey } =
+    group === 'x25519' ? generateKeyPairSync('x25519') : generateKeyPairSync('ec', { namedCurve: curves[group] })
+  return { publicKey: publicKey.export({ format: 'raw-public' }), privateKey }
 }
 
-export function agree(group: NamedGroupName, privateKey: Uint8Array, peer: Uint8Array): Uint8Array | undefined {
+export function agree(group: NamedGroupName, privateKey: KeyObject, peer: Uint8Array): Uint8Array | undefined {
+  const key = Buffer.from(peer)
+  const format = 'raw-public'
   try {
-    if (group !== 'x25519') {
-      const ecdh = createECDH(curves[group])
-      ecdh.setPrivateKey(privateKey)
-      return ecdh.computeSecret(peer)
-    }
-    const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b656e04220420', 'hex'), privateKey])
-    const spki = Buffer.concat([Buffer.from('302a300506032b656e032100', 'hex'), peer])
-    return diffieHellman({
-      privateKey: createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }),
-      publicKey: createPublicKey({ key: spki, format: 'der', type: 'spki' }),
-    })
+    const publicKey =
+      group === 'x25519'
+        ? createPublicKey({ key, format, asymmetricKeyType: 'x25519' })
+        : createPublicKey({ key, format, asymmetricKeyType: 'ec', namedCurve: curves[group] })
+    return diffieHellman({ privateKey, publicKey })
   } catch {
     return undefined
   }
