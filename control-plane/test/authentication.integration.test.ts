@@ -158,6 +158,7 @@ describe('refreshing', () => {
     expect((await refresh(second.refresh_token)).status).toBe(401)
     const me = await running.session(second.access_token, '').call('GET', '/api/v1/me')
     expect([me.status, me.body.code]).toEqual([401, 'token-revoked'])
+    expect(auditedOf('user.refresh-token-reused', session)).toBe('failed warning')
   })
 
   it('[1.2] takes no access token, and no API takes a refresh token', async () => {
@@ -173,8 +174,16 @@ describe('refreshing', () => {
     expect((await session.call('POST', '/api/v1/auth/logout')).status).toBe(204)
     expect((await refresh(session.refreshToken)).status).toBe(401)
     expect((await session.call('GET', '/api/v1/me')).body.code).toBe('token-revoked')
+    expect(auditedOf('user.logout', session)).toBe('succeeded notice')
   })
 })
+
+/** Outcome and severity of the one event that names the session. */
+const auditedOf = (type: string, session: Session): string =>
+  running.sql(
+    `select string_agg(outcome || ' ' || severity, ', ') from audit_event
+     where type = '${type}' and details->>'sessionId' = '${decodeJwt(session.accessToken).sid}'`,
+  )
 
 describe('a bearer token', () => {
   let session: Session

@@ -49,6 +49,10 @@ export function registerRefreshSession(server: HttpServer, ports: ApiPorts): voi
             { correlationId: request.id, userId: user.id, sessionId: claims.sessionId },
             'an old refresh token came back: the session was ended',
           )
+          await ports.store.users.recordSessionEnd(
+            { ...session, cause: 'refresh-token-reused' },
+            { actor: { kind: 'user', id: user.id }, correlationId: request.id, address: request.ip },
+          )
           throw refused(ports, 'reused')
         case 'unknown':
           throw refused(ports, 'unknown-session')

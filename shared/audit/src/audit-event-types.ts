@@ -27,6 +27,8 @@ export const auditEventTypes = {
     subject: 'user',
     details: { reason: optional(text), sessionId: optional(text) },
   },
+  'user.logout': { severity: 'notice', subject: 'user', details: { sessionId: text } },
+  'user.refresh-token-reused': { severity: 'warning', subject: 'user', details: { sessionId: text } },
   'group.created': {
     severity: 'notice',
     subject: 'group',

@@ -40,4 +40,14 @@ export interface Users {
     },
     act: ActContext,
   ): Promise<void>
+  /** The person ended it, or a refresh token that had been replaced came back and ended it. */
+  recordSessionEnd(
+    session: {
+      readonly userId: string
+      readonly organizationId: string
+      readonly sessionId: string
+      readonly cause: 'logout' | 'refresh-token-reused'
+    },
+    act: ActContext,
+  ): Promise<void>
 }
