@@ -32,12 +32,15 @@ export function fromBase64(text: string): Uint8Array {
   return new Uint8Array(bytes)
 }
 
-export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+export const utf8 = (text: string): Uint8Array => encoder.encode(text)
 
 /** @throws CodedError `malformed-bytes` when the bytes are not UTF-8. */
 export function fromUtf8(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    return decoder.decode(bytes)
   } catch (cause) {
     throw new CodedError('malformed-bytes', 'not UTF-8', { cause })
   }

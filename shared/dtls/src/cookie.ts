@@ -5,25 +5,25 @@
  * Two secrets live at a time: a cookie made just before a change still holds for one more period.
  */
 
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
-import { constantTimeEqual } from '@sallyport/bytes'
+import { constantTimeEqual, utf8 } from '@sallyport/bytes'
 import type { HelloCookie } from './client-hello.ts'
+import { Hmac } from './hmac.ts'
 import type { PeerAddress } from './output.ts'
 
 export const cookieLength = 32
 
 export class CookieSecrets {
-  #current: KeyObject
-  #previous: KeyObject | undefined
+  #current: Hmac
+  #previous: Hmac | undefined
 
   constructor(secret: Uint8Array) {
-    this.#current = createSecretKey(secret)
+    this.#current = new Hmac('sha256', secret)
   }
 
   /** The former secret stays good until the next change. */
   rotate(secret: Uint8Array): void {
     this.#previous = this.#current
-    this.#current = createSecretKey(secret)
+    this.#current = new Hmac('sha256', secret)
   }
 
   cookieFor(peer: PeerAddress, hello: HelloCookie): Uint8Array {
@@ -37,10 +37,6 @@ export class CookieSecrets {
   }
 }
 
-function bake(secret: KeyObject, peer: PeerAddress, hello: HelloCookie): Uint8Array {
-  return createHmac('sha256', secret)
-    .update(`${peer.address}|${peer.port}|${hello.beforeCookie.length}|`)
-    .update(hello.beforeCookie)
-    .update(hello.afterCookie)
-    .digest()
+function bake(secret: Hmac, { address, port }: PeerAddress, { beforeCookie, afterCookie }: HelloCookie): Uint8Array {
+  return secret.of(utf8(`${address}|${port}|${beforeCookie.length}|`), beforeCookie, afterCookie)
 }

@@ -60,14 +60,8 @@ export function readHandshakeFragment(record: Uint8Array, offset: number): Hands
 }
 
 export function writeHandshakeFragment(into: Uint8Array, offset: number, fragment: HandshakeFragment): void {
-  const writer = new ByteWriter(into.subarray(offset, offset + handshakeHeaderLength + fragment.bytes.length))
+  const { bytes } = fragment
+  const writer = new ByteWriter(into.subarray(offset, offset + handshakeHeaderLength + bytes.length))
   writer.u8(fragment.type).u24(fragment.length).u16(fragment.messageSequence)
-  writer.u24(fragment.offset).u24(fragment.bytes.length).bytes(fragment.bytes)
-}
-
-/** The header of a message as if it had never been fragmented: what the transcript covers. */
-export function wholeMessageHeader(message: HandshakeMessage): Uint8Array {
-  const writer = new ByteWriter(handshakeHeaderLength)
-  writer.u8(message.type).u24(message.body.length).u16(message.messageSequence).u24(0).u24(message.body.length)
-  return writer.view()
+  writer.u24(fragment.offset).u24(bytes.length).bytes(bytes)
 }

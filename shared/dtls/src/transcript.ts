@@ -6,9 +6,8 @@
  * signature's by its scheme), a list is plain data, and bodies are shared with the flight and with the configuration.
  */
 
-import { createHash } from 'node:crypto'
-import { concat } from '@sallyport/bytes'
-import { type HandshakeMessage, wholeMessageHeader } from './handshake-message.ts'
+import { type HandshakeMessage, handshakeHeaderLength, writeHandshakeFragment } from './handshake-message.ts'
+import { digest, type HashName } from './hmac.ts'
 
 export interface Transcript {
   readonly messages: HandshakeMessage[]
@@ -21,13 +20,17 @@ export function append(transcript: Transcript, message: HandshakeMessage): void 
   transcript.messages.push(message)
 }
 
-export function transcriptHash(transcript: Transcript, hash: 'sha256' | 'sha384'): Uint8Array {
-  const digest = createHash(hash)
-  for (const message of transcript.messages) digest.update(wholeMessageHeader(message)).update(message.body)
-  return digest.digest()
-}
+export const transcriptHash = (transcript: Transcript, hash: HashName): Uint8Array =>
+  digest(hash, transcriptBytes(transcript))
 
 /** All of it in one piece: what CertificateVerify signs. */
 export function transcriptBytes(transcript: Transcript): Uint8Array {
-  return concat(...transcript.messages.flatMap((message) => [wholeMessageHeader(message), message.body]))
+  const { messages } = transcript
+  const bytes = new Uint8Array(messages.reduce((sum, { body }) => sum + handshakeHeaderLength + body.length, 0))
+  let at = 0
+  for (const { type, messageSequence, body } of messages) {
+    writeHandshakeFragment(bytes, at, { type, length: body.length, messageSequence, offset: 0, bytes: body })
+    at += handshakeHeaderLength + body.length
+  }
+  return bytes
 }

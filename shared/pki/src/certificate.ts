@@ -6,7 +6,7 @@
  * different signature algorithms, duplicate extensions, unique identifiers, trailing bytes, more than 64 KiB.
  */
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { constantTimeEqual, fromUtf8, toHex } from '@sallyport/bytes'
 import { type Instant, instant } from '@sallyport/clock'
 import { CodedError, isCodedError } from '@sallyport/errors'
@@ -106,7 +106,7 @@ function readCertificate(der: Uint8Array): Certificate {
       : parseExtensions(singleElement(extensionsField.contents, derTag.sequence, 'the extensions').contents)
   return {
     der,
-    sha256: toHex(createHash('sha256').update(der).digest()),
+    sha256: hash('sha256', der),
     serialNumber,
     subject: nameText(subject),
     subjectDer: subject.der,

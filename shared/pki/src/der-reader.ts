@@ -179,21 +179,23 @@ export function objectIdentifier(element: DerElement, what: string): string {
   if (contents.length === 0 || contents.length > 64 || (contents[contents.length - 1] as number) >= 0x80) {
     throw malformed(`${what} is not an OBJECT IDENTIFIER`)
   }
-  const arcs: string[] = []
-  let arc = 0n
+  let text = ''
+  // A number as long as that is exact: an arc may have any length.
+  let arc: number | bigint = 0
   let inside = false
   for (const octet of contents) {
     if (!inside && octet === 0x80) throw malformed(`${what} has an arc with padding`)
-    arc = (arc << 7n) | BigInt(octet & 0x7f)
+    if (typeof arc === 'number') arc = arc < 2 ** 45 ? arc * 128 + (octet & 0x7f) : BigInt(arc)
+    if (typeof arc === 'bigint') arc = (arc << 7n) | BigInt(octet & 0x7f)
     inside = octet >= 0x80
     if (inside) continue
-    if (arcs.length === 0) {
-      const root = arc < 40n ? 0n : arc < 80n ? 1n : 2n
-      arcs.push(root.toString(), (arc - root * 40n).toString())
+    if (text === '') {
+      const root = arc < 40 ? 0 : arc < 80 ? 1 : 2
+      text = `${root}.${typeof arc === 'number' ? arc - root * 40 : arc - BigInt(root * 40)}`
     } else {
-      arcs.push(arc.toString())
+      text += `.${arc}`
     }
-    arc = 0n
+    arc = 0
   }
-  return arcs.join('.')
+  return text
 }

@@ -116,7 +116,11 @@ function bigEndianText(contents: Uint8Array, width: number): string {
   return text
 }
 
+/** What RFC 4514 section 2.4 has escaped. */
+const special = /[",+;<>\\\u0000-\u001f\u007f]|^[ #]| $/
+
 function escaped(text: string): string {
+  if (!special.test(text)) return text
   return text
     .replaceAll(/[",+;<>\\]/g, (character) => `\\${character}`)
     .replaceAll(/[\u0000-\u001f\u007f]/g, (character) => `\\${toHex(Uint8Array.of(character.charCodeAt(0)))}`)

@@ -88,6 +88,6 @@ export const attributeTypeId = {
 
 /** The name under which an identifier stands in a table here, or the identifier itself. */
 export function nameIn(table: Readonly<Record<string, string>>, identifier: string): string {
-  for (const [name, value] of Object.entries(table)) if (value === identifier) return name
+  for (const name in table) if (table[name] === identifier) return name
   return identifier
 }

@@ -6,8 +6,8 @@
  * is loaded.
  */
 
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
-import { toHex } from '@sallyport/bytes'
+import { createPublicKey, hash, type KeyObject } from 'node:crypto'
+import { toBase64 } from '@sallyport/bytes'
 import { CodedError } from '@sallyport/errors'
 import {
   bitStringOctets,
@@ -49,7 +49,7 @@ export function parsePublicKey(element: DerElement): PublicKey {
   algorithm.expectEnd('the key algorithm')
   return {
     spki: element.encoded,
-    spkiSha256: toHex(createHash('sha256').update(element.encoded).digest()),
+    spkiSha256: hash('sha256', element.encoded),
     keyBits,
     ...described(identifier, parameters, keyBits),
   }
@@ -117,7 +117,9 @@ export function loadPublicKey(key: PublicKey): KeyObject {
   const known = loadedKeys.get(key)
   if (known !== undefined) return known
   try {
-    const loaded = createPublicKey({ key: Buffer.from(key.spki), format: 'der', type: 'spki' })
+    // PEM, because node:crypto takes each object for one of its keys first, and finds out by exceptions that it is none.
+    const base64 = toBase64(key.spki)
+    const loaded = createPublicKey(`-----BEGIN PUBLIC KEY-----\n${base64}\n-----END PUBLIC KEY-----\n`)
     loadedKeys.set(key, loaded)
     return loaded
   } catch (cause) {

@@ -109,7 +109,6 @@ export function verifySignature(
     const loaded = loadPublicKey(key)
     switch (algorithm.kind) {
       case 'ecdsa':
-        return verify(algorithm.hash, data, { key: loaded, dsaEncoding: 'der' }, signature)
       case 'rsa-pkcs1':
         return verify(algorithm.hash, data, loaded, signature)
       case 'rsa-pss':
