@@ -10,7 +10,8 @@ export const gatewaySettings = {
   ...coapsSettings,
   coapsPort: setting({
     name: 'SALLYPORT_COAPS_PORT',
-    meaning: 'The UDP port on which devices find the gateway (CoAP over DTLS).',
+    meaning:
+      'The UDP port on which devices find the gateway (CoAP over DTLS); not looked at where a bound socket is inherited (`LISTEN_FDS`).',
     kind: 'port',
     default: 5684,
   }),

@@ -24,6 +24,7 @@ import { DeviceTokenVerifier } from './device-token-verifier.ts'
 import { startLease } from './gateway-lease.ts'
 import { gatewayMetrics } from './gateway-metrics.ts'
 import { gatewayObserver } from './gateway-observer.ts'
+import type { InheritedSockets } from './inherited-sockets.ts'
 import { JsonWebKeyCache } from './json-web-key-cache.ts'
 import { type LiveDevice, LiveDevices } from './live-devices.ts'
 import { Presence } from './presence.ts'
@@ -60,7 +61,11 @@ const longestCommandAtStop = seconds(10)
 /**
  * @throws CodedError `configuration-invalid` for files that cannot be used, `database-unavailable` when there is no database.
  */
-export async function startGateway(configuration: GatewayConfiguration, log: Logger): Promise<Gateway> {
+export async function startGateway(
+  configuration: GatewayConfiguration,
+  log: Logger,
+  inherited: InheritedSockets = {},
+): Promise<Gateway> {
   const clock = clockFrom(Date.now)
   const id = configuration.gatewayId ?? `gateway-${randomUUID()}`
   const credentials = readCredentials(configuration)
@@ -167,6 +172,7 @@ export async function startGateway(configuration: GatewayConfiguration, log: Log
   server = await listenCoaps<DeviceIdentity>({
     host: configuration.host,
     port: configuration.coapsPort,
+    descriptor: inherited.coaps,
     limits: coapsLimits(configuration),
     credentials,
     verifyPeer: admission({ store, clock, log, onRefusedDevice: (refused) => authentication.refused(refused) }),

@@ -8,6 +8,7 @@ import { createLogger, type Logger } from '@sallyport/diagnostics'
 import { hasCode } from '@sallyport/errors'
 import { type GatewayConfiguration, gatewaySettings } from './config.ts'
 import { type Gateway, startGateway } from './gateway.ts'
+import { inheritanceVariables, inheritedSockets } from './inherited-sockets.ts'
 
 const longestStop = 20_000
 
@@ -24,7 +25,9 @@ async function run(): Promise<void> {
   process.on('uncaughtException', (error) => die(log, error))
   process.on('unhandledRejection', (error) => die(log, error))
   try {
-    const gateway = await startGateway(configuration, log)
+    const inherited = inheritedSockets(process.env, process.pid)
+    for (const name of inheritanceVariables) delete process.env[name]
+    const gateway = await startGateway(configuration, log, inherited)
     stopOnSignals(gateway, configuration, log)
     announce(gateway, configuration, log)
   } catch (error) {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { utf8 } from '@sallyport/bytes'
-import { testHome, tryProgram } from '@sallyport/development'
+import { holdUdpSocket, mainOf, testHome, tryProgram } from '@sallyport/development'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -19,9 +20,12 @@ beforeAll(async () => {
 })
 afterAll(() => installation.close())
 
-function startGatewayProcess(environment: Readonly<Record<string, string>> = {}): Promise<RunningProcess> {
+function startGatewayProcess(
+  environment: Readonly<Record<string, string>> = {},
+  descriptors: readonly number[] = [],
+): Promise<RunningProcess> {
   const readyFile = join(testHome(), `gateway-${randomUUID()}.json`)
-  return startProcess('gateway', { ...installation.gatewayEnvironment(), ...environment }, readyFile)
+  return startProcess('gateway', { ...installation.gatewayEnvironment(), ...environment }, readyFile, descriptors)
 }
 
 const addressOf = (process: RunningProcess) => ({ coaps: process.ready.coaps as { host: string; port: number } })
@@ -55,6 +59,38 @@ describe('the gateway as a process', () => {
     expect(exitCode).toBe(1)
     expect(stderr).toContain('SALLYPORT_COAPS_PORT is "x"')
     expect(stderr).toContain('SALLYPORT_DATABASE_URL is missing')
+  })
+
+  it('serves on a socket that it inherited, also the one after it', async () => {
+    const held = await holdUdpSocket('coaps', '127.0.0.1', 0)
+    const start = () => startGatewayProcess({}, [held.descriptor])
+    const device = await installation.provision()
+    const first = await start()
+    expect(addressOf(first).coaps.port).toBe(held.port)
+    const connected = await DeviceAtGateway.connect(addressOf(first), device)
+    await connected.enter(device.code)
+    expect(await first.end('SIGKILL')).toBe(null)
+    const second = await start()
+    expect(addressOf(second).coaps.port).toBe(held.port)
+    const again = await DeviceAtGateway.connect(addressOf(second), device)
+    await again.close()
+    expect(await second.end('SIGINT')).toBe(0)
+    await held.release()
+  })
+
+  it('refuses inherited descriptors that it could not serve devices on', async () => {
+    const held = await holdUdpSocket('coaps', '127.0.0.1', 0)
+    const reasonOf = (environment: Readonly<Record<string, string>>, descriptors: readonly number[]) =>
+      startGatewayProcess(environment, descriptors).then(
+        () => 'it started',
+        (error: unknown) => String(error),
+      )
+    expect(await reasonOf({ SALLYPORT_HOST: '::1' }, [held.descriptor])).toContain('use one family for both')
+    expect(await reasonOf({}, [held.descriptor, held.descriptor])).toContain('LISTEN_FDNAMES has to call')
+    const file = openSync(mainOf('gateway'), 'r')
+    expect(await reasonOf({}, [file])).toContain('is not a bound UDP socket')
+    closeSync(file)
+    await held.release()
   })
 
   it('survives a database that drops all connections, and serves on', async () => {

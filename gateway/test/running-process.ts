@@ -18,12 +18,21 @@ export async function startProcess(
   service: string,
   environment: Readonly<Record<string, string>>,
   readyFile: string,
+  /** Inherited from 3 on, all called coaps. */
+  descriptors: readonly number[] = [],
 ): Promise<RunningProcess> {
   rmSync(readyFile, { force: true })
-  const child = spawn(nodeProgram, [mainOf(service)], {
-    env: { PATH: process.env.PATH ?? '', ...environment, SALLYPORT_READY_FILE: readyFile },
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const sockets = { LISTEN_FDS: String(descriptors.length), LISTEN_FDNAMES: descriptors.map(() => 'coaps').join(':') }
+  const child = spawn('sh', ['-c', 'export LISTEN_PID=$$; exec "$@"', 'sh', nodeProgram, mainOf(service)], {
+    env: {
+      PATH: process.env.PATH ?? '',
+      ...environment,
+      ...(descriptors.length === 0 ? {} : sockets),
+      SALLYPORT_READY_FILE: readyFile,
+    },
+    stdio: ['ignore', 'pipe', 'pipe', ...descriptors],
   })
+  if (child.stdout === null || child.stderr === null) throw new Error('no output')
   let output = ''
   const collect = (chunk: Buffer): void => {
     output += chunk.toString()

@@ -6,7 +6,8 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
+import type { HeldSocket } from './held-socket.ts'
 
 export interface ChildOptions {
   readonly name: string
@@ -18,6 +19,8 @@ export interface ChildOptions {
   readonly logFile: string
   /** Run as this user (the starter is root). */
   readonly user?: string
+  /** Inherited from 3 on, and said as systemd says it (sd_listen_fds(3)). */
+  readonly sockets?: readonly HeldSocket[]
   /** What the kernel sends when the starter dies; Postgres takes INT as a fast shutdown. */
   readonly parentDeathSignal?: 'KILL' | 'INT' | 'TERM'
 }
@@ -37,17 +40,27 @@ export function startChild(options: ChildOptions): Child {
   const output = openSync(options.logFile, 'a', 0o600)
   const identity =
     options.user === undefined ? [] : ['--reuid', options.user, '--regid', options.user, '--clear-groups']
-  const process = spawn(
+  const { sockets = [] } = options
+  const program = [
     'setpriv',
-    [...identity, '--pdeathsig', options.parentDeathSignal ?? 'KILL', options.command, ...options.args],
-    {
-      stdio: ['ignore', output, output],
-      detached: true,
-      cwd: options.cwd ?? '/',
-      env: { ...environmentForChildren(), ...options.env },
-    },
-  )
+    ...identity,
+    ...['--pdeathsig', options.parentDeathSignal ?? 'KILL', options.command, ...options.args],
+  ]
+  // Only the process itself knows its id before it runs.
+  const command = sockets.length === 0 ? program : ['sh', '-c', 'export LISTEN_PID=$$; exec "$@"', 'sh', ...program]
+  const process = spawn(command[0] ?? '', command.slice(1), {
+    stdio: ['ignore', output, output, ...sockets.map(({ descriptor }) => descriptor)],
+    detached: true,
+    cwd: options.cwd ?? '/',
+    env: { ...environmentForChildren(), ...options.env, ...namesOf(sockets) },
+  })
+  closeSync(output)
   return new RunningChild(options.name, process)
+}
+
+function namesOf(sockets: readonly HeldSocket[]): Record<string, string> {
+  if (sockets.length === 0) return {}
+  return { LISTEN_FDS: String(sockets.length), LISTEN_FDNAMES: sockets.map(({ name }) => name).join(':') }
 }
 
 /** What every child inherits: enough to find programs and speak the language, nothing of ours. */

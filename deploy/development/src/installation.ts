@@ -6,6 +6,7 @@
 
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { holdUdpSocket } from './held-socket.ts'
 import { keepRunning } from './kept-running.ts'
 import type { PortPlan } from './port-plan.ts'
 import { type Postgres, startPostgres } from './postgres.ts'
@@ -131,9 +132,17 @@ export async function startInstallation(options: InstallationOptions): Promise<I
       (ready) => ready.http ?? '',
     )
     const internalUrl = controlPlane.ready.internal ?? ''
+    const coaps = await holdUdpSocket('coaps', '127.0.0.1', ports.gatewayCoaps)
+    stops.unshift(() => coaps.release())
     const both = [
       startService({ name: 'dps', home, onChange, environment: dpsEnvironment(options, common, tokens, internalUrl) }),
-      startService({ name: 'gateway', home, onChange, environment: gatewayEnvironment(options, common, internalUrl) }),
+      startService({
+        name: 'gateway',
+        home,
+        onChange,
+        sockets: [coaps],
+        environment: gatewayEnvironment(options, common, internalUrl),
+      }),
     ] as const
     // The one that fails first speaks; the other must not end the starter as an unhandled rejection.
     for (const service of both) service.catch(() => {})
@@ -269,7 +278,6 @@ function gatewayEnvironment(o: InstallationOptions, common: CommonEnvironment, i
   const pki = join(o.home, 'pki')
   return (previous: ServiceReady | undefined): Environment => ({
     ...common('gateway'),
-    SALLYPORT_COAPS_PORT: String(previous?.coaps?.port ?? o.ports.gatewayCoaps),
     SALLYPORT_MANAGEMENT_PORT: portOf(previous?.management, o.ports.gatewayManagement),
     SALLYPORT_SERVER_CERTIFICATE: join(pki, 'gateway.pem'),
     SALLYPORT_SERVER_KEY: join(pki, 'gateway.key'),

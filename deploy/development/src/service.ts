@@ -6,6 +6,7 @@ import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Child, startChild } from './child.ts'
 import { SetupFailure } from './failure.ts'
+import type { HeldSocket } from './held-socket.ts'
 import { mainOf, nodeProgram } from './home.ts'
 import { lastLine } from './postgres.ts'
 
@@ -22,6 +23,8 @@ export interface ServiceOptions {
   readonly home: string
   /** Called before each start, so that a restart takes the ports that the first start was given. */
   readonly environment: (previous: ServiceReady | undefined) => Readonly<Record<string, string>>
+  /** Kept open over restarts, and inherited by each start. */
+  readonly sockets?: readonly HeldSocket[]
   /** Hears of every start and end after the first. */
   readonly onChange: (text: string) => void
 }
@@ -32,12 +35,16 @@ export interface Service {
   readonly ready: ServiceReady
   /** Ends it with `signal`; it is started again, as after any death, unless it was stopped. */
   kill(signal?: NodeJS.Signals): Promise<void>
+  /** A planned restart: it ends in order and hands over what it can to the next start. Resolves once that one is ready. */
+  restart(): Promise<void>
   /** Resolves once the service has been ready with a pid other than `oldPid`. */
   readyAgain(oldPid: number): Promise<void>
   stop(): Promise<void>
 }
 
 const startTimeout = 60_000
+/** Milliseconds: what lived for so long did not die of its start. */
+const longLife = 10_000
 const largeLog = 20 * 1024 * 1024
 
 export async function startService(options: ServiceOptions): Promise<Service> {
@@ -54,6 +61,7 @@ class SupervisedService implements Service {
   #ready: ServiceReady | undefined
   #stopping = false
   #restarts = 0
+  #startedAt = 0
 
   constructor(options: ServiceOptions) {
     this.#options = options
@@ -84,8 +92,10 @@ class SupervisedService implements Service {
       args: [mainOf(this.name)],
       logFile: this.#logFile,
       env: { ...this.#options.environment(this.#ready), SALLYPORT_READY_FILE: this.#readyFile },
+      ...(this.#options.sockets === undefined ? {} : { sockets: this.#options.sockets }),
     })
     this.#child = child
+    this.#startedAt = Date.now()
     this.#ready = await this.#waitUntilReady(child)
     void child.ended.then((end) => this.#restart(child, end))
   }
@@ -94,6 +104,13 @@ class SupervisedService implements Service {
     const child = this.#child
     child?.kill(signal)
     await child?.ended
+  }
+
+  async restart(): Promise<void> {
+    const { pid } = this.ready
+    this.#restarts = 0
+    await this.kill('SIGTERM')
+    await this.readyAgain(pid)
   }
 
   async readyAgain(oldPid: number): Promise<void> {
@@ -106,14 +123,17 @@ class SupervisedService implements Service {
 
   async stop(): Promise<void> {
     this.#stopping = true
-    await this.#child?.stop('SIGTERM', 25_000)
+    // For good: SIGTERM would say that a successor follows.
+    await this.#child?.stop('SIGINT', 25_000)
     rmSync(this.#readyFile, { force: true })
   }
 
   async #restart(child: Child, end: number | NodeJS.Signals): Promise<void> {
     if (this.#stopping || this.#child !== child) return
+    if (Date.now() - this.#startedAt > longLife) this.#restarts = 0
+    // The first time in long, at once: it is missed.
+    const wait = this.#restarts === 0 ? 0 : Math.min(250 * 2 ** Math.min(this.#restarts - 1, 5), 8_000)
     this.#restarts += 1
-    const wait = Math.min(250 * 2 ** Math.min(this.#restarts - 1, 5), 8_000)
     this.#options.onChange(`${this.name} ended (${end}); starting it again in ${wait} ms (log: ${this.#logFile})`)
     await new Promise((resolve) => setTimeout(resolve, wait))
     if (this.#stopping) return

@@ -19,7 +19,7 @@ import type { Association, DtlsCredentials, DtlsEvents, VerifyPeer } from './ass
 import { answerWithNodeCrypto, requireCurve } from './dtls-answers.ts'
 import { DtlsAssociation, type DtlsAssociationStart } from './dtls-association.ts'
 import { handshakeFailure } from './dtls-failure.ts'
-import { bindSocket, DatagramSender, MachineTimer, monotonicClock, stopReading } from './dtls-socket.ts'
+import { adoptSocket, bindSocket, DatagramSender, MachineTimer, monotonicClock, stopReading } from './dtls-socket.ts'
 import { judge } from './dtls-verdict.ts'
 import { type FindPsk, lookUpPsk } from './psk-lookup.ts'
 
@@ -27,6 +27,11 @@ export interface ListenDtlsOptions<Identity> {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
+  /**
+   * A UDP socket that this process inherited, bound already: taken instead of binding `host` and `port`, and closed at the
+   * end like one of our own. Whoever else holds it keeps the port open in between.
+   */
+  readonly descriptor?: number | undefined
   readonly credentials: DtlsCredentials
   readonly verifyPeer: VerifyPeer<Identity>
   /** Present: peers may authenticate with a pre-shared key in place of a certificate. Absent: certificates only. */
@@ -118,7 +123,8 @@ export async function listenDtls<Identity>(options: ListenDtlsOptions<Identity>)
   )
   const listener = new Listener(options, machine)
   await options.beforeReading?.(listener)
-  const socket = await bindSocket(options.host, options.port)
+  const { host, port, descriptor } = options
+  const socket = await (descriptor === undefined ? bindSocket(host, port) : adoptSocket(descriptor, host))
   listener.read(socket)
   return listener
 }

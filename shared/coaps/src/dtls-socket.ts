@@ -7,6 +7,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { lookup } from 'node:dns/promises'
 import { type Clock, clockFrom, type Instant } from '@sallyport/clock'
+import { CodedError } from '@sallyport/errors'
 
 /** Monotonic, and close to the time of day: what the machines are run by. */
 export const monotonicClock: Clock = clockFrom(() => performance.timeOrigin + performance.now())
@@ -39,6 +40,28 @@ export async function bindSocket(host: string, port: number): Promise<Socket> {
   const socket = createDatagramSocket(family)
   await settled(socket, 'listening', () => socket.bind({ address, port, exclusive: true }))
   return socket
+}
+
+/**
+ * A socket that is bound already, under the number by which it was inherited. What arrived before waits in the kernel.
+ *
+ * @throws CodedError `configuration-invalid` for another kind of descriptor, or of another address family than `host`
+ */
+export async function adoptSocket(descriptor: number, host: string): Promise<Socket> {
+  const { family } = await resolveHost(host)
+  const socket = createDatagramSocket(family)
+  try {
+    await settled(socket, 'listening', () => socket.bind({ fd: descriptor, exclusive: true }))
+  } catch (cause) {
+    throw new CodedError('configuration-invalid', `Descriptor ${descriptor} is not a bound UDP socket.`, { cause })
+  }
+  const bound = socket.address()
+  if (bound.family === `IPv${family}`) return socket
+  socket.close()
+  throw new CodedError(
+    'configuration-invalid',
+    `The inherited socket is bound to ${bound.address} (${bound.family}), the host is ${host}: use one family for both.`,
+  )
 }
 
 /** A socket that only hears, and only speaks to, one address. */
