@@ -15,11 +15,12 @@ import { validationTexts } from './validation-texts.ts'
 
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema)
-  const ids = namesOfIds(schema)
+  const ids = namesOf(schema, ({ format }) => format === 'uuid')
+  const integers = namesOf(schema, ({ type }) => type === 'integer')
   return (value: unknown) => {
     // The parts of a path are texts in every schema; besides, a wildcard's name, `*`, is no pattern that Convert can read.
     const converts = httpPart !== 'body' && httpPart !== 'params'
-    const candidate = converts ? Value.Convert(schema, value) : value
+    const candidate = converts ? converted(schema, value, integers) : value
     if (validator.Check(candidate)) return { value: httpPart === 'body' ? candidate : withSmallIds(candidate, ids) }
     // A path that cannot name anything names nothing: no reason to tell an id's form from an id's absence.
     if (httpPart === 'params') return { error: new CodedError('not-found', 'There is nothing at this address.') }
@@ -33,12 +34,28 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   }
 }
 
-function namesOfIds(schema: TSchema): readonly string[] {
+interface Property {
+  readonly type?: unknown
+  readonly format?: unknown
+}
+
+function namesOf(schema: TSchema, wanted: (property: Property) => boolean): readonly string[] {
   if (!('properties' in schema) || typeof schema.properties !== 'object' || schema.properties === null) return []
   return Object.entries(schema.properties)
-    .filter(([, property]) => property?.format === 'uuid')
+    .filter(([, property]) => isRecord(property) && wanted(property))
     .map(([name]) => name)
 }
+
+/** Convert takes `1.5` for the integer 1: what was not meant as an integer stays a text, and is refused as one. */
+function converted(schema: TSchema, value: unknown, integers: readonly string[]): unknown {
+  if (!isRecord(value)) return Value.Convert(schema, value)
+  const refused = integers.filter((name) => typeof value[name] === 'string' && !/^-?\d+$/.test(value[name]))
+  const kept = Object.fromEntries(refused.map((name) => [name, value[name]]))
+  // A copy: Convert writes into what it is given.
+  return Object.assign({}, Value.Convert(schema, { ...value }), kept)
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
 function withSmallIds(value: unknown, names: readonly string[]): unknown {
   if (names.length === 0 || typeof value !== 'object' || value === null) return value

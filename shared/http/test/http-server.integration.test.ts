@@ -93,6 +93,11 @@ describe('problem documents', () => {
     expect(answer.json()).toEqual({ name: 'lamp', count: 3 })
   })
 
+  it.each(['1.5', '1e2', '0x10', '', 'many', 'true', '0', '-1'])('takes %j for no integer from 1 on', async (count) => {
+    const answer = await server().inject({ method: 'POST', url: `${thing}?count=${count}`, payload: { name: 'lamp' } })
+    expect([answer.statusCode, answer.json().code]).toEqual([422, 'validation-failed'])
+  })
+
   it.each([
     ['an unknown field', { name: 'a', role: 'admin' }, 422],
     ['__proto__', '{"name":"a","__proto__":{"role":"admin"}}', 400],
