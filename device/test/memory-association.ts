@@ -69,6 +69,7 @@ function association(
       throw new Error('there is no certificate in memory')
     },
     remote: { address: 'memory', port: 5684 },
+    transport: 'dtls',
     cipherSuite: 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8',
     openedAt: instant(0),
     get closed() {

@@ -15,6 +15,7 @@ const associationOf = (id: string): DeviceAssociation => ({
     certificateNotAfter: later(clock.now(), minutes(60)),
   },
   remote: { address: '192.0.2.1', port: 1 },
+  transport: 'dtls',
   cipherSuite: 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8',
   openedAt: clock.now(),
   closed: false,

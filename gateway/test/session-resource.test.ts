@@ -21,6 +21,7 @@ function associationOf(id: string) {
       certificateNotAfter: later(clock.now(), minutes(60)),
     },
     remote: { address: '192.0.2.1', port: 1 },
+    transport: 'dtls' as const,
     cipherSuite: 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8' as const,
     openedAt: clock.now(),
     closed: false,

@@ -97,7 +97,7 @@ export class MessageStream {
 
   #refusal({ contentLength, tokenLength }: Frame): string | undefined {
     if (tokenLength > 8) return 'reserved token length'
-    return contentLength > this.#maxContentBytes ? `a message of ${contentLength} bytes` : undefined
+    return contentLength > this.#maxContentBytes ? 'message over Max-Message-Size' : undefined
   }
 
   /** False when all streams together hold too much. */

@@ -54,7 +54,6 @@ interface OwedPong<Peer, Resource extends ResourceTraits> {
 
 /** More Pings than this that ask for custody at once are answered without it. */
 const maxOwedPongs = 4
-const longestReason = 120
 
 export class ReliableLayer<Peer, Resource extends ResourceTraits> {
   readonly #context: EndpointContext<Peer, Resource>
@@ -161,10 +160,10 @@ export class ReliableLayer<Peer, Resource extends ResourceTraits> {
     this.abort(connection, connection.state === 'starting' ? 'no CSM in time' : 'a message takes too long')
   }
 
-  /** Says why, as far as the peer can hear it, and ends. */
+  /** Says why, as far as the peer can hear it, and ends. @param reason one of a closed set: it is counted */
   abort(connection: ReliableConnection<Peer, Resource>, reason: string, badOption?: number): void {
     if (connection.state === 'over') return
-    this.send(connection, abort(reason.slice(0, longestReason), badOption))
+    this.send(connection, abort(reason, badOption))
     this.#over(connection, reason)
   }
 
@@ -207,7 +206,7 @@ export class ReliableLayer<Peer, Resource extends ResourceTraits> {
   #settle(connection: ReliableConnection<Peer, Resource>, message: CoapContent): void {
     const capabilities = capabilitiesIn(message, connection.peer)
     if ('badOption' in capabilities) {
-      return this.abort(connection, `unknown critical option ${capabilities.badOption}`, capabilities.badOption)
+      return this.abort(connection, 'unknown critical option in a signal', capabilities.badOption)
     }
     connection.peer = capabilities
     connection.association.sizes = reliableSizes(capabilities)
@@ -218,7 +217,7 @@ export class ReliableLayer<Peer, Resource extends ResourceTraits> {
 
   #handleSignal(connection: ReliableConnection<Peer, Resource>, message: CoapContent): void {
     const badOption = badOptionIn(message)
-    if (badOption !== undefined) return this.abort(connection, `unknown critical option ${badOption}`)
+    if (badOption !== undefined) return this.abort(connection, 'unknown critical option in a signal')
     switch (message.code) {
       case signalCodes.ping:
         return this.#pinged(connection, message)

@@ -1,12 +1,13 @@
 /**
- * What CoAP sees of DTLS: an association with a proven peer, and the words that its makers and users share.
+ * What CoAP sees of DTLS and TLS: an association with a proven peer, and the words that its makers and users share.
  *
- * Nothing here knows a datagram. `dtls-listener.ts` makes associations for a server, `dtls-connection.ts` for a client.
+ * Nothing here knows a datagram or a stream. `dtls-listener.ts` and `tls-listener.ts` make associations for a server,
+ * `dtls-connection.ts` and `tls-connection.ts` for a client.
  */
 
 import type { KeyObject } from 'node:crypto'
 import type { Instant } from '@sallyport/clock'
-import type { AlertName, CipherSuiteName, CloseReason } from '@sallyport/dtls'
+import type { AlertName, CloseReason } from '@sallyport/dtls'
 import type { ErrorCode } from '@sallyport/errors'
 
 export interface RemoteAddress {
@@ -48,7 +49,15 @@ export interface DtlsCredentials {
   readonly privateKey: KeyObject
 }
 
-export type AssociationCloseReason = CloseReason
+/** What carries the records: datagrams (RFC 6347), or a reliable stream (RFC 8323). */
+export type Transport = 'dtls' | 'tls'
+
+export type AssociationCloseReason =
+  | CloseReason
+  /** The stream broke off without a good-bye. */
+  | 'connection-lost'
+  /** More waits to be sent than may: the peer does not read. */
+  | 'not-reading'
 
 export interface Association<Identity> {
   /** 16 random hexadecimal digits, unique; what the log calls `association`. */
@@ -56,12 +65,14 @@ export interface Association<Identity> {
   readonly identity: Identity
   /** Where the peer is now: with a CID it may move. */
   readonly remote: RemoteAddress
-  readonly cipherSuite: CipherSuiteName
+  readonly transport: Transport
+  /** IANA's name. */
+  readonly cipherSuite: string
   /** In the records that the peer sends us (RFC 9146), hexadecimal; undefined: none. */
   readonly connectionId?: string | undefined
   readonly openedAt: Instant
   readonly closed: boolean
-  /** Sends one record; dropped in silence when the association is closed. */
+  /** Sends one record, or over TLS bytes of the stream; dropped in silence when the association is closed. */
   send(plaintext: Uint8Array): void
   /** Sends close_notify and ends it. */
   close(): void
@@ -69,6 +80,7 @@ export interface Association<Identity> {
 
 export interface HandshakeFailure {
   readonly remote: RemoteAddress
+  readonly transport: Transport
   readonly code: ErrorCode
   /** Absent when the handshake ended without an alert, as by a time-out. */
   readonly alert?: AlertName
@@ -83,10 +95,10 @@ export interface HandshakeFailure {
 export interface DtlsEvents<Identity> {
   opened?(association: Association<Identity>): void
   /**
-   * @param plaintext of one record; the view is valid only during the call
-   * @param recordSequence the peer's number of the record
+   * @param plaintext of one record, or bytes of the stream as they come; the view is valid only during the call
+   * @param recordSequence the peer's number of the record; over TLS records have none that we see
    */
-  data(association: Association<Identity>, plaintext: Uint8Array, recordSequence: number): void
+  data(association: Association<Identity>, plaintext: Uint8Array, recordSequence?: number): void
   /** The peer has another address. */
   moved?(association: Association<Identity>): void
   closed?(association: Association<Identity>, reason: AssociationCloseReason): void

@@ -13,9 +13,13 @@ export class Peer<Identity> {
   unauthorized = 0
   unauthorizedSince: Instant = instant(0)
 
-  constructor(association: Association<Identity>, endpoint: CoapEndpoint<Peer<Identity>, ServedResource<Identity>>) {
+  constructor(
+    association: Association<Identity>,
+    endpoint: CoapEndpoint<Peer<Identity>, ServedResource<Identity>>,
+    now: Instant,
+  ) {
     this.association = association
-    this.coap = endpoint.associate(this)
+    this.coap = endpoint.associate(this, association.transport === 'tls' ? { reliableSince: now } : {})
   }
 }
 

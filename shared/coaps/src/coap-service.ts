@@ -114,6 +114,8 @@ export class CoapService<Identity> {
   opened(association: Association<Identity>): void {
     this.#peerOf(association)
     this.#options.observer?.associationOpened?.(association)
+    // Over TLS our first message waits to be sent.
+    this.#drain()
   }
 
   /**
@@ -241,6 +243,12 @@ export class CoapService<Identity> {
     this.#timerAt = Number.NEGATIVE_INFINITY
   }
 
+  /** Tells peers over TLS that we leave; others learn it by close_notify. To be called before the associations are closed. */
+  release(): void {
+    for (const { coap } of this.#peers.values()) this.#endpoint.release(coap)
+    this.#drain()
+  }
+
   /** Ends everything that is left. To be called when the associations are closed. */
   end(): void {
     for (const association of [...this.#peers.keys()]) this.closed(association, 'local')
@@ -252,7 +260,7 @@ export class CoapService<Identity> {
   #peerOf(association: Association<Identity>): Peer<Identity> {
     const known = this.#peers.get(association)
     if (known !== undefined) return known
-    const peer = new Peer(association, this.#endpoint)
+    const peer = new Peer(association, this.#endpoint, this.#now())
     this.#peers.set(association, peer)
     return peer
   }
@@ -346,6 +354,10 @@ export class CoapService<Identity> {
       case 'pong':
         this.#pings.get(output.ping)?.(output.answered)
         this.#pings.delete(output.ping)
+        return
+      case 'disconnect':
+        this.#unwelcome.push(output.peer)
+        if (output.reason !== 'released') observer?.discarded?.(output.reason)
         return
       case 'discarded':
         return observer?.discarded?.(output.reason)

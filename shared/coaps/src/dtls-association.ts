@@ -23,6 +23,7 @@ export class DtlsAssociation<Identity> implements Association<Identity> {
   readonly id: string
   readonly openedAt: Instant
   readonly identity: Identity
+  readonly transport = 'dtls'
   readonly cipherSuite: CipherSuiteName
   readonly handle: AssociationHandle
   readonly #start: DtlsAssociationStart<Identity>

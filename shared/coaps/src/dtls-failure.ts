@@ -7,6 +7,7 @@ export function handshakeFailure(output: Output & { kind: 'handshakeFailed' }): 
   const { peer, code, alert, direction, detail, chain, pskIdentity } = output
   return {
     remote: { address: peer.address, port: peer.port },
+    transport: 'dtls',
     code,
     direction,
     detail,

@@ -9,6 +9,7 @@ export type {
   PeerVerdictAccepted,
   PeerVerdictRefused,
   RemoteAddress,
+  Transport,
   VerifyPeer,
 } from './association.ts'
 export type { ClientObservation, ClientRequest, ClientResponse } from './client-request.ts'
@@ -29,3 +30,5 @@ export {
 export { type HandshakeFailureCount, HandshakeFailureCounts, networkPrefix } from './handshake-failure-counts.ts'
 export type { AssociationRefusal, CoapsImporter, ImportedAssociation } from './imported-association.ts'
 export type { FindPsk, PskFound, PskRefused } from './psk-lookup.ts'
+export { type ConnectTlsOptions, connectTls } from './tls-connection.ts'
+export { type ListenTlsOptions, listenTls, type TlsEvents, type TlsLimits, type TlsListener } from './tls-listener.ts'

@@ -40,6 +40,7 @@ export function pipe(
       id,
       identity: id,
       remote: { address: '127.0.0.1', port: 1 },
+      transport: 'dtls',
       cipherSuite: 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8',
       openedAt: instant(0),
       get closed() {

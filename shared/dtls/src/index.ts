@@ -9,6 +9,8 @@ export {
   type ImportOutcome,
   type ImportRefusal,
 } from './dtls-server.ts'
+export { type HalfOpenLimits, HalfOpenQuota, type Room } from './half-open-quota.ts'
+export { HandshakeRate, type HandshakeRates } from './handshake-rate.ts'
 export { defaultNamedGroups, type NamedGroupName } from './named-group.ts'
 export type {
   Answer,
