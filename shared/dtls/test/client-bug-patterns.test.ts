@@ -41,7 +41,7 @@ describe('an honest server', () => {
     expect(server.data).toEqual(['hello'])
   })
 
-  it('that asks for no certificate gets none', () => {
+  it('Unrequested Certificate: a server that asks for no certificate gets none', () => {
     const server = meet().serverHello().certificate().keyExchange().helloDone()
     expect(server.heard).toEqual([clientHello, clientKeyExchange, finished])
     expect(server.changeCipherSpec().finished().connected).toBe(true)
@@ -50,6 +50,20 @@ describe('an honest server', () => {
   it('that asks a client without a certificate gets an empty list', () => {
     const server = new HostileServer(honest).serverHello().certificate().keyExchange().certificateRequest().helloDone()
     expect(server.heard).toEqual([clientHello, certificate, clientKeyExchange, finished])
+  })
+})
+
+describe('a server that asks for a certificate that we have not', () => {
+  it('Incorrect CertificateRequest Response: it gets an empty list, not the certificate of another kind', () => {
+    // certificate_types, signature_algorithms, authorities: RSA keys alone; ECDSA keys, but signatures by RSA alone.
+    for (const request of [
+      [1, 1, 0, 2, 4, 3, 0, 0],
+      [1, 64, 0, 2, 4, 1, 0, 0],
+    ]) {
+      const server = meet().serverHello().certificate().keyExchange()
+      server.message(handshakeTypes.certificateRequest, Uint8Array.from(request)).helloDone()
+      expect(server.heard).toEqual([clientHello, certificate, clientKeyExchange, finished])
+    }
   })
 })
 
@@ -129,11 +143,12 @@ describe('choices of the server', () => {
 })
 
 describe('the order of messages', () => {
-  it('Multiple CertificateRequest, Multiple ServerKeyExchange, Reorder Cert/CertReq: each is unexpected', () => {
+  it('Multiple CertificateRequest, Multiple ServerKeyExchange, Multiple Certificate, Reorder Cert/CertReq: each is unexpected', () => {
     const twice = meet().serverHello().certificate().keyExchange().certificateRequest().certificateRequest()
     expect(twice.alerts).toEqual(['unexpected_message'])
     expect(meet().serverHello().certificate().keyExchange().keyExchange().alerts).toEqual(['unexpected_message'])
     expect(meet().serverHello().certificateRequest().certificate().alerts).toEqual(['unexpected_message'])
+    expect(meet().serverHello().certificate().certificate().alerts).toEqual(['unexpected_message'])
   })
 
   it('ServerHello Flight Restart, Unexpected ClientHello Response: a hello out of place is unexpected', () => {
@@ -149,7 +164,7 @@ describe('the order of messages', () => {
     expect(server.alerts).toEqual([])
   })
 
-  it('Finished in the clear, without change_cipher_spec, or wrong does not connect', () => {
+  it('Finished before ChangeCipherSpec: in the clear, or protected without it, or wrong, it does not connect', () => {
     const ready = (): HostileServer => meet().serverHello().certificate().keyExchange().helloDone()
     const clear = ready().finished({ epoch: 0 })
     expect(clear.connected).toBe(false)
@@ -164,6 +179,42 @@ describe('the order of messages', () => {
     expect(wrong.alerts).toEqual(['decrypt_error'])
   })
 
+  it('Early Finished: at no point before flight 4 is whole does a Finished connect', () => {
+    const steps: ((server: HostileServer) => unknown)[] = [
+      (server) => server.serverHello(),
+      (server) => server.certificate(),
+      (server) => server.keyExchange(),
+      (server) => server.certificateRequest(),
+    ]
+    for (const epoch of [0, 1]) {
+      for (let said = 0; said <= steps.length; said += 1) {
+        const server = meet()
+        for (const step of steps.slice(0, said)) step(server)
+        server.changeCipherSpec().finished({ epoch })
+        expect(server.connected).toBe(false)
+        expect(server.heard).not.toContain(finished)
+      }
+    }
+  })
+
+  it('Multiple ChangeCipherSpec: a second change of keys does not lead to Finished', () => {
+    const server = meet().serverHello().certificate().keyExchange().helloDone().changeCipherSpec().changeCipherSpec()
+    server.finished({ epoch: 2 })
+    expect(server.connected).toBe(false)
+  })
+
+  it('Crash on CCS: a change_cipher_spec at any time, before any keys exist, harms nothing', () => {
+    const server = meet()
+    const ccs = (): HostileServer => server.say(contentTypes.changeCipherSpec, Uint8Array.of(1), 0)
+    ccs().serverHello()
+    ccs().certificate()
+    ccs().keyExchange()
+    ccs().certificateRequest()
+    ccs().helloDone().changeCipherSpec().finished()
+    ccs().say(contentTypes.applicationData, Buffer.from('hello'))
+    expect(server.data).toEqual(['hello'])
+  })
+
   it('a server that asks for a cookie for ever is given up', () => {
     const server = meet().helloVerifyRequest().helloVerifyRequest().helloVerifyRequest().helloVerifyRequest()
     expect(server.failure?.detail).toContain('HelloVerifyRequest')
@@ -174,7 +225,7 @@ describe('a connected client', () => {
   const connected = (): HostileServer =>
     meet().serverHello().certificate().keyExchange().helloDone().changeCipherSpec().finished()
 
-  it('Premature and later HelloRequest: refused with no_renegotiation a few times, then not answered', () => {
+  it('Premature HelloRequest, Insecure Renegotiation: a HelloRequest is refused with no_renegotiation a few times, then not answered', () => {
     const server = connected()
     for (let n = 0; n < 50; n += 1)
       server.message(handshakeTypes.helloRequest, new Uint8Array(0), { messageSequence: 0 })
@@ -192,10 +243,23 @@ describe('a connected client', () => {
     expect(server.data).toEqual(['genuine'])
   })
 
-  it('answers close_notify and is closed', () => {
+  it('Continue After CloseNotify: answers close_notify, is closed, and hears nothing after', () => {
     const server = connected().say(contentTypes.alert, encodeAlert('warning', 'close_notify'))
     expect(server.alerts).toEqual(['close_notify'])
     expect(server.machine.send(Buffer.from('late'))).toBe(false)
+    server.say(contentTypes.applicationData, Buffer.from('too late'))
+    expect(server.data).toEqual([])
+  })
+
+  it('Continue After Fatal Alert: neither a handshake nor an association goes on after one', () => {
+    const open = connected().say(contentTypes.alert, encodeAlert('fatal', 'internal_error'))
+    open.say(contentTypes.applicationData, Buffer.from('too late'))
+    expect(open.data).toEqual([])
+    expect(open.machine.send(Buffer.from('late'))).toBe(false)
+    const within = meet().serverHello().say(contentTypes.alert, encodeAlert('fatal', 'internal_error'), 0)
+    within.certificate().keyExchange().helloDone().changeCipherSpec().finished()
+    expect(within.connected).toBe(false)
+    expect(within.heard).toEqual([clientHello])
   })
 })
 

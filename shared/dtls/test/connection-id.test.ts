@@ -124,7 +124,7 @@ describe('RFC 9146 section 3: what the hellos agree on', () => {
     for (const { epoch, connectionId } of client.heard) expect(connectionId.length).toBe(epoch === 0 ? 0 : 3)
   })
 
-  it('every length from 0 to 255 is parsed; one that leaves no room in a datagram is not agreed to', () => {
+  it('CVE-2022-46393 (Mbed TLS): every length from 0 to 255 is parsed; one that leaves no room in a datagram is not agreed to', () => {
     for (let length = 0; length <= 255; length += 1) {
       const { server, client } = meet(new Uint8Array(length).fill(7), { mtu: 228 })
       client.connect().applicationData('hello')
@@ -134,7 +134,7 @@ describe('RFC 9146 section 3: what the hellos agree on', () => {
     }
   })
 
-  it('CID parsing: a length that lies, bytes after it, and a second extension are decode_error', () => {
+  it('CVE-2022-46393 (Mbed TLS): a length that lies, bytes after it, and a second extension are decode_error', () => {
     const good = writeClientHello({
       random: randomBytes(32),
       cookie: none,
@@ -295,7 +295,7 @@ describe('RFC 9146 sections 4 and 5.3: a record with a CID', () => {
     expect(server.data).toEqual(['back again'])
   })
 
-  it('epoch 0 with a CID is discarded, for a handshake and for an association', () => {
+  it('CVE-2022-46393 (Mbed TLS): epoch 0 with a CID is discarded, for a handshake and for an association', () => {
     const { server, client } = meet()
     client.toFlight4()
     const inner = Uint8Array.of(1, contentTypes.alert)

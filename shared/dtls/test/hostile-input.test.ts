@@ -11,6 +11,7 @@ import { encodeAlert } from '../src/alert.ts'
 import { handshakeTypes } from '../src/handshake-message.ts'
 import { contentTypes, readRecord, recordHeaderLength, writeRecordHeader } from '../src/record.ts'
 import { transcriptBytes } from '../src/transcript.ts'
+import { defaultExtensions, type HelloFields, helloWith } from './harness/hello-with.ts'
 import { HostileClient, handshakeTypesOf, joinDatagrams } from './harness/hostile-client.ts'
 import { makeIdentity, type TestIdentity } from './harness/identity.ts'
 import { ServerUnderTest } from './harness/server-under-test.ts'
@@ -172,39 +173,6 @@ describe('F1 to F4: client authentication', () => {
     expect(server.failures[0]).toMatchObject({ alert: 'internal_error', code: 'internal' })
   })
 })
-
-interface HelloFields {
-  readonly version?: number
-  readonly sessionId?: number
-  readonly suites?: readonly number[]
-  readonly suiteBytes?: Uint8Array
-  readonly compressions?: readonly number[]
-  readonly extensions?: Uint8Array
-}
-
-const defaultExtensions = (): Uint8Array =>
-  new ByteWriter()
-    .bytes(Uint8Array.of(0, 10, 0, 4, 0, 2, 0, 23))
-    .bytes(Uint8Array.of(0, 13, 0, 4, 0, 2, 4, 3))
-    .bytes(Uint8Array.of(0, 23, 0, 0))
-    .finish()
-
-function helloWith(fields: HelloFields): (cookie: Uint8Array) => Uint8Array {
-  const random = randomBytes(32)
-  return (cookie) => {
-    const writer = new ByteWriter(512)
-    writer.u16(fields.version ?? 0xfefd).bytes(random)
-    writer.vector8((id) => id.bytes(new Uint8Array(fields.sessionId ?? 0)))
-    writer.vector8((body) => body.bytes(cookie))
-    writer.vector16((list) => {
-      if (fields.suiteBytes !== undefined) list.bytes(fields.suiteBytes)
-      else for (const suite of fields.suites ?? [0xc0ae]) list.u16(suite)
-    })
-    writer.vector8((list) => list.bytes(Uint8Array.from(fields.compressions ?? [0])))
-    writer.vector16((block) => block.bytes(fields.extensions ?? defaultExtensions()))
-    return writer.finish()
-  }
-}
 
 /** Both hellos; answers the alerts that the second one brought. */
 function greet(fields: HelloFields): { server: ServerUnderTest; client: HostileClient } {

@@ -13,7 +13,7 @@ const piece = (body: Uint8Array, offset: number, end: number, messageSequence = 
   bytes: body.subarray(offset, end),
 })
 
-describe('reassembly', () => {
+describe('reassembly (RFC 6347 section 4.2.3)', () => {
   it('puts a message together from any cut, in any order, doubled and overlapping', () => {
     const scenario = fc
       .uint8Array({ minLength: 1, maxLength: 300 })
@@ -59,7 +59,7 @@ describe('reassembly', () => {
     expect(takeFragment(createReassembly(0), piece(new Uint8Array(8193), 0, 1), 0, limits)).toBe('too-large')
   })
 
-  it('allocates for what came, not for what a header claims', () => {
+  it('CVE-2014-3506 (OpenSSL): allocates for what came, not for what a header claims', () => {
     const reassembly = createReassembly(0)
     const claim = new Uint8Array(8192)
     for (let sequence = 0; sequence < 8; sequence += 1) {
@@ -70,7 +70,7 @@ describe('reassembly', () => {
     expect(takeFragment(reassembly, piece(claim, 0, 0, 1), 0, limits)).toBe('taken')
   })
 
-  it('holds at most 8192 bytes for all messages together', () => {
+  it('CVE-2022-29189 (pion): holds at most 8192 bytes for all messages together', () => {
     const reassembly = createReassembly(0)
     const large = new Uint8Array(8192)
     expect(takeFragment(reassembly, piece(large, 0, 5000, 1), 0, limits)).toBe('taken')
@@ -91,7 +91,7 @@ describe('reassembly', () => {
     expect(verdicts.filter((verdict) => verdict === 'taken')).toHaveLength(32)
   })
 
-  it('refuses other bytes, another type and another length for a message that has begun', () => {
+  it('CVE-2014-0195, CVE-2026-42009: refuses other bytes, another type and another length for a message that has begun', () => {
     const reassembly = createReassembly(0)
     const body = Uint8Array.of(1, 2, 3, 4)
     takeFragment(reassembly, piece(body, 0, 2), 0, limits)

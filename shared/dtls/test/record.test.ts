@@ -66,7 +66,7 @@ describe('record protection', () => {
     })
   }
 
-  it('the explicit nonce is epoch and sequence number, so it repeats only if a number does', () => {
+  it('GHSA-9f3f-wv7r-qc8r (pion): the explicit nonce is epoch and sequence number, so it repeats only if a number does', () => {
     const protection = protectWithNodeCrypto(keysFor('TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'))
     const sealed = new Uint8Array(protection.overhead)
     protection.seal({ type: 23, epoch: 1, sequence: 0x0102_0304_0506, plaintext: new Uint8Array(0) }, sealed, 0)
@@ -76,7 +76,7 @@ describe('record protection', () => {
 })
 
 describe('the record layer', () => {
-  it('never gives out a number twice, and stops hard at the end of its generation', () => {
+  it('GHSA-9f3f-wv7r-qc8r (pion): never gives out a number twice, and stops hard at the end of its generation', () => {
     const write = createWriteEpoch(1, keysFor('TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'))
     expect([takeSequence(write), takeSequence(write), takeSequence(write)]).toEqual([0, 1, 2])
     write.nextSequence = write.lastSequence
