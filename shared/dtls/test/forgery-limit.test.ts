@@ -8,11 +8,13 @@ import { type CipherSuiteName, cipherSuites } from '../src/cipher-suite.ts'
 import { contentTypes } from '../src/record.ts'
 import { helloWith } from './harness/hello-with.ts'
 import { HostileClient } from './harness/hostile-client.ts'
+import { HostilePskClient, randomPsk } from './harness/hostile-psk-client.ts'
 import { makeIdentity, type TestIdentity } from './harness/identity.ts'
 import { ServerUnderTest } from './harness/server-under-test.ts'
 
 let serverIdentity: TestIdentity
 let device: TestIdentity
+const psk = randomPsk()
 
 beforeAll(() => {
   serverIdentity = makeIdentity('P-256', 'server')
@@ -28,10 +30,16 @@ function forgeriesAt(addressLength: number, keyLength: number): number {
 
 /** The association of a client, gone on with after so many forgeries as an export says. */
 function afterForgeries(suite: CipherSuiteName, forgeries: number) {
-  const first = new ServerUnderTest(serverIdentity, { cipherSuites: [suite] })
-  const client = new HostileClient(first, device)
-  const body = helloWith({ suites: [cipherSuites[suite].number], random: client.random })
-  client.helloBody = (cookie = client.cookie) => body(cookie)
+  const usesPsk = cipherSuites[suite].keyExchange !== 'ecdhe_ecdsa'
+  const first = new ServerUnderTest(serverIdentity, usesPsk ? { psk: {} } : { cipherSuites: [suite] })
+  first.psks = { [psk.identity]: psk.key }
+  const client = usesPsk ? new HostilePskClient(first, psk) : new HostileClient(first, device)
+  if (client instanceof HostilePskClient) {
+    client.offered = [suite]
+  } else {
+    const body = helloWith({ suites: [cipherSuites[suite].number], random: client.random })
+    client.helloBody = (cookie = client.cookie) => body(cookie)
+  }
   client.connect()
   const state = first.machine.exportAssociation(first.all('connected')[0]?.association ?? -1)
   if (state === undefined) throw new Error('nobody is connected')
