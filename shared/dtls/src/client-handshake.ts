@@ -43,6 +43,7 @@ import {
 import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from './key-schedule.ts'
 import type { NamedGroupName } from './named-group.ts'
 import type { Answer, KeyShare } from './output.ts'
+import { type RecordSizeExtensions, requireRecordSizes } from './record-size.ts'
 import { readHelloVerifyRequest, readServerHello, requireConnectionIds, requireOffered } from './server-hello.ts'
 import {
   announcedSignatureSchemes,
@@ -61,6 +62,8 @@ export interface ClientIdentity {
   readonly groups: readonly NamedGroupName[]
   /** What the server is to write in its records; empty: nothing, but we write its CID. Undefined: no CIDs. */
   readonly connectionId: Uint8Array | undefined
+  /** What we ask for. */
+  readonly recordSizes: RecordSizeExtensions
 }
 
 interface Chosen {
@@ -208,10 +211,10 @@ export class ClientHandshake implements Handshake {
   }
 
   #sendHello(cookie: Uint8Array, context: HandshakeContext): void {
-    const { random, cipherSuites, groups, connectionId } = this.#identity
+    const { random, cipherSuites, groups, connectionId, recordSizes } = this.#identity
     // The transcript begins with the hello that the server goes on with.
     this.layer.transcript = createTranscript()
-    const body = writeClientHello({ random, cookie, cipherSuites, groups, connectionId })
+    const body = writeClientHello({ random, cookie, cipherSuites, groups, connectionId, recordSizes })
     context.sendFlight(this.layer, [compose(this.layer, handshakeTypes.clientHello, body)])
   }
 
@@ -233,6 +236,7 @@ export class ClientHandshake implements Handshake {
     if (hello.connectionId !== undefined) {
       this.layer.connectionIds = requireConnectionIds(hello.connectionId, this.#identity.connectionId)
     }
+    this.layer.records.agreeOn(requireRecordSizes(this.#identity.recordSizes, hello.recordSizes))
     append(this.layer.transcript, message)
     this.state = { name: 'expecting-certificate', suite, serverRandom: hello.random }
   }

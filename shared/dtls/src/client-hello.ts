@@ -19,6 +19,7 @@ import {
 import { HandshakeFault } from './handshake-fault.ts'
 import { type NamedGroupName, namedGroups } from './named-group.ts'
 import { versions } from './record.ts'
+import { type RecordSizeExtensions, readRecordSizes, writeRecordSizes } from './record-size.ts'
 import { announcedSignatureSchemes } from './signature-scheme.ts'
 
 /** Views into the message. */
@@ -35,6 +36,7 @@ export interface ClientHello {
   readonly extendedMasterSecret: boolean
   /** What the client wants to read in our records. Empty: nothing, but it will write ours. Undefined: no CIDs. */
   readonly connectionId: Uint8Array | undefined
+  readonly recordSizes: RecordSizeExtensions
   readonly renegotiation: 'absent' | 'initial' | 'wrong'
 }
 
@@ -105,6 +107,7 @@ function readKnownExtensions(extensions: Extensions) {
     pointFormats: formats === undefined ? undefined : readPointFormats(formats),
     extendedMasterSecret: isExtendedMasterSecret(extensions),
     connectionId: connectionId === undefined ? undefined : readConnectionId(connectionId),
+    recordSizes: readRecordSizes(extensions, 'client'),
   }
 }
 
@@ -136,6 +139,8 @@ export interface ClientHelloOffer {
   readonly groups: readonly NamedGroupName[]
   /** Absent: no CIDs are offered. */
   readonly connectionId?: Uint8Array | undefined
+  /** Absent: records as long as the protocol allows. */
+  readonly recordSizes?: RecordSizeExtensions | undefined
 }
 
 /** Our client's hello: no session id, no compression, extended master secret. */
@@ -162,6 +167,7 @@ export function writeClientHello(offer: ClientHelloOffer): Uint8Array {
     writeExtension(extensions, extensionTypes.extendedMasterSecret, () => undefined)
     writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
     if (offer.connectionId !== undefined) writeConnectionId(extensions, offer.connectionId)
+    if (offer.recordSizes !== undefined) writeRecordSizes(extensions, offer.recordSizes)
   })
   return writer.finish()
 }

@@ -120,6 +120,7 @@ export type DiscardReason =
   | 'no-content'
   | 'replayed'
   | 'not-authentic'
+  | 'record-overflow'
   | 'plaintext-in-association'
   | 'fragment-malformed'
   | 'fragment-refused'
@@ -151,6 +152,8 @@ export type Output =
       readonly cipherSuite: CipherSuiteName
       /** That we read in the peer's records; empty: none. */
       readonly connectionId: Uint8Array
+      /** Longest plaintext of one record, either way. */
+      readonly maxMessageBytes: number
     }
   /** The peer now has another address, from which its newest authentic record came: what we send goes there. */
   | { readonly kind: 'moved'; readonly association: AssociationHandle; readonly peer: PeerAddress }

@@ -193,6 +193,7 @@ export class ServerHandshake implements Handshake {
       renegotiationInfo: negotiated.answersRenegotiationInfo,
       pointFormats: negotiated.answersPointFormats,
       connectionId: read.length === 0 ? undefined : read,
+      recordSizes: negotiated.recordSizesAnswer,
     })
     const keyExchange = writeServerKeyExchange(parameters, { scheme: negotiated.scheme.number, signature })
     this.state = { name: 'expecting-certificate', serverRandom, privateKey }

@@ -13,6 +13,7 @@ import {
 } from './extension.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { versions } from './record.ts'
+import { type RecordSizeExtensions, readRecordSizes, writeRecordSizes } from './record-size.ts'
 
 export interface ServerHello {
   readonly version: number
@@ -23,6 +24,8 @@ export interface ServerHello {
   readonly renegotiationWrong: boolean
   /** What the server wants to read in our records; whether we had offered CIDs is for the caller to know. */
   readonly connectionId: Uint8Array | undefined
+  /** Not compared with what we had offered. */
+  readonly recordSizes: RecordSizeExtensions
 }
 
 /** What our client's hello can offer; anything else in the answer was not asked for. */
@@ -32,6 +35,8 @@ const offered: readonly number[] = [
   extensionTypes.extendedMasterSecret,
   extensionTypes.renegotiationInfo,
   extensionTypes.connectionId,
+  extensionTypes.maxFragmentLength,
+  extensionTypes.recordSizeLimit,
 ]
 
 /** @throws CodedError `malformed-bytes`, HandshakeFault for an extension that was not offered */
@@ -56,6 +61,7 @@ export function readServerHello(body: Uint8Array): ServerHello {
     extendedMasterSecret: extensions.get(extensionTypes.extendedMasterSecret)?.length === 0,
     renegotiationWrong: renegotiation !== undefined && !isEmptyRenegotiationInfo(renegotiation),
     connectionId: connectionId === undefined ? undefined : readConnectionId(connectionId),
+    recordSizes: readRecordSizes(extensions, 'server'),
   }
 }
 
@@ -97,6 +103,8 @@ export interface ServerHelloChoice {
   readonly pointFormats: boolean
   /** Undefined where the client offered none. */
   readonly connectionId?: Uint8Array | undefined
+  /** Only where the client asked. */
+  readonly recordSizes?: RecordSizeExtensions | undefined
 }
 
 /** Without a session id: the session cannot be resumed. */
@@ -110,6 +118,7 @@ export function writeServerHello(choice: ServerHelloChoice): Uint8Array {
   if (choice.renegotiationInfo) writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
   if (choice.pointFormats) writeExtension(extensions, extensionTypes.ecPointFormats, (body) => body.u8(1).u8(0))
   if (choice.connectionId !== undefined) writeConnectionId(extensions, choice.connectionId)
+  if (choice.recordSizes !== undefined) writeRecordSizes(extensions, choice.recordSizes)
   const block = extensions.finish()
   // Who sent no extensions reads none, not even that there are none.
   if (block.length > 0) writer.vector16((to) => to.bytes(block))

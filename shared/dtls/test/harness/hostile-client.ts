@@ -30,6 +30,7 @@ import {
   writeRecordHeader,
 } from '../../src/record.ts'
 import { protectWithNodeCrypto, type RecordProtection } from '../../src/record-protection.ts'
+import type { RecordSizeExtensions } from '../../src/record-size.ts'
 import { readHelloVerifyRequest, readServerHello } from '../../src/server-hello.ts'
 import { type SignatureSchemeName, signatureSchemes } from '../../src/signature-scheme.ts'
 import { append, createTranscript, type Transcript, transcriptBytes, transcriptHash } from '../../src/transcript.ts'
@@ -75,6 +76,10 @@ export class HostileClient {
   cookie: Uint8Array = new Uint8Array(0)
   /** What the hellos ask the server to write; undefined: no connection IDs. */
   connectionId: Uint8Array | undefined
+  /** What the hellos say of the sizes of records. */
+  recordSizes: RecordSizeExtensions = {}
+  /** What the server answers to that. */
+  serverRecordSizes: RecordSizeExtensions | undefined
   /** What the server has asked us to write. */
   serverConnectionId: Uint8Array | undefined
   /** All that the server has sent us. */
@@ -131,6 +136,7 @@ export class HostileClient {
       cipherSuites: ['TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'],
       groups: ['secp256r1'],
       connectionId: this.connectionId,
+      recordSizes: this.recordSizes,
     })
   }
 
@@ -283,6 +289,7 @@ export class HostileClient {
         this.suite = cipherSuiteByNumber.get(hello.cipherSuite)
         this.serverRandom = hello.random
         this.serverConnectionId = hello.connectionId
+        this.serverRecordSizes = hello.recordSizes
       } else if (message.type === handshakeTypes.serverKeyExchange) {
         this.readKeyExchange(message.body)
       }
