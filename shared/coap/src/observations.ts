@@ -8,7 +8,6 @@
  */
 
 import type { Instant } from '@sallyport/clock'
-import { hasCode } from '@sallyport/errors'
 import type { CoapAssociation } from './coap-association.ts'
 import { isSuccess } from './code-registry.ts'
 import type { EndpointContext } from './endpoint-context.ts'
@@ -148,14 +147,7 @@ export class Observations<Peer, Resource extends ResourceTraits> {
     observation.inFlight = undefined
     const { next } = observation
     observation.next = undefined
-    if (next === undefined) return
-    try {
-      this.notify(observation, next, requests, now)
-    } catch (error) {
-      // Nobody is left to be told but the observer, whose registration ends.
-      if (!hasCode(error, 'message-too-long')) throw error
-      this.end(observation, 'refused', now)
-    }
+    if (next !== undefined) this.notify(observation, next, requests, now)
   }
 
   /** The peer has reset a notification: it wants no more of them (RFC 7641 section 3.6). */

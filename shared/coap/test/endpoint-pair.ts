@@ -67,8 +67,6 @@ export interface PathFaults {
 export interface EndOptions {
   readonly resources?: readonly TestResource[]
   readonly limits?: Partial<EndpointLimits>
-  /** What the other end takes. */
-  readonly maxMessageBytes?: number
   /** Undefined: the request stays unanswered, to be answered by the test. */
   readonly serve?: (request: TestRequest) => OutgoingResponse | undefined
 }
@@ -90,11 +88,7 @@ export class End {
       randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     })
-    const { maxMessageBytes } = options
-    this.association = this.endpoint.associate(name, {
-      ...(reliableSince === undefined ? {} : { reliableSince }),
-      maxMessageBytes,
-    })
+    this.association = this.endpoint.associate(name, reliableSince === undefined ? {} : { reliableSince })
     this.serve = options.serve ?? (() => undefined)
   }
 

@@ -18,6 +18,11 @@ export interface RemoteAddress {
 export interface PeerVerdictAccepted<Identity> {
   readonly accepted: true
   readonly identity: Identity
+  /**
+   * With what `resumePeer` is asked when the peer comes back with this session: at most 256 bytes, which are sealed into
+   * its ticket. Absent: each handshake is a full one.
+   */
+  readonly resumable?: Uint8Array | undefined
 }
 
 export interface PeerVerdictRefused {
@@ -39,6 +44,19 @@ export type PeerVerdict<Identity> = PeerVerdictAccepted<Identity> | PeerVerdictR
  */
 export type VerifyPeer<Identity> = (
   chain: readonly Uint8Array[],
+  peer: RemoteAddress,
+) => Promise<PeerVerdict<Identity>> | PeerVerdict<Identity>
+
+/**
+ * Decides whether a peer that `verifyPeer` has accepted may come in again with its old session: what could have been
+ * withdrawn since must be looked up again. Whoever asks has proven nothing yet, since a ticket travels in the clear; it gets
+ * in only once it has proven that it holds the session's keys. Refused, or when it throws: the full handshake follows, and
+ * `verifyPeer` tells the peer why not.
+ *
+ * @param resumable what `verifyPeer` gave for it
+ */
+export type ResumePeer<Identity> = (
+  resumable: Uint8Array,
   peer: RemoteAddress,
 ) => Promise<PeerVerdict<Identity>> | PeerVerdict<Identity>
 
@@ -70,18 +88,11 @@ export interface Association<Identity> {
   readonly cipherSuite: string
   /** In the records that the peer sends us (RFC 9146), hexadecimal; undefined: none. */
   readonly connectionId?: string | undefined
-  /**
-   * Longest plaintext of one record, either way, as the two sides have agreed (RFC 6066 section 4, RFC 8449): 63 to
-   * 16 384 bytes. Undefined where messages do not depend on records.
-   */
-  readonly maxMessageBytes?: number | undefined
+  /** By an abbreviated handshake, with the keys of a former session. Absent: no. */
+  readonly resumed?: boolean
   readonly openedAt: Instant
   readonly closed: boolean
-  /**
-   * Sends one record, or over TLS bytes of the stream; dropped in silence when the association is closed.
-   *
-   * @throws CodedError `message-too-long` past `maxMessageBytes`
-   */
+  /** Sends one record, or over TLS bytes of the stream; dropped in silence when the association is closed. */
   send(plaintext: Uint8Array): void
   /** Sends close_notify and ends it. */
   close(): void

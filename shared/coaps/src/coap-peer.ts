@@ -19,8 +19,7 @@ export class Peer<Identity> {
     now: Instant,
   ) {
     this.association = association
-    const { transport, maxMessageBytes } = association
-    this.coap = endpoint.associate(this, transport === 'tls' ? { reliableSince: now } : { maxMessageBytes })
+    this.coap = endpoint.associate(this, association.transport === 'tls' ? { reliableSince: now } : {})
   }
 }
 

@@ -3,6 +3,7 @@
 import type { Duration } from '@sallyport/clock'
 import { milliseconds, seconds } from '@sallyport/clock'
 import type { RequestQuota } from '@sallyport/coap'
+import type { SealingKeys } from '@sallyport/dtls'
 import type { Association, Transport } from './association.ts'
 import type { ClientObservation, ClientRequest, ClientResponse } from './client-request.ts'
 import type { CoapRequest, CoapResource } from './coap-resource.ts'
@@ -76,6 +77,8 @@ export interface CoapsServer<Identity> {
   stopReading(patience: Duration): Promise<void>
   /** The second half: lets go of the socket. Nobody is told: the associations live on elsewhere. */
   abandon(): Promise<void>
+  /** Replaces the keys that seal session tickets. */
+  setSealingKeys(keys: SealingKeys): void
   /** Takes no new requests, lets those in flight finish (5 s at most), then says close_notify to all. */
   close(): Promise<void>
 }
@@ -174,6 +177,7 @@ export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity
       service.forget()
       await listener.abandon()
     },
+    setSealingKeys: (keys) => listener.setSealingKeys(keys),
     close: async () => {
       await service.stop(patienceAtClose)
       service.release()

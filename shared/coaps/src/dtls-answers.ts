@@ -27,7 +27,7 @@ import { CodedError } from '@sallyport/errors'
 import type { DtlsCredentials } from './association.ts'
 
 /** Every question but those about the peer, which are the caller's. */
-export type CryptographicQuestion = Exclude<Question, { kind: 'verifyPeer' | 'findPsk' }>
+export type CryptographicQuestion = Exclude<Question, { kind: 'verifyPeer' | 'resumePeer' | 'findPsk' }>
 
 /** @param privateKey of our certificate; absent for a client without one, which is never asked to sign */
 export function answerWithNodeCrypto(question: CryptographicQuestion, privateKey: KeyObject | undefined): Answer {

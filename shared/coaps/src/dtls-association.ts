@@ -15,7 +15,7 @@ export interface DtlsAssociationStart<Identity> {
   readonly cipherSuite: CipherSuiteName
   /** Empty: none. */
   readonly connectionId: Uint8Array
-  readonly maxMessageBytes: number
+  readonly resumed?: boolean | undefined
   readonly send: (plaintext: Uint8Array) => void
   readonly close: () => void
 }
@@ -26,6 +26,7 @@ export class DtlsAssociation<Identity> implements Association<Identity> {
   readonly identity: Identity
   readonly transport = 'dtls'
   readonly cipherSuite: CipherSuiteName
+  readonly resumed: boolean
   readonly handle: AssociationHandle
   readonly #start: DtlsAssociationStart<Identity>
   #remote: RemoteAddress
@@ -39,6 +40,7 @@ export class DtlsAssociation<Identity> implements Association<Identity> {
     this.identity = start.identity
     this.#remote = start.remote
     this.cipherSuite = start.cipherSuite
+    this.resumed = start.resumed ?? false
   }
 
   get remote(): RemoteAddress {
@@ -48,10 +50,6 @@ export class DtlsAssociation<Identity> implements Association<Identity> {
   get connectionId(): string | undefined {
     const { connectionId } = this.#start
     return connectionId.length === 0 ? undefined : Buffer.from(connectionId).toString('hex')
-  }
-
-  get maxMessageBytes(): number {
-    return this.#start.maxMessageBytes
   }
 
   get closed(): boolean {

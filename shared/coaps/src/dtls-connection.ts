@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:dgram'
 import type { Duration } from '@sallyport/clock'
-import { type CipherSuiteName, DtlsClient, type MaxFragmentLength, type Output } from '@sallyport/dtls'
+import { type CipherSuiteName, type ClientSession, DtlsClient, type Output } from '@sallyport/dtls'
 import { CodedError } from '@sallyport/errors'
 import type { Association, AssociationCloseReason, DtlsCredentials, RemoteAddress, VerifyPeer } from './association.ts'
 import { answerWithNodeCrypto, requireCurve } from './dtls-answers.ts'
@@ -28,10 +28,13 @@ export interface ConnectDtlsOptions<Identity> {
    * false. We want none in return: the socket is this association's own.
    */
   readonly connectionId?: boolean
-  /** Asks for records of at most so many bytes, both ways (RFC 6066 section 4). */
-  readonly maxFragmentLength?: MaxFragmentLength
-  /** 64 to 16384: what we take in one record (RFC 8449). It goes before the former. */
-  readonly recordSizeLimit?: number
+  /** Of a former association with this server, to be resumed: it may refuse, without harm. */
+  readonly session?: ClientSession | undefined
+  /**
+   * Asks the server for sessions. Called with the one to offer next time, before the association is handed out; with
+   * undefined where there is none, and when the one that was offered must not be used any more. A session is a secret.
+   */
+  readonly onSession?: (session: ClientSession | undefined) => void
   /** Default 60 s. */
   readonly handshakeTimeout?: Duration
   /** @param plaintext of one record; the view is valid only during the call */
@@ -46,7 +49,7 @@ export interface ConnectDtlsOptions<Identity> {
  * `handshake-timed-out`, `configuration-invalid` for credentials that do not fit
  */
 export async function connectDtls<Identity>(options: ConnectDtlsOptions<Identity>): Promise<Association<Identity>> {
-  const { credentials, mtu, cipherSuites, handshakeTimeout, psk, maxFragmentLength, recordSizeLimit } = options
+  const { credentials, mtu, cipherSuites, handshakeTimeout, psk } = options
   const certificate =
     credentials === undefined ? undefined : { chain: credentials.chain, curve: requireCurve(credentials) }
   const host = await resolveHost(options.host)
@@ -56,14 +59,14 @@ export async function connectDtls<Identity>(options: ConnectDtlsOptions<Identity
     {
       server,
       random: randomBytes(32),
+      session: options.session,
+      wantsSession: options.onSession !== undefined,
       ...(options.connectionId === true ? { connectionId: new Uint8Array(0) } : {}),
       ...(certificate === undefined ? {} : { certificate }),
       ...(psk === undefined ? {} : { psk: { identity: psk.identity, key: psk.key } }),
       ...(mtu === undefined ? {} : { mtu }),
       ...(cipherSuites === undefined ? {} : { cipherSuites }),
       ...(handshakeTimeout === undefined ? {} : { handshakeTimeout }),
-      ...(maxFragmentLength === undefined ? {} : { maxFragmentLength }),
-      ...(recordSizeLimit === undefined ? {} : { recordSizeLimit }),
     },
     monotonicClock.now(),
   )
@@ -147,10 +150,13 @@ class ClientConnection<Identity> {
       case 'closed':
         this.#release()
         this.#association?.markClosed()
+        // RFC 5246 section 7.2.2
+        if (output.reason === 'fatal-alert') this.#options.onSession?.(undefined)
         this.#options.onClosed(output.reason)
         return
       case 'handshakeFailed':
         this.#release()
+        if (output.alert !== undefined) this.#options.onSession?.(undefined)
         this.#settlement.reject(connectError(output))
         return
       case 'makeCookieSecret':
@@ -169,6 +175,7 @@ class ClientConnection<Identity> {
   #answer({ question, handle }: Output & { kind: 'ask' }): void {
     const { credentials, verifyPeer } = this.#options
     if (question.kind === 'findPsk') throw new Error('a client is asked for no key')
+    if (question.kind === 'resumePeer') throw new Error('a client is not asked whom to let in again')
     if (question.kind !== 'verifyPeer') {
       this.#machine.answer(handle, answerWithNodeCrypto(question, credentials?.privateKey), monotonicClock.now())
       return
@@ -180,7 +187,7 @@ class ClientConnection<Identity> {
     })
   }
 
-  #open({ association: handle, cipherSuite, connectionId, maxMessageBytes }: Output & { kind: 'connected' }): void {
+  #open({ association: handle, cipherSuite, connectionId, resumed, session }: Output & { kind: 'connected' }): void {
     if (this.#accepted === undefined) throw new Error('an association with a server that nobody accepted')
     this.#association = new DtlsAssociation<Identity>({
       handle,
@@ -188,7 +195,7 @@ class ClientConnection<Identity> {
       remote: this.#remote,
       cipherSuite,
       connectionId,
-      maxMessageBytes,
+      resumed,
       send: (plaintext) => {
         this.#machine.send(plaintext)
         this.#drain()
@@ -198,6 +205,7 @@ class ClientConnection<Identity> {
         this.#drain()
       },
     })
+    this.#options.onSession?.(session)
     this.#settlement.resolve(this.#association)
   }
 }

@@ -14,13 +14,16 @@ import {
   type ImportRefusal,
   type NamedGroupName,
   type Output,
+  type Question,
+  type QuestionHandle,
+  type SealingKeys,
 } from '@sallyport/dtls'
-import type { Association, DtlsCredentials, DtlsEvents, VerifyPeer } from './association.ts'
+import type { Association, DtlsCredentials, DtlsEvents, ResumePeer, VerifyPeer } from './association.ts'
 import { answerWithNodeCrypto, requireCurve } from './dtls-answers.ts'
 import { DtlsAssociation, type DtlsAssociationStart } from './dtls-association.ts'
 import { handshakeFailure } from './dtls-failure.ts'
 import { adoptSocket, bindSocket, DatagramSender, MachineTimer, monotonicClock, stopReading } from './dtls-socket.ts'
-import { judge } from './dtls-verdict.ts'
+import { judge, judgeResumption } from './dtls-verdict.ts'
 import { type FindPsk, lookUpPsk } from './psk-lookup.ts'
 
 export interface ListenDtlsOptions<Identity> {
@@ -36,6 +39,13 @@ export interface ListenDtlsOptions<Identity> {
   readonly verifyPeer: VerifyPeer<Identity>
   /** Present: peers may authenticate with a pre-shared key in place of a certificate. Absent: certificates only. */
   readonly findPsk?: FindPsk<Identity>
+  /** Lets peers come back with the session of a former handshake, for a third of its cost. Absent: none may. */
+  readonly resumePeer?: ResumePeer<Identity>
+  /**
+   * Seal the tickets in which clients keep their sessions. Absent: no tickets; clients that know only session ids can
+   * resume all the same. Whoever has them reads what a resumed association says.
+   */
+  readonly sealingKeys?: SealingKeys
   readonly events: DtlsEvents<Identity>
   /** Bytes of UDP payload of a handshake's datagrams. Default 1200. */
   readonly mtu?: number
@@ -66,6 +76,8 @@ export interface ListenDtlsOptions<Identity> {
     | 'handshakeTimeout'
     | 'idleTimeout'
     | 'cookieSecretLifetime'
+    | 'sessionLifetime'
+    | 'maxCachedSessions'
   >
 }
 
@@ -99,6 +111,8 @@ export interface DtlsListener<Identity> {
   stopReading(): boolean
   /** Closes our descriptor of the socket without a word to anyone: associations live on elsewhere. */
   abandon(): Promise<void>
+  /** Replaces those that seal tickets: what both of the new ones do not open leads to a full handshake. */
+  setSealingKeys(keys: SealingKeys): void
   /** Sends close_notify to all and closes the socket. */
   close(): Promise<void>
 }
@@ -118,6 +132,7 @@ export async function listenDtls<Identity>(options: ListenDtlsOptions<Identity>)
       ...(options.shard === undefined ? {} : { shard: options.shard }),
       dangerouslyLogKeys: options.dangerouslyLogKeys !== undefined,
       ...options.limits,
+      ...resumption(options),
     },
     monotonicClock.now(),
   )
@@ -127,6 +142,19 @@ export async function listenDtls<Identity>(options: ListenDtlsOptions<Identity>)
   const socket = await (descriptor === undefined ? bindSocket(host, port) : adoptSocket(descriptor, host))
   listener.read(socket)
   return listener
+}
+
+const defaultMaxCachedSessions = 10_000
+
+/** Nothing is promised to clients that nobody would let in again. */
+function resumption<Identity>({
+  resumePeer,
+  sealingKeys,
+  limits,
+}: ListenDtlsOptions<Identity>): Pick<DtlsServerConfiguration, 'sealingKeys' | 'maxCachedSessions'> {
+  if (resumePeer === undefined) return { maxCachedSessions: 0 }
+  const maxCachedSessions = limits?.maxCachedSessions ?? defaultMaxCachedSessions
+  return { maxCachedSessions, ...(sealingKeys === undefined ? {} : { sealingKeys }) }
 }
 
 /** A socket that is read, or, before that, what is to be sent by it. */
@@ -186,10 +214,9 @@ class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<
     const { state, generation, recordMark, identity, id, openedAt } = imported
     const outcome = this.#machine.importAssociation(state, { generation, recordMark }, monotonicClock.now())
     if (!outcome.imported) return outcome.reason
-    const { association: handle, peer: remote, cipherSuite, connectionId, maxMessageBytes } = outcome
+    const { association: handle, peer: remote, cipherSuite, connectionId } = outcome
     const former = { id, openedAt }
-    const names = { handle, remote, cipherSuite, connectionId, maxMessageBytes }
-    const association = this.#associate({ ...names, identity, former })
+    const association = this.#associate({ handle, remote, cipherSuite, connectionId, identity, former })
     this.#drain()
     return association
   }
@@ -211,6 +238,10 @@ class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<
   async abandon(): Promise<void> {
     this.#timer.set(undefined)
     if (this.#reading.socket !== undefined) await this.#reading.sender.close()
+  }
+
+  setSealingKeys(keys: SealingKeys): void {
+    if (this.#options.resumePeer !== undefined) this.#machine.setSealingKeys(keys)
   }
 
   async close(): Promise<void> {
@@ -294,6 +325,10 @@ class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<
       })
       return
     }
+    if (question.kind === 'resumePeer') {
+      this.#answerResumption(question, handle, association)
+      return
+    }
     if (question.kind !== 'verifyPeer') {
       this.#machine.answer(handle, answerWithNodeCrypto(question, credentials.privateKey), monotonicClock.now())
       return
@@ -307,13 +342,32 @@ class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<
     })
   }
 
-  #open(connected: Output & { kind: 'connected' }): void {
-    const { association: handle, peer: remote, cipherSuite, connectionId, maxMessageBytes } = connected
+  #answerResumption(
+    { resumable, peer }: Question & { kind: 'resumePeer' },
+    handle: QuestionHandle,
+    association: AssociationHandle,
+  ): void {
+    judgeResumption(this.#options.resumePeer, resumable, peer).then((judgement) => {
+      const accepted = judgement !== undefined
+      const answer = { kind: 'resumePeer', accepted, random: randomBytes(32), connectionId: randomBytes(7) } as const
+      const awaited = this.#machine.answer(handle, answer, monotonicClock.now())
+      if (awaited && accepted) this.#identities.set(association, judgement)
+      this.#drain()
+    })
+  }
+
+  #open({
+    association: handle,
+    peer: remote,
+    cipherSuite,
+    connectionId,
+    resumed,
+  }: Output & { kind: 'connected' }): void {
     const accepted = this.#identities.get(handle)
     if (accepted === undefined) throw new Error('an association of a peer that nobody accepted')
     this.#identities.delete(handle)
     const { identity } = accepted
-    const association = this.#associate({ handle, remote, cipherSuite, connectionId, maxMessageBytes, identity })
+    const association = this.#associate({ handle, remote, cipherSuite, connectionId, resumed, identity })
     this.#options.events.opened?.(association)
   }
 

@@ -9,6 +9,7 @@ export type {
   PeerVerdictAccepted,
   PeerVerdictRefused,
   RemoteAddress,
+  ResumePeer,
   Transport,
   VerifyPeer,
 } from './association.ts'

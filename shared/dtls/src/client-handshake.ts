@@ -11,15 +11,19 @@
  *    5   Certificate*, ClientKeyExchange,
  *        CertificateVerify*
  *        [ChangeCipherSpec], Finished     -------->
- *    6                                    <--------    [ChangeCipherSpec], Finished
+ *    6                                    <--------    NewSessionTicket**, [ChangeCipherSpec], Finished
  *
  *        * when the server asks for a certificate; CertificateVerify when we have one
  *
+ *        ** when the server's hello has promised it
+ *
+ * A ServerHello that repeats the session id of our hello goes on with that session: `client-resumption.ts` takes over.
  * Each state takes exactly one thing (state 4 one of two). Nothing of ours but hellos is sent before the server has
  * proven its key and `verifyPeer` has accepted it.
  */
 
 import { constantTimeEqual } from '@sallyport/bytes'
+import { hours, type Instant, later, seconds } from '@sallyport/clock'
 import { requireUsableKey } from './certificate-key.ts'
 import {
   type CertificateRequest,
@@ -30,6 +34,8 @@ import {
 } from './certificate-messages.ts'
 import type { CipherSuite, CipherSuiteName } from './cipher-suite.ts'
 import { writeClientHello } from './client-hello.ts'
+import { ClientResumption } from './client-resumption.ts'
+import { type ClientSession, sessionIdOfTicket } from './client-session.ts'
 import type { FlightPart } from './flight.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { compose, type Handshake, type HandshakeContext, type HandshakeLayer } from './handshake-layer.ts'
@@ -42,8 +48,8 @@ import {
 } from './key-exchange-messages.ts'
 import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from './key-schedule.ts'
 import type { NamedGroupName } from './named-group.ts'
+import { type NewSessionTicket, readNewSessionTicket } from './new-session-ticket.ts'
 import type { Answer, KeyShare } from './output.ts'
-import { type RecordSizeExtensions, requireRecordSizes } from './record-size.ts'
 import { readHelloVerifyRequest, readServerHello, requireConnectionIds, requireOffered } from './server-hello.ts'
 import {
   announcedSignatureSchemes,
@@ -62,13 +68,23 @@ export interface ClientIdentity {
   readonly groups: readonly NamedGroupName[]
   /** What the server is to write in its records; empty: nothing, but we write its CID. Undefined: no CIDs. */
   readonly connectionId: Uint8Array | undefined
-  /** What we ask for. */
-  readonly recordSizes: RecordSizeExtensions
+  /** Offered while it lasts. */
+  readonly session: ClientSession | undefined
+  /** Whether to ask for one. */
+  readonly wantsSession: boolean
+}
+
+/** How the server lets us come back, if it does. */
+interface Comeback {
+  /** Empty: none. */
+  readonly sessionId: Uint8Array
+  readonly promisesTicket: boolean
 }
 
 interface Chosen {
   readonly suite: CipherSuite
   readonly serverRandom: Uint8Array
+  readonly comeback: Comeback
 }
 
 interface Presented extends Chosen {
@@ -87,6 +103,7 @@ interface Answered extends Offered {
 
 interface Keyed {
   readonly suite: CipherSuite
+  readonly comeback: Comeback
   readonly chain: readonly Uint8Array[]
   readonly masterSecret: Uint8Array
   readonly keys: AssociationKeys
@@ -94,6 +111,8 @@ interface Keyed {
 
 export type ClientState =
   | { readonly name: 'expecting-server-hello'; readonly helloVerifyRequests: number }
+  /** Everything is for the abbreviated handshake from now on. */
+  | { readonly name: 'resuming'; readonly resumption: ClientResumption }
   | ({ readonly name: 'expecting-certificate' } & Chosen)
   | ({ readonly name: 'expecting-server-key-exchange' } & Presented)
   | ({ readonly name: 'expecting-certificate-request-or-done' } & Offered)
@@ -103,11 +122,12 @@ export type ClientState =
   | ({ readonly name: 'making-key-share' } & Answered)
   | ({ readonly name: 'agreeing'; readonly keyShare: KeyShare } & Answered)
   | ({ readonly name: 'signing'; readonly parts: readonly FlightPart[]; readonly scheme: SignatureScheme } & Keyed)
-  | ({ readonly name: 'expecting-change-cipher-spec' } & Keyed)
-  | ({ readonly name: 'expecting-finished' } & Keyed)
+  | ({ readonly name: 'expecting-new-session-ticket' } & Keyed)
+  | ({ readonly name: 'expecting-change-cipher-spec'; readonly newTicket: NewSessionTicket | undefined } & Keyed)
+  | ({ readonly name: 'expecting-finished'; readonly newTicket: NewSessionTicket | undefined } & Keyed)
   | { readonly name: 'connected' }
 
-const expectations: Readonly<Record<ClientState['name'], Handshake['expects']>> = {
+const expectations: Readonly<Record<Exclude<ClientState['name'], 'resuming'>, Handshake['expects']>> = {
   'expecting-server-hello': 'message',
   'expecting-certificate': 'message',
   'expecting-server-key-exchange': 'message',
@@ -118,10 +138,14 @@ const expectations: Readonly<Record<ClientState['name'], Handshake['expects']>> 
   'making-key-share': 'answer',
   agreeing: 'answer',
   signing: 'answer',
+  'expecting-new-session-ticket': 'message',
   'expecting-change-cipher-spec': 'change-cipher-spec',
   'expecting-finished': 'message',
   connected: 'answer',
 }
+
+/** RFC 5246 section F.1.4 advises at most a day. */
+const longestSessionLifetime = hours(24)
 
 /** A server that rotates its secret may ask twice; one that never stops is no server. */
 export const maxHelloVerifyRequests = 3
@@ -130,6 +154,8 @@ export class ClientHandshake implements Handshake {
   readonly layer: HandshakeLayer
   state: ClientState = { name: 'expecting-server-hello', helloVerifyRequests: 0 }
   readonly #identity: ClientIdentity
+  /** In each of our hellos. */
+  #offered: ClientSession | undefined
 
   constructor(layer: HandshakeLayer, identity: ClientIdentity) {
     this.layer = layer
@@ -141,21 +167,31 @@ export class ClientHandshake implements Handshake {
   }
 
   get expects(): Handshake['expects'] {
-    return expectations[this.state.name]
+    return this.state.name === 'resuming' ? this.state.resumption.expects : expectations[this.state.name]
   }
 
   /** Once flight 5 is out, a server that repeats flight 4 has not got it. */
   get answersRepetition(): boolean {
-    return this.state.name === 'expecting-change-cipher-spec' || this.state.name === 'expecting-finished'
+    switch (this.state.name) {
+      case 'expecting-new-session-ticket':
+      case 'expecting-change-cipher-spec':
+      case 'expecting-finished':
+        return true
+      default:
+        return false
+    }
   }
 
   begin(context: HandshakeContext): void {
+    this.#offered = usableSession(this.#identity, context.now)
     this.#sendHello(new Uint8Array(0), context)
   }
 
   receiveAnswer(answer: Answer, context: HandshakeContext): void {
     const { state } = this
-    if (state.name === 'verifying-signature' && answer.kind === 'verifySignature') {
+    if (state.name === 'resuming') {
+      state.resumption.receiveAnswer(answer, context)
+    } else if (state.name === 'verifying-signature' && answer.kind === 'verifySignature') {
       this.#haveSignatureVerdict(state, answer.verdict, context)
     } else if (state.name === 'verifying-peer' && answer.kind === 'verifyPeer' && answer.decision.accepted) {
       this.state = { ...state, name: 'making-key-share' }
@@ -180,7 +216,9 @@ export class ClientHandshake implements Handshake {
   receiveMessage(message: HandshakeMessage, context: HandshakeContext): void {
     const { state } = this
     const { type } = message
-    if (state.name === 'expecting-server-hello' && type === handshakeTypes.helloVerifyRequest) {
+    if (state.name === 'resuming') {
+      state.resumption.receiveMessage(message, context)
+    } else if (state.name === 'expecting-server-hello' && type === handshakeTypes.helloVerifyRequest) {
       this.#haveHelloVerifyRequest(state, message, context)
     } else if (state.name === 'expecting-server-hello' && type === handshakeTypes.serverHello) {
       this.#haveServerHello(message)
@@ -196,6 +234,8 @@ export class ClientHandshake implements Handshake {
       this.#haveServerHelloDone({ ...state, request: undefined }, message, context)
     } else if (state.name === 'expecting-server-hello-done' && type === handshakeTypes.serverHelloDone) {
       this.#haveServerHelloDone(state, message, context)
+    } else if (state.name === 'expecting-new-session-ticket' && type === handshakeTypes.newSessionTicket) {
+      this.#haveNewSessionTicket(state, message)
     } else if (state.name === 'expecting-finished' && type === handshakeTypes.finished) {
       this.#haveFinished(state, message, context)
     } else {
@@ -205,16 +245,30 @@ export class ClientHandshake implements Handshake {
 
   receiveChangeCipherSpec(): void {
     const { state } = this
+    if (state.name === 'resuming') {
+      state.resumption.receiveChangeCipherSpec()
+      return
+    }
     if (state.name !== 'expecting-change-cipher-spec') throw new Error(`change_cipher_spec while ${state.name}`)
     this.layer.records.installReadKeys(state.keys.server, this.layer.connectionIds.read)
     this.state = { ...state, name: 'expecting-finished' }
   }
 
   #sendHello(cookie: Uint8Array, context: HandshakeContext): void {
-    const { random, cipherSuites, groups, connectionId, recordSizes } = this.#identity
+    const { random, cipherSuites, groups, connectionId, wantsSession } = this.#identity
     // The transcript begins with the hello that the server goes on with.
     this.layer.transcript = createTranscript()
-    const body = writeClientHello({ random, cookie, cipherSuites, groups, connectionId, recordSizes })
+    const offered = this.#offered
+    const body = writeClientHello({
+      random,
+      cookie,
+      cipherSuites,
+      groups,
+      connectionId,
+      sessionId: offered?.sessionId,
+      // An empty ticket asks for one (RFC 5077 section 3.2).
+      sessionTicket: wantsSession || offered !== undefined ? (offered?.ticket ?? new Uint8Array(0)) : undefined,
+    })
     context.sendFlight(this.layer, [compose(this.layer, handshakeTypes.clientHello, body)])
   }
 
@@ -236,9 +290,22 @@ export class ClientHandshake implements Handshake {
     if (hello.connectionId !== undefined) {
       this.layer.connectionIds = requireConnectionIds(hello.connectionId, this.#identity.connectionId)
     }
-    this.layer.records.agreeOn(requireRecordSizes(this.#identity.recordSizes, hello.recordSizes))
+    const offered = this.#offered
+    if (hello.sessionTicket && offered === undefined && !this.#identity.wantsSession) {
+      throw new HandshakeFault('extension-unsolicited', 'session tickets were not offered')
+    }
     append(this.layer.transcript, message)
-    this.state = { name: 'expecting-certificate', suite, serverRandom: hello.random }
+    const { random: serverRandom, sessionId, sessionTicket: promisesTicket } = hello
+    if (offered !== undefined && sameBytes(offered.sessionId, sessionId)) {
+      if (offered.cipherSuite !== suite.name) {
+        throw new HandshakeFault('choice-not-offered', `the session goes on with ${suite.name}, not its own suite`)
+      }
+      const { random: clientRandom } = this.#identity
+      const resumed = { suite, session: offered, clientRandom, serverHello: hello }
+      this.state = { name: 'resuming', resumption: new ClientResumption(this.layer, resumed) }
+      return
+    }
+    this.state = { name: 'expecting-certificate', suite, serverRandom, comeback: { sessionId, promisesTicket } }
   }
 
   #haveCertificate(state: ClientState & { name: 'expecting-certificate' }, message: HandshakeMessage): void {
@@ -314,7 +381,7 @@ export class ClientHandshake implements Handshake {
       throw new HandshakeFault('public-key-invalid', "the server's public key is not a point of the group")
     }
     const { layer } = this
-    const { suite, serverRandom, request, chain } = state
+    const { suite, serverRandom, request, chain, comeback } = state
     const ours = this.#identity.certificate
     const parts: FlightPart[] = []
     // Chosen before anything is sent: without a scheme in common we have, for this server, no certificate.
@@ -331,7 +398,7 @@ export class ClientHandshake implements Handshake {
     const sessionHash = transcriptHash(layer.transcript, suite.hash)
     const masterSecret = extendedMasterSecret(suite, sharedSecret, sessionHash)
     const keys = deriveKeys(suite, masterSecret, this.#identity.random, serverRandom)
-    const keyed = { suite, chain, masterSecret, keys }
+    const keyed = { suite, comeback, chain, masterSecret, keys }
     if (scheme === undefined) {
       this.#sendFlight5(keyed, parts, context)
       return
@@ -345,9 +412,20 @@ export class ClientHandshake implements Handshake {
     const { suite, masterSecret, keys } = keyed
     const body = verifyData(suite, masterSecret, 'client', transcriptHash(layer.transcript, suite.hash))
     layer.records.installWriteKeys(keys.client, layer.connectionIds.write)
-    this.state = { ...keyed, name: 'expecting-change-cipher-spec' }
+    this.state = keyed.comeback.promisesTicket
+      ? { ...keyed, name: 'expecting-new-session-ticket' }
+      : { ...keyed, name: 'expecting-change-cipher-spec', newTicket: undefined }
     const finished = compose(layer, handshakeTypes.finished, body)
     context.sendFlight(layer, [...parts, { kind: 'change-cipher-spec' }, finished])
+  }
+
+  #haveNewSessionTicket(
+    state: ClientState & { name: 'expecting-new-session-ticket' },
+    message: HandshakeMessage,
+  ): void {
+    const newTicket = readNewSessionTicket(message.body)
+    append(this.layer.transcript, message)
+    this.state = { ...state, name: 'expecting-change-cipher-spec', newTicket }
   }
 
   #haveFinished(
@@ -360,8 +438,33 @@ export class ClientHandshake implements Handshake {
     if (!constantTimeEqual(message.body, expected)) {
       throw new HandshakeFault('finished-wrong', "the server's Finished does not cover this handshake")
     }
+    const session = this.#newSession(state, context)
     this.state = { name: 'connected' }
     const { random: clientRandom } = this.#identity
-    context.complete(this.layer, { suite, clientRandom, peerFinished: message, lastFlight: undefined })
+    context.complete(this.layer, { suite, clientRandom, peerFinished: message, lastFlight: undefined, session })
+  }
+
+  #newSession(
+    { suite, chain, masterSecret, comeback, newTicket }: ClientState & { name: 'expecting-finished' },
+    context: HandshakeContext,
+  ): ClientSession | undefined {
+    if (!this.#identity.wantsSession) return undefined
+    const ticket = newTicket?.ticket.slice() ?? new Uint8Array(0)
+    // With a ticket the server's session id says nothing (RFC 5077 section 3.4).
+    const sessionId = ticket.length > 0 ? sessionIdOfTicket(ticket) : comeback.sessionId.slice()
+    if (sessionId.length === 0) return undefined
+    const hint = newTicket?.lifetime ?? seconds(0)
+    const lifetime = hint > 0 && hint < longestSessionLifetime ? hint : longestSessionLifetime
+    const expiresAt = later(context.now, lifetime)
+    return { cipherSuite: suite.name, masterSecret, chain, sessionId, ticket, expiresAt }
   }
 }
+
+/** While it lasts, and its suite is one that we still offer. */
+function usableSession({ session, cipherSuites }: ClientIdentity, now: Instant): ClientSession | undefined {
+  if (session === undefined || now >= session.expiresAt) return undefined
+  return cipherSuites.includes(session.cipherSuite) ? session : undefined
+}
+
+/** Compares names: both have travelled in the clear. */
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0

@@ -19,13 +19,14 @@ import {
 import { HandshakeFault } from './handshake-fault.ts'
 import { type NamedGroupName, namedGroups } from './named-group.ts'
 import { versions } from './record.ts'
-import { type RecordSizeExtensions, readRecordSizes, writeRecordSizes } from './record-size.ts'
 import { announcedSignatureSchemes } from './signature-scheme.ts'
 
 /** Views into the message. */
 export interface ClientHello {
   readonly version: number
   readonly random: Uint8Array
+  /** At most 32 bytes; empty: none. */
+  readonly sessionId: Uint8Array
   readonly cipherSuites: readonly number[]
   readonly offersNullCompression: boolean
   /** Undefined when the extension is absent. */
@@ -34,9 +35,10 @@ export interface ClientHello {
   /** Undefined when the extension is absent: then uncompressed is taken for granted. */
   readonly pointFormats: Uint8Array | undefined
   readonly extendedMasterSecret: boolean
+  /** Empty: the client knows tickets and has none. Undefined: it does not know them. */
+  readonly sessionTicket: Uint8Array | undefined
   /** What the client wants to read in our records. Empty: nothing, but it will write ours. Undefined: no CIDs. */
   readonly connectionId: Uint8Array | undefined
-  readonly recordSizes: RecordSizeExtensions
   readonly renegotiation: 'absent' | 'initial' | 'wrong'
 }
 
@@ -75,7 +77,8 @@ export function readClientHello(body: Uint8Array): ClientHello {
   const reader = new ByteReader(body)
   const version = reader.u16()
   const random = reader.bytes(32)
-  if (reader.vector8().remaining > 32) throw new HandshakeFault('message-malformed', 'a session id of over 32 bytes')
+  const sessionId = reader.vector8().rest()
+  if (sessionId.length > 32) throw new HandshakeFault('message-malformed', 'a session id of over 32 bytes')
   reader.vector8()
   const suites = reader.vector16()
   if (suites.remaining < 2 || suites.remaining % 2 !== 0) {
@@ -89,6 +92,7 @@ export function readClientHello(body: Uint8Array): ClientHello {
   return {
     version,
     random,
+    sessionId,
     cipherSuites: offered,
     offersNullCompression: compressions.includes(0),
     ...readKnownExtensions(extensions),
@@ -106,8 +110,8 @@ function readKnownExtensions(extensions: Extensions) {
     signatureSchemes: schemes === undefined ? [] : readNumberList(schemes),
     pointFormats: formats === undefined ? undefined : readPointFormats(formats),
     extendedMasterSecret: isExtendedMasterSecret(extensions),
+    sessionTicket: extensions.get(extensionTypes.sessionTicket),
     connectionId: connectionId === undefined ? undefined : readConnectionId(connectionId),
-    recordSizes: readRecordSizes(extensions, 'client'),
   }
 }
 
@@ -135,18 +139,21 @@ function readRenegotiation(extensions: Extensions, suites: readonly number[]): C
 export interface ClientHelloOffer {
   readonly random: Uint8Array
   readonly cookie: Uint8Array
+  /** Of the session to go on with. Default: none. */
+  readonly sessionId?: Uint8Array | undefined
+  /** Empty: we know tickets and have none. Absent: no tickets. */
+  readonly sessionTicket?: Uint8Array | undefined
   readonly cipherSuites: readonly CipherSuiteName[]
   readonly groups: readonly NamedGroupName[]
   /** Absent: no CIDs are offered. */
   readonly connectionId?: Uint8Array | undefined
-  /** Absent: records as long as the protocol allows. */
-  readonly recordSizes?: RecordSizeExtensions | undefined
 }
 
-/** Our client's hello: no session id, no compression, extended master secret. */
+/** Our client's hello: no compression, extended master secret. */
 export function writeClientHello(offer: ClientHelloOffer): Uint8Array {
   const writer = new ByteWriter(192)
-  writer.u16(versions.dtls12).bytes(offer.random).u8(0)
+  writer.u16(versions.dtls12).bytes(offer.random)
+  writer.vector8((id) => id.bytes(offer.sessionId ?? new Uint8Array(0)))
   writer.vector8((cookie) => cookie.bytes(offer.cookie))
   writer.vector16((suites) => {
     for (const name of offer.cipherSuites) suites.u16(cipherSuites[name].number)
@@ -167,7 +174,9 @@ export function writeClientHello(offer: ClientHelloOffer): Uint8Array {
     writeExtension(extensions, extensionTypes.extendedMasterSecret, () => undefined)
     writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
     if (offer.connectionId !== undefined) writeConnectionId(extensions, offer.connectionId)
-    if (offer.recordSizes !== undefined) writeRecordSizes(extensions, offer.recordSizes)
+    const { sessionTicket } = offer
+    if (sessionTicket === undefined) return
+    writeExtension(extensions, extensionTypes.sessionTicket, (body) => body.bytes(sessionTicket))
   })
   return writer.finish()
 }

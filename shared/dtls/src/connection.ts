@@ -27,6 +27,8 @@ export interface Connection {
   lastFlight: Flight | undefined
   lastHeardAt: Instant
   refusedRenegotiations: number
+  /** Of the session in our cache, if it is there. */
+  readonly sessionId?: Uint8Array | undefined
 }
 
 /** What an authentic record asks for. */

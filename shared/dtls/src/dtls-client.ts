@@ -6,6 +6,7 @@ import { type Duration, hours, type Instant, later, seconds } from '@sallyport/c
 import { type CipherSuiteName, defaultCipherSuites, defaultPskCipherSuites } from './cipher-suite.ts'
 import { ClientHandshake } from './client-handshake.ts'
 import { ClientPskHandshake } from './client-psk-handshake.ts'
+import type { ClientSession } from './client-session.ts'
 import { requireMtu } from './dtls-server.ts'
 import { Endpoint } from './endpoint.ts'
 import { createHandshakeLayer } from './handshake-layer.ts'
@@ -15,7 +16,6 @@ import { defaultReassemblyLimits } from './reassembly.ts'
 import { datagramView, readRecord } from './record.ts'
 import { RecordLayer } from './record-layer.ts'
 import { type ProtectRecords, protectWithNodeCrypto } from './record-protection.ts'
-import { type MaxFragmentLength, requireRecordSizeOffer } from './record-size.ts'
 import type { CurveName } from './signature-scheme.ts'
 
 export interface DtlsClientConfiguration {
@@ -44,10 +44,10 @@ export interface DtlsClientConfiguration {
    * us: nothing when empty, which suffices for a socket of our own; at most 255 bytes. Absent: no CIDs.
    */
   readonly connectionId?: Uint8Array
-  /** Asks for records of at most so many bytes, both ways (RFC 6066 section 4). */
-  readonly maxFragmentLength?: MaxFragmentLength
-  /** 64 to 16384: what we take in a record; the server says the same of itself (RFC 8449). It goes before the former. */
-  readonly recordSizeLimit?: number
+  /** Offered to the server, which may refuse it without harm. */
+  readonly session?: ClientSession | undefined
+  /** Asks for a session to come back with: `connected` brings it. Default false. */
+  readonly wantsSession?: boolean
 }
 
 export class DtlsClient {
@@ -70,7 +70,7 @@ export class DtlsClient {
     const nothing = (): void => undefined
     const endpoint = new Endpoint(
       options,
-      { connected: nothing, moved: nothing, progressed: nothing, ended: nothing },
+      { connected: nothing, moved: nothing, progressed: nothing, failed: nothing, ended: nothing },
       now,
     )
     this.#endpoint = endpoint
@@ -84,7 +84,6 @@ export class DtlsClient {
       expiresAt: later(now, handshakeTimeout),
     })
     const { random, certificate, psk, connectionId, groups = defaultNamedGroups } = configuration
-    const recordSizes = requireRecordSizeOffer(configuration)
     const handshake =
       psk === undefined
         ? new ClientHandshake(layer, {
@@ -93,7 +92,8 @@ export class DtlsClient {
             cipherSuites: configuration.cipherSuites ?? defaultCipherSuites,
             groups,
             connectionId,
-            recordSizes,
+            session: configuration.session,
+            wantsSession: configuration.wantsSession ?? false,
           })
         : new ClientPskHandshake(layer, {
             random,
@@ -101,7 +101,6 @@ export class DtlsClient {
             cipherSuites: configuration.cipherSuites ?? defaultPskCipherSuites,
             groups,
             connectionId,
-            recordSizes,
           })
     endpoint.begin(handshake, (context) => handshake.begin(context))
   }

@@ -19,12 +19,13 @@ import { connectionIdLength, requireShard } from './connection-id.ts'
 import { CookieSecrets } from './cookie.ts'
 import { Endpoint } from './endpoint.ts'
 import { maxGeneration } from './epoch.ts'
-import { minMtu, resumeFlight } from './flight.ts'
+import { resumeFlight } from './flight.ts'
 import { HalfOpenQuota } from './half-open-quota.ts'
 import { describeFault } from './handshake-fault.ts'
-import { createHandshakeLayer } from './handshake-layer.ts'
+import { createHandshakeLayer, type HandshakeLayer } from './handshake-layer.ts'
 import {
   type HandshakeFragment,
+  type HandshakeMessage,
   handshakeHeaderLength,
   handshakeTypes,
   readHandshakeFragment,
@@ -46,9 +47,12 @@ import {
 } from './record.ts'
 import { RecordLayer } from './record-layer.ts'
 import { type ProtectRecords, protectWithNodeCrypto } from './record-protection.ts'
+import type { SealingKeys } from './sealing.ts'
 import { ServerHandshake } from './server-handshake.ts'
 import { writeHelloVerifyRequest } from './server-hello.ts'
 import { ServerPskHandshake } from './server-psk-handshake.ts'
+import { type FullHandshake, ServerResumption } from './server-resumption.ts'
+import { type FoundSession, ServerSessions } from './server-sessions.ts'
 import type { CurveName } from './signature-scheme.ts'
 import { defaultStaleAfter, StaleAssociations } from './stale-associations.ts'
 
@@ -101,6 +105,12 @@ export interface DtlsServerConfiguration {
   /** Default 5 min; a cookie is good for one to two of them. */
   readonly cookieSecretLifetime?: Duration
   readonly protectRecords?: ProtectRecords
+  /** Seal session tickets; `setSealingKeys` replaces them. Absent: no tickets. */
+  readonly sealingKeys?: SealingKeys
+  /** From its full handshake on, a session may go on in other associations. Default 24 h. */
+  readonly sessionLifetime?: Duration
+  /** Sessions that we keep, for clients that know no tickets. Default 0: such a client handshakes in full each time. */
+  readonly maxCachedSessions?: number
   /** 0 to 255, default 0: the first byte of the CIDs that we give to clients that ask for them. */
   readonly shard?: number
   /** Tells the secrets of every association as `keyLog`. For tests only: never set in a service. */
@@ -134,16 +144,20 @@ export type ImportOutcome =
       readonly cipherSuite: CipherSuiteName
       /** That we read in the peer's records; empty: none. */
       readonly connectionId: Uint8Array
-      /** Longest plaintext of one record, either way. */
-      readonly maxMessageBytes: number
     }
   | { readonly imported: false; readonly reason: ImportRefusal }
+
+/** Of a hello with a good cookie: what to speak, and what to go on with. */
+interface Settled {
+  readonly negotiated: Negotiated
+  readonly found: FoundSession | undefined
+}
 
 /** What one address has. */
 interface Slot {
   /** The association whose peer is here, so that its repeated hello is known. */
   live: Connection | undefined
-  halfOpen: ServerHandshake | ServerPskHandshake | undefined
+  halfOpen: FullHandshake | ServerResumption | undefined
 }
 
 /** A client's hellos count up: one for each cookie that it was asked for. */
@@ -175,6 +189,10 @@ export class DtlsServer {
       cipherSuites: usableCipherSuites(configuration),
       pskIdentityHint: configuration.psk?.identityHint,
       groups: configuration.groups ?? defaultNamedGroups,
+      sessions: new ServerSessions(
+        { lifetime: configuration.sessionLifetime ?? hours(24), maxCached: configuration.maxCachedSessions ?? 0 },
+        configuration.sealingKeys,
+      ),
     }
     this.#handshakeTimeout = configuration.handshakeTimeout ?? seconds(60)
     this.#cookieSecretLifetime = configuration.cookieSecretLifetime ?? minutes(5)
@@ -210,6 +228,7 @@ export class DtlsServer {
         connected: (connection) => this.#connected(connection),
         progressed: (association) => this.#halfOpenQuota.progress(association, this.#endpoint.now),
         moved: (connection, from) => this.#moved(connection, from),
+        failed: ({ sessionId }) => this.#forgetSession(sessionId),
         ended: (association, peer) => this.#ended(association, peer),
       },
       now,
@@ -268,6 +287,16 @@ export class DtlsServer {
   /** The answer to `makeCookieSecret`. */
   rotateCookieSecret(secret: Uint8Array): void {
     this.#cookies.rotate(secret)
+  }
+
+  /** For the tickets from now on; those under a key that is in neither place are worth nothing any more. */
+  setSealingKeys(keys: SealingKeys | undefined): void {
+    this.#identity.sessions.setKeys(keys)
+  }
+
+  /** Sessions that we keep for clients without tickets. */
+  get cachedSessionCount(): number {
+    return this.#identity.sessions.cached
   }
 
   /** False when nobody waits for it any more. */
@@ -347,8 +376,7 @@ export class DtlsServer {
     const slot = this.#slots.get(address)
     if (slot === undefined) this.#slots.set(address, { live: connection, halfOpen: undefined })
     else slot.live ??= connection
-    const { maxMessageBytes } = connection.records
-    return { imported: true, association, peer, cipherSuite, connectionId: state.read.connectionId, maxMessageBytes }
+    return { imported: true, association, peer, cipherSuite, connectionId: state.read.connectionId }
   }
 
   #refusalOf(state: AssociationState, generation: number): ImportRefusal | undefined {
@@ -461,8 +489,8 @@ export class DtlsServer {
       endpoint.discard('handshake-rate-limit')
       return
     }
-    const negotiated = this.#negotiate(record, fragment.bytes, peer)
-    if (negotiated === undefined) return
+    const settled = this.#negotiate(record, fragment.bytes, peer)
+    if (settled === undefined) return
     if (halfOpen !== undefined) {
       endpoint.dropHandshake(halfOpen, 'handshake-failed', 'the client started another handshake')
     }
@@ -474,7 +502,7 @@ export class DtlsServer {
       endpoint.discard('half-open-limit')
       return
     }
-    this.#begin(record, fragment, negotiated, peer, address)
+    this.#begin(record, fragment, settled, peer, address)
   }
 
   get #isFull(): boolean {
@@ -494,9 +522,12 @@ export class DtlsServer {
   }
 
   /** What the two sides settle on; otherwise the client has been told why not, and nothing is kept of it. */
-  #negotiate(record: RecordView, hello: Uint8Array, peer: PeerAddress): Negotiated | undefined {
+  #negotiate(record: RecordView, body: Uint8Array, peer: PeerAddress): Settled | undefined {
     try {
-      return negotiate(readClientHello(hello), this.#identity)
+      const hello = readClientHello(body)
+      const negotiated = negotiate(hello, this.#identity)
+      const { sessions, cipherSuites } = this.#identity
+      return { negotiated, found: sessions.find(hello, cipherSuites, this.#endpoint.now) }
     } catch (error) {
       const { alert, code, detail } = describeFault(error)
       const records = new RecordLayer(this.#protectRecords, record.sequence)
@@ -519,7 +550,7 @@ export class DtlsServer {
   #begin(
     record: RecordView,
     fragment: HandshakeFragment,
-    negotiated: Negotiated,
+    { negotiated, found }: Settled,
     from: PeerAddress,
     address: string,
   ): void {
@@ -528,21 +559,33 @@ export class DtlsServer {
       association: this.#endpoint.newHandle(),
       peer: { address: from.address, port: from.port },
       // RFC 6347 section 4.2.1: the ServerHello continues the numbers of the hello that it answers.
-      records: new RecordLayer(this.#protectRecords, record.sequence, negotiated.recordSizes),
+      records: new RecordLayer(this.#protectRecords, record.sequence),
       nextMessageSequence: messageSequence,
       nextPeerMessageSequence: messageSequence + 1,
       expiresAt: later(this.#endpoint.now, this.#handshakeTimeout),
     })
     const hello = { type, messageSequence, body: fragment.bytes.slice() }
     const handshake =
-      negotiated.flow === 'psk'
-        ? new ServerPskHandshake(layer, negotiated, this.#identity, hello)
-        : new ServerHandshake(layer, negotiated, this.#identity, hello)
+      found === undefined
+        ? this.#fullHandshake(layer, negotiated, hello)
+        : new ServerResumption(layer, {
+            negotiated,
+            found,
+            sessions: this.#identity.sessions,
+            hello,
+            handshakeInFull: () => this.#fullHandshake(layer, negotiated, hello),
+          })
     const slot = this.#slots.get(address)
     if (slot === undefined) this.#slots.set(address, { live: undefined, halfOpen: handshake })
     else slot.halfOpen = handshake
     this.#halfOpenQuota.enter(layer.association, layer.peer, this.#endpoint.now)
     this.#endpoint.begin(handshake, (context) => handshake.begin(context))
+  }
+
+  #fullHandshake(layer: HandshakeLayer, negotiated: Negotiated, hello: HandshakeMessage): FullHandshake {
+    return negotiated.flow === 'psk'
+      ? new ServerPskHandshake(layer, negotiated, this.#identity, hello)
+      : new ServerHandshake(layer, negotiated, this.#identity, hello)
   }
 
   // The slot of an address
@@ -571,6 +614,11 @@ export class DtlsServer {
     else slot.live ??= connection
   }
 
+  /** RFC 5246 section 7.2.2; a ticket of the session, which its client has, cannot be taken back. */
+  #forgetSession(sessionId: Uint8Array | undefined): void {
+    if (sessionId !== undefined) this.#identity.sessions.forget(sessionId)
+  }
+
   #ended(association: AssociationHandle, peer: PeerAddress): void {
     this.#halfOpenQuota.leave(association)
     this.#vacate(association, peer)
@@ -588,6 +636,7 @@ export class DtlsServer {
 }
 
 const defaultMtu = 1200
+const minMtu = 228
 
 /** @throws RangeError */
 export function requireMtu(mtu: number): number {

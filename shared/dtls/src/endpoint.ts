@@ -8,7 +8,7 @@
  */
 
 import { type Duration, type Instant, later, TimerQueue } from '@sallyport/clock'
-import { CodedError, type ErrorCode } from '@sallyport/errors'
+import type { ErrorCode } from '@sallyport/errors'
 import { type AlertName, decodeAlert, encodeAlert } from './alert.ts'
 import { type Connection, readMeaning } from './connection.ts'
 import { ConnectionIdIndex, makeConnectionId } from './connection-id.ts'
@@ -36,7 +36,7 @@ import type {
 } from './output.ts'
 import { isWholeMessageReady, type ReassemblyLimits, takeFragment, takeNextMessage } from './reassembly.ts'
 import { contentTypes, copyRecord, type RecordView } from './record.ts'
-import { protectedEpoch, type RecordLayer, SequenceExhausted } from './record-layer.ts'
+import { type RecordLayer, SequenceExhausted } from './record-layer.ts'
 
 export interface EndpointOptions {
   /** Bytes of UDP payload a datagram of a handshake may have. */
@@ -59,6 +59,8 @@ export interface EndpointEvents {
   moved(connection: Connection, from: PeerAddress): void
   /** The peer has said something new, or was answered. */
   progressed(association: AssociationHandle): void
+  /** The peer ended the connection with a fatal alert. */
+  failed(connection: Connection): void
   /** The handshake or the connection of this handle is no more. */
   ended(association: AssociationHandle, peer: PeerAddress): void
 }
@@ -156,7 +158,7 @@ export class Endpoint implements HandshakeContext {
       this.discard(opened.reason)
       return false
     }
-    this.#guard(handshake, () => this.#receiveProtected(handshake, opened.type, opened.plaintext))
+    this.#guard(handshake, () => this.#receiveProtected(handshake, opened.type, opened.plaintext, record.sequence))
     return true
   }
 
@@ -225,7 +227,7 @@ export class Endpoint implements HandshakeContext {
 
   complete(layer: HandshakeLayer, completion: Completion): void {
     const { association, peer, records } = layer
-    const { suite, clientRandom, peerFinished, lastFlight } = completion
+    const { suite, clientRandom, peerFinished, lastFlight, sessionId, session, resumed = false } = completion
     this.handshakes.delete(association)
     const connection: Connection = {
       association,
@@ -237,12 +239,14 @@ export class Endpoint implements HandshakeContext {
       lastFlight,
       lastHeardAt: this.now,
       refusedRenegotiations: 0,
+      sessionId,
     }
     this.connections.set(association, connection)
     this.#timers.set(association, later(this.now, this.#options.idleTimeout))
     this.#events.connected(connection)
-    const { connectionId, maxMessageBytes } = records
-    this.emit({ kind: 'connected', association, peer, cipherSuite: suite.name, connectionId, maxMessageBytes })
+    const { connectionId } = records
+    this.emit({ kind: 'connected', association, peer, cipherSuite: suite.name, connectionId, resumed, session })
+    for (const early of layer.earlyData.splice(0)) this.emit({ kind: 'data', association, ...early })
   }
 
   claimConnectionId(layer: HandshakeLayer, random: Uint8Array): Uint8Array | undefined {
@@ -335,18 +339,10 @@ export class Endpoint implements HandshakeContext {
     }
   }
 
-  /**
-   * Seals one record of application data; false when the association is no more.
-   *
-   * @throws CodedError `message-too-long` for more than the peer takes in a record, and nothing else has happened
-   */
+  /** Seals one record of application data; false when the association is no more. */
   send(association: AssociationHandle, plaintext: Uint8Array): boolean {
     const connection = this.connections.get(association)
     if (connection === undefined) return false
-    const most = connection.records.maxPlaintext(protectedEpoch)
-    if (plaintext.length > most) {
-      throw new CodedError('message-too-long', `${plaintext.length} bytes do not fit a record of at most ${most}`)
-    }
     try {
       const datagram = connection.records.seal(contentTypes.applicationData, plaintext)
       this.emit({ kind: 'send', peer: connection.peer, datagram })
@@ -368,6 +364,7 @@ export class Endpoint implements HandshakeContext {
     this.connections.delete(association)
     this.connectionIds.release(records.connectionId)
     this.#timers.cancel(association)
+    if (reason === 'fatal-alert') this.#events.failed(connection)
     this.#events.ended(association, peer)
     this.emit({ kind: 'closed', association, reason })
   }
@@ -402,7 +399,7 @@ export class Endpoint implements HandshakeContext {
     }
   }
 
-  #receiveProtected(handshake: Handshake, type: number, plaintext: Uint8Array): void {
+  #receiveProtected(handshake: Handshake, type: number, plaintext: Uint8Array, recordSequence: number): void {
     switch (type) {
       case contentTypes.handshake:
         this.#receiveFragments(handshake, plaintext, -1, true)
@@ -411,8 +408,9 @@ export class Endpoint implements HandshakeContext {
         this.#receiveAlert(handshake, plaintext)
         return
       case contentTypes.applicationData:
-        // Before its Finished, or overtaking it: not to be believed yet, and CoAP sends again.
-        this.discard('unexpected-content')
+        // Before its Finished, or overtaking it: not to be believed yet.
+        if (handshake.isSpokenToLast === true) this.#keepEarlyData(handshake.layer, plaintext, recordSequence)
+        else this.discard('unexpected-content')
         return
       default:
         throw new HandshakeFault('message-unexpected', `a protected record of type ${type}`)
@@ -458,6 +456,15 @@ export class Endpoint implements HandshakeContext {
     })
   }
 
+  #keepEarlyData({ earlyData }: HandshakeLayer, plaintext: Uint8Array, recordSequence: number): void {
+    const held = earlyData.reduce((sum, early) => sum + early.plaintext.length, 0)
+    if (earlyData.length === maxEarlyRecords || held + plaintext.length > maxEarlyBytes) {
+      this.discard('early-record-limit')
+      return
+    }
+    earlyData.push({ plaintext, recordSequence })
+  }
+
   #keepEarly(layer: HandshakeLayer, record: RecordView): void {
     const held = layer.early.reduce((sum, early) => sum + early.whole.length, 0)
     if (layer.early.length === maxEarlyRecords || held + record.whole.length > maxEarlyBytes) {
@@ -500,7 +507,7 @@ export class Endpoint implements HandshakeContext {
         this.receiveForConnection(connection, record)
       } else if (this.handshakes.has(layer.association)) {
         const opened = layer.records.open(record)
-        if (opened.accepted) this.#receiveProtected(handshake, opened.type, opened.plaintext)
+        if (opened.accepted) this.#receiveProtected(handshake, opened.type, opened.plaintext, record.sequence)
         else this.discard(opened.reason)
       }
     }
@@ -545,8 +552,7 @@ export class Endpoint implements HandshakeContext {
   // Sending
 
   #transmit(records: RecordLayer, peer: PeerAddress, flight: Flight): void {
-    const mtu = mtuFor(flight, this.#options.mtu, records.maxPlaintext(0))
-    for (const datagram of packFlight(flight, 0, mtu, records)) {
+    for (const datagram of packFlight(flight, 0, mtuFor(flight, this.#options.mtu), records)) {
       this.emit({ kind: 'send', peer, datagram })
     }
   }

@@ -7,6 +7,7 @@
 
 import type { Instant } from '@sallyport/clock'
 import type { CipherSuite } from './cipher-suite.ts'
+import type { ClientSession } from './client-session.ts'
 import { type ConnectionIds, noConnectionIds } from './connection-id.ts'
 import type { Flight, FlightPart } from './flight.ts'
 import type { HandshakeMessage, HandshakeType } from './handshake-message.ts'
@@ -36,10 +37,17 @@ export interface HandshakeLayer {
   lastMessageRecord: number
   /** Protected records that came before their keys, in buffers of their own. */
   readonly early: RecordView[]
+  /** Application data that overtook the Finished before it: authentic, and told of once that has come. */
+  readonly earlyData: EarlyData[]
   expiresAt: Instant
 }
 
-/** Bounds of `early`: the Finished, a retransmission of it, and what a hasty peer sends after it. */
+export interface EarlyData {
+  readonly plaintext: Uint8Array
+  readonly recordSequence: number
+}
+
+/** Bounds of `early` and of `earlyData`: the Finished, a retransmission of it, and what a hasty peer sends after it. */
 export const maxEarlyRecords = 8
 export const maxEarlyBytes = 2048
 
@@ -65,6 +73,7 @@ export const createHandshakeLayer = (start: HandshakeLayerStart): HandshakeLayer
   changeCipherSpecRecord: -1,
   lastMessageRecord: -1,
   early: [],
+  earlyData: [],
   expiresAt: start.expiresAt,
 })
 
@@ -96,10 +105,18 @@ export interface Completion {
   readonly peerFinished: HandshakeMessage
   /** Kept by the side that spoke last. */
   readonly lastFlight: Flight | undefined
+  /** An abbreviated handshake, with the keys of a session. Default false. */
+  readonly resumed?: boolean
+  /** Under which we keep the session, so that a fatal alert makes it useless. */
+  readonly sessionId?: Uint8Array | undefined
+  /** Of a client: with what it may come back. */
+  readonly session?: ClientSession | undefined
 }
 
 /** What a state machine may do to the world. */
 export interface HandshakeContext {
+  /** Of the input that is being handled. */
+  readonly now: Instant
   ask(layer: HandshakeLayer, question: Question): void
   /** Sends a flight and keeps it for retransmission; write keys change after its change_cipher_spec. */
   sendFlight(layer: HandshakeLayer, parts: readonly FlightPart[]): void
@@ -123,6 +140,11 @@ export interface Handshake {
   readonly expects: 'message' | 'change-cipher-spec' | 'answer'
   /** Whether a repeated message of the peer's flight says that it lacks our newest one. */
   readonly answersRepetition: boolean
+  /**
+   * Whether the peer's last message is its Finished, after which it may speak at once: what overtakes it is kept, and told
+   * of when that has come. Absent: no, it is too early.
+   */
+  readonly isSpokenToLast?: boolean
   receiveMessage(message: HandshakeMessage, context: HandshakeContext): void
   receiveChangeCipherSpec(context: HandshakeContext): void
   /** A record that our keys do not open and that is nobody else's. Absent: it is noise. */

@@ -9,6 +9,8 @@ export const handshakeTypes = {
   clientHello: 1,
   serverHello: 2,
   helloVerifyRequest: 3,
+  /** RFC 5077 */
+  newSessionTicket: 4,
   certificate: 11,
   serverKeyExchange: 12,
   certificateRequest: 13,

@@ -1,6 +1,7 @@
 export { type AlertName, alertNumbers } from './alert.ts'
 export { readCertificateKey, type UnverifiedCertificateKey } from './certificate-key.ts'
 export { type CipherSuiteName, cipherSuites, defaultCipherSuites, defaultPskCipherSuites } from './cipher-suite.ts'
+export type { ClientSession } from './client-session.ts'
 export { DtlsClient, type DtlsClientConfiguration } from './dtls-client.ts'
 export {
   type AssociationImport,
@@ -27,6 +28,6 @@ export type {
   SignatureVerdict,
 } from './output.ts'
 export type { PlainRecord, ProtectRecords, RecordProtection } from './record-protection.ts'
-export { type MaxFragmentLength, maxFragmentLengths } from './record-size.ts'
 export { openState, type SealingKey, type SealingKeys, type SealingPurpose, sealState } from './sealing.ts'
+export { maxResumableBytes } from './session.ts'
 export { type CurveName, type SignatureSchemeName, signatureSchemes } from './signature-scheme.ts'

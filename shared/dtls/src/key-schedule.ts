@@ -19,6 +19,8 @@ export interface AssociationKeys {
   readonly server: TrafficKeys
 }
 
+export const masterSecretLength = 48
+
 export const verifyDataLength = 12
 
 /** @param sessionHash hash of the transcript from the ClientHello with the cookie through ClientKeyExchange */
@@ -27,7 +29,7 @@ export function extendedMasterSecret(
   sharedSecret: Uint8Array,
   sessionHash: Uint8Array,
 ): Uint8Array {
-  return prf(suite.hash, sharedSecret, 'extended master secret', [sessionHash], 48)
+  return prf(suite.hash, sharedSecret, 'extended master secret', [sessionHash], masterSecretLength)
 }
 
 /**

@@ -9,7 +9,7 @@ import type { ClientHello } from './client-hello.ts'
 import { maxPeerConnectionIdLength } from './connection-id.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { type NamedGroup, type NamedGroupName, namedGroups } from './named-group.ts'
-import { answerRecordSizes, type RecordSizeExtensions, type RecordSizes, settleRecordSizes } from './record-size.ts'
+import type { ServerSessions } from './server-sessions.ts'
 import { type CurveName, chooseSignatureScheme, type SignatureScheme } from './signature-scheme.ts'
 
 /** What every handshake of a server has in common; messages are encoded once. */
@@ -22,6 +22,7 @@ export interface ServerIdentity {
   readonly groups: readonly NamedGroupName[]
   /** For who authenticates with a pre-shared key (RFC 4279 section 2); absent: none is given. */
   readonly pskIdentityHint?: Uint8Array | undefined
+  readonly sessions: ServerSessions
 }
 
 /** What the two sides settled on, and by it which flow follows. */
@@ -32,6 +33,8 @@ export interface CertificateNegotiated extends Agreed {
   readonly flow: 'certificate'
   readonly group: NamedGroup
   readonly scheme: SignatureScheme
+  /** How the client can go on with this session, should we let it. */
+  readonly resumption: 'ticket' | 'session-id' | 'none'
 }
 
 /** `server-psk-handshake.ts` */
@@ -49,9 +52,6 @@ interface Agreed {
   readonly answersPointFormats: boolean
   /** What the client wants to read in our records; undefined: no CIDs, either way. */
   readonly clientConnectionId: Uint8Array | undefined
-  /** What the ServerHello answers; empty where the client has asked for nothing. */
-  readonly recordSizesAnswer: RecordSizeExtensions
-  readonly recordSizes: RecordSizes
 }
 
 const certificateGroups: Readonly<Record<CurveName, NamedGroup>> = {
@@ -79,15 +79,12 @@ export function negotiate(hello: ClientHello, identity: ServerIdentity): Negotia
   if (suite.keyExchange !== 'psk' && hello.pointFormats !== undefined && !hello.pointFormats.includes(0)) {
     throw new HandshakeFault('points-compressed-only', 'the client does not take uncompressed points')
   }
-  const recordSizesAnswer = answerRecordSizes(hello.recordSizes)
   const agreed = {
     suite,
     clientRandom: hello.random.slice(),
     answersRenegotiationInfo: hello.renegotiation === 'initial',
     answersPointFormats: suite.keyExchange !== 'psk' && hello.pointFormats !== undefined,
     clientConnectionId: acceptConnectionId(hello.connectionId),
-    recordSizesAnswer,
-    recordSizes: settleRecordSizes(recordSizesAnswer, hello.recordSizes),
   }
   if (suite.keyExchange !== 'ecdhe_ecdsa') {
     const { extendedMasterSecret } = hello
@@ -103,9 +100,16 @@ export function negotiate(hello: ClientHello, identity: ServerIdentity): Negotia
   }
   const scheme = chooseSignatureScheme(identity.curve, hello.signatureSchemes)
   if (scheme === undefined) throw new HandshakeFault('no-common-signature-scheme', 'no signature scheme in common')
-  return { flow: 'certificate', ...agreed, group, scheme }
+  const resumption = chooseResumption(hello, identity.sessions)
+  return { flow: 'certificate', ...agreed, group, scheme, resumption }
 }
 
 /** One that would not leave room in a datagram is as if it had not been offered: nobody has to agree to CIDs. */
 const acceptConnectionId = (offered: Uint8Array | undefined): Uint8Array | undefined =>
   offered === undefined || offered.length > maxPeerConnectionIdLength ? undefined : offered.slice()
+
+/** A client that knows tickets keeps its session itself: no place of ours is taken for it. */
+function chooseResumption(hello: ClientHello, sessions: ServerSessions): CertificateNegotiated['resumption'] {
+  if (hello.sessionTicket !== undefined) return sessions.givesTickets ? 'ticket' : 'none'
+  return sessions.givesSessionIds ? 'session-id' : 'none'
+}

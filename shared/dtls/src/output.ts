@@ -11,6 +11,7 @@ import type { Instant } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
 import type { AlertName } from './alert.ts'
 import type { CipherSuiteName } from './cipher-suite.ts'
+import type { ClientSession } from './client-session.ts'
 import type { NamedGroupName } from './named-group.ts'
 import type { SignatureSchemeName } from './signature-scheme.ts'
 
@@ -84,11 +85,23 @@ export type Question =
     }
   /** Who holds this chain, and may it come in? The peer has proven that it holds the leaf's key. */
   | { readonly kind: 'verifyPeer'; readonly chain: readonly Uint8Array[]; readonly peer: PeerAddress }
+  /**
+   * May a peer that was accepted before come in again? `resumable` is what was given for it then. Whoever asks has not yet
+   * proven that it holds the session's keys. Refused: the full handshake follows.
+   */
+  | { readonly kind: 'resumePeer'; readonly resumable: Uint8Array; readonly peer: PeerAddress }
 
 export type SignatureVerdict = 'valid' | 'invalid' | 'certificate-malformed' | 'key-unsupported'
 
 export type PeerDecision =
-  | { readonly accepted: true }
+  | {
+      readonly accepted: true
+      /**
+       * Of a server: what `resumePeer` is to be asked with when the peer comes back with this session, at most 256 bytes.
+       * Absent: it will have to prove itself anew. Without meaning where the session goes on: what was given stays.
+       */
+      readonly resumable?: Uint8Array | undefined
+    }
   | { readonly accepted: false; readonly alert: AlertName; readonly code: ErrorCode; readonly detail: string }
 
 export type Answer =
@@ -108,6 +121,13 @@ export type Answer =
   | { readonly kind: 'sign'; readonly signature: Uint8Array }
   | { readonly kind: 'verifySignature'; readonly verdict: SignatureVerdict }
   | { readonly kind: 'verifyPeer'; readonly decision: PeerDecision }
+  /** `random` and `connectionId` as of `makeKeyShare`. */
+  | {
+      readonly kind: 'resumePeer'
+      readonly accepted: boolean
+      readonly random: Uint8Array
+      readonly connectionId: Uint8Array
+    }
   /** Our side failed to answer: the handshake ends with internal_error. */
   | { readonly kind: 'failed'; readonly detail: string }
 
@@ -120,7 +140,6 @@ export type DiscardReason =
   | 'no-content'
   | 'replayed'
   | 'not-authentic'
-  | 'record-overflow'
   | 'plaintext-in-association'
   | 'fragment-malformed'
   | 'fragment-refused'
@@ -152,8 +171,10 @@ export type Output =
       readonly cipherSuite: CipherSuiteName
       /** That we read in the peer's records; empty: none. */
       readonly connectionId: Uint8Array
-      /** Longest plaintext of one record, either way. */
-      readonly maxMessageBytes: number
+      /** With the keys of a former session, by an abbreviated handshake. */
+      readonly resumed: boolean
+      /** Of a client that asked for sessions: with what it may come back. A secret. */
+      readonly session: ClientSession | undefined
     }
   /** The peer now has another address, from which its newest authentic record came: what we send goes there. */
   | { readonly kind: 'moved'; readonly association: AssociationHandle; readonly peer: PeerAddress }

@@ -11,20 +11,23 @@
  *    5   Certificate, ClientKeyExchange,
  *        CertificateVerify                -------->    verifySignature, agree, verifyPeer
  *        [ChangeCipherSpec], Finished     -------->
- *    6                                    <--------    [ChangeCipherSpec], Finished
+ *    6                                    <--------    NewSessionTicket*, [ChangeCipherSpec], Finished
+ *
+ *        * for a client that knows tickets (RFC 5077 section 3.1); an empty one where the peer may not come back by it
  *
  * Each state takes exactly one thing; anything else is unexpected_message. There is no way past a state: a client
  * without certificate, without CertificateVerify, without ChangeCipherSpec has no path to Finished. Nothing is derived
  * from the client's key share before the client has proven its certificate's key, nobody is asked about a chain before
  * that either, and our Finished is sent only to a peer that `verifyPeer` accepted.
  *
- * It does not judge chains, does not resume, does not renegotiate.
+ * It does not judge chains, does not resume (`server-resumption.ts`), does not renegotiate.
  */
 
 import type { KeyObject } from 'node:crypto'
 import { constantTimeEqual } from '@sallyport/bytes'
 import { requireUsableKey } from './certificate-key.ts'
 import { readCertificate, readCertificateVerify } from './certificate-messages.ts'
+import type { FlightPart } from './flight.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import {
   agreeOnConnectionIds,
@@ -42,8 +45,11 @@ import {
 } from './key-exchange-messages.ts'
 import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from './key-schedule.ts'
 import type { CertificateNegotiated, ServerIdentity } from './negotiation.ts'
+import { writeNewSessionTicket } from './new-session-ticket.ts'
 import type { Answer } from './output.ts'
 import { writeServerHello } from './server-hello.ts'
+import { sessionIdFrom } from './server-sessions.ts'
+import type { Session } from './session.ts'
 import { announcedSignatureSchemes, signatureSchemeByNumber } from './signature-scheme.ts'
 import { append, transcriptBytes, transcriptHash } from './transcript.ts'
 
@@ -65,8 +71,14 @@ interface Exchanged extends Presented {
 
 interface Keyed {
   readonly chain: readonly Uint8Array[]
+  readonly serverRandom: Uint8Array
   readonly masterSecret: Uint8Array
   readonly keys: AssociationKeys
+}
+
+interface Accepted extends Keyed {
+  /** Undefined: the peer is to prove itself anew each time. */
+  readonly resumable: Uint8Array | undefined
 }
 
 export type ServerState =
@@ -78,8 +90,8 @@ export type ServerState =
   | ({ readonly name: 'verifying-signature' } & Exchanged)
   | ({ readonly name: 'agreeing' } & Exchanged)
   | ({ readonly name: 'verifying-peer' } & Keyed)
-  | ({ readonly name: 'expecting-change-cipher-spec' } & Keyed)
-  | ({ readonly name: 'expecting-finished' } & Keyed)
+  | ({ readonly name: 'expecting-change-cipher-spec' } & Accepted)
+  | ({ readonly name: 'expecting-finished' } & Accepted)
   | { readonly name: 'connected' }
 
 const expectations: Readonly<Record<ServerState['name'], Handshake['expects']>> = {
@@ -141,7 +153,7 @@ export class ServerHandshake implements Handshake {
     } else if (state.name === 'agreeing' && answer.kind === 'agree') {
       this.#haveSharedSecret(state, answer.sharedSecret, context)
     } else if (state.name === 'verifying-peer' && answer.kind === 'verifyPeer' && answer.decision.accepted) {
-      this.state = { ...state, name: 'expecting-change-cipher-spec' }
+      this.state = { ...state, name: 'expecting-change-cipher-spec', resumable: answer.decision.resumable }
     } else {
       throw new Error(`a ${answer.kind} answer in state ${state.name}`)
     }
@@ -193,7 +205,8 @@ export class ServerHandshake implements Handshake {
       renegotiationInfo: negotiated.answersRenegotiationInfo,
       pointFormats: negotiated.answersPointFormats,
       connectionId: read.length === 0 ? undefined : read,
-      recordSizes: negotiated.recordSizesAnswer,
+      sessionId: negotiated.resumption === 'session-id' ? sessionIdFrom(serverRandom) : undefined,
+      sessionTicket: negotiated.resumption === 'ticket',
     })
     const keyExchange = writeServerKeyExchange(parameters, { scheme: negotiated.scheme.number, signature })
     this.state = { name: 'expecting-certificate', serverRandom, privateKey }
@@ -284,7 +297,7 @@ export class ServerHandshake implements Handshake {
     const masterSecret = extendedMasterSecret(suite, sharedSecret, state.sessionHash)
     context.logKeys(clientRandom, masterSecret)
     const keys = deriveKeys(suite, masterSecret, clientRandom, serverRandom)
-    this.state = { name: 'verifying-peer', chain, masterSecret, keys }
+    this.state = { name: 'verifying-peer', chain, serverRandom, masterSecret, keys }
     context.ask(this.layer, { kind: 'verifyPeer', chain, peer: this.layer.peer })
   }
 
@@ -294,17 +307,32 @@ export class ServerHandshake implements Handshake {
     context: HandshakeContext,
   ): void {
     const { layer } = this
-    const { suite, clientRandom } = this.negotiated
-    const { masterSecret } = state
+    const { suite, clientRandom, resumption } = this.negotiated
+    const { masterSecret, serverRandom } = state
     const expected = verifyData(suite, masterSecret, 'client', transcriptHash(layer.transcript, suite.hash))
     if (!constantTimeEqual(message.body, expected)) {
       throw new HandshakeFault('finished-wrong', "the client's Finished does not cover this handshake")
     }
     append(layer.transcript, message)
+    const session = this.#sessionOf(state, context)
+    const parts: FlightPart[] = []
+    if (resumption === 'ticket') {
+      const ticket = this.#identity.sessions.ticketFor(session, serverRandom, context.now)
+      parts.push(compose(layer, handshakeTypes.newSessionTicket, writeNewSessionTicket(ticket)))
+    }
     const ours = verifyData(suite, masterSecret, 'server', transcriptHash(layer.transcript, suite.hash))
     layer.records.installWriteKeys(state.keys.server, layer.connectionIds.write)
     this.state = { name: 'connected' }
-    context.sendFlight(layer, [{ kind: 'change-cipher-spec' }, compose(layer, handshakeTypes.finished, ours)])
-    context.complete(layer, { suite, clientRandom, peerFinished: message, lastFlight: layer.flight })
+    context.sendFlight(layer, [...parts, { kind: 'change-cipher-spec' }, compose(layer, handshakeTypes.finished, ours)])
+    const sessionId = resumption === 'session-id' && session !== undefined ? sessionIdFrom(serverRandom) : undefined
+    if (sessionId !== undefined && session !== undefined) this.#identity.sessions.remember(sessionId, session)
+    context.complete(layer, { suite, clientRandom, peerFinished: message, lastFlight: layer.flight, sessionId })
+  }
+
+  #sessionOf({ masterSecret, resumable }: Accepted, context: HandshakeContext): Session | undefined {
+    if (resumable === undefined) return undefined
+    // Not `slice`: of a Buffer that is a view of what its owner may use again.
+    const kept = Uint8Array.from(resumable)
+    return { suite: this.negotiated.suite, masterSecret, establishedAt: context.now, resumable: kept }
   }
 }

@@ -4,6 +4,7 @@ import { ByteReader, ByteWriter } from '@sallyport/bytes'
 import { type CipherSuite, type CipherSuiteName, cipherSuiteByNumber } from './cipher-suite.ts'
 import { type ConnectionIds, maxPeerConnectionIdLength } from './connection-id.ts'
 import {
+  type Extensions,
   extensionTypes,
   isEmptyRenegotiationInfo,
   readConnectionId,
@@ -13,19 +14,20 @@ import {
 } from './extension.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { versions } from './record.ts'
-import { type RecordSizeExtensions, readRecordSizes, writeRecordSizes } from './record-size.ts'
 
 export interface ServerHello {
   readonly version: number
   readonly random: Uint8Array
+  /** At most 32 bytes; empty: none. */
+  readonly sessionId: Uint8Array
   readonly cipherSuite: number
   readonly compression: number
   readonly extendedMasterSecret: boolean
   readonly renegotiationWrong: boolean
+  /** A NewSessionTicket will follow; whether we had asked for tickets is for the caller to know. */
+  readonly sessionTicket: boolean
   /** What the server wants to read in our records; whether we had offered CIDs is for the caller to know. */
   readonly connectionId: Uint8Array | undefined
-  /** Not compared with what we had offered. */
-  readonly recordSizes: RecordSizeExtensions
 }
 
 /** What our client's hello can offer; anything else in the answer was not asked for. */
@@ -35,8 +37,7 @@ const offered: readonly number[] = [
   extensionTypes.extendedMasterSecret,
   extensionTypes.renegotiationInfo,
   extensionTypes.connectionId,
-  extensionTypes.maxFragmentLength,
-  extensionTypes.recordSizeLimit,
+  extensionTypes.sessionTicket,
 ]
 
 /** @throws CodedError `malformed-bytes`, HandshakeFault for an extension that was not offered */
@@ -44,7 +45,8 @@ export function readServerHello(body: Uint8Array): ServerHello {
   const reader = new ByteReader(body)
   const version = reader.u16()
   const random = reader.bytes(32)
-  if (reader.vector8().remaining > 32) throw new HandshakeFault('message-malformed', 'a session id of over 32 bytes')
+  const sessionId = reader.vector8().rest()
+  if (sessionId.length > 32) throw new HandshakeFault('message-malformed', 'a session id of over 32 bytes')
   const cipherSuite = reader.u16()
   const compression = reader.u8()
   const extensions = readExtensions(reader)
@@ -56,12 +58,13 @@ export function readServerHello(body: Uint8Array): ServerHello {
   return {
     version,
     random,
+    sessionId,
     cipherSuite,
     compression,
     extendedMasterSecret: extensions.get(extensionTypes.extendedMasterSecret)?.length === 0,
     renegotiationWrong: renegotiation !== undefined && !isEmptyRenegotiationInfo(renegotiation),
+    sessionTicket: isSessionTicketPromised(extensions),
     connectionId: connectionId === undefined ? undefined : readConnectionId(connectionId),
-    recordSizes: readRecordSizes(extensions, 'server'),
   }
 }
 
@@ -93,8 +96,17 @@ export function requireConnectionIds(theirs: Uint8Array, ours: Uint8Array | unde
   return { write: theirs.slice(), read: ours }
 }
 
+/** Empty in a ServerHello (RFC 5077 section 3.2). */
+function isSessionTicketPromised(extensions: Extensions): boolean {
+  const body = extensions.get(extensionTypes.sessionTicket)
+  if (body !== undefined && body.length > 0) throw new HandshakeFault('message-malformed', 'a ticket in a ServerHello')
+  return body !== undefined
+}
+
 export interface ServerHelloChoice {
   readonly random: Uint8Array
+  /** Default: none, and the session cannot be resumed by it. */
+  readonly sessionId?: Uint8Array | undefined
   readonly cipherSuite: number
   /** Default true: without it only a peer with a pre-shared key is let in. */
   readonly extendedMasterSecret?: boolean
@@ -103,14 +115,15 @@ export interface ServerHelloChoice {
   readonly pointFormats: boolean
   /** Undefined where the client offered none. */
   readonly connectionId?: Uint8Array | undefined
-  /** Only where the client asked. */
-  readonly recordSizes?: RecordSizeExtensions | undefined
+  /** A NewSessionTicket will follow. Only where the client knows tickets. Default false. */
+  readonly sessionTicket?: boolean
 }
 
-/** Without a session id: the session cannot be resumed. */
 export function writeServerHello(choice: ServerHelloChoice): Uint8Array {
   const writer = new ByteWriter(96)
-  writer.u16(versions.dtls12).bytes(choice.random).u8(0).u16(choice.cipherSuite).u8(0)
+  writer.u16(versions.dtls12).bytes(choice.random)
+  writer.vector8((id) => id.bytes(choice.sessionId ?? new Uint8Array(0)))
+  writer.u16(choice.cipherSuite).u8(0)
   const extensions = new ByteWriter(64)
   if (choice.extendedMasterSecret !== false) {
     writeExtension(extensions, extensionTypes.extendedMasterSecret, () => undefined)
@@ -118,7 +131,7 @@ export function writeServerHello(choice: ServerHelloChoice): Uint8Array {
   if (choice.renegotiationInfo) writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
   if (choice.pointFormats) writeExtension(extensions, extensionTypes.ecPointFormats, (body) => body.u8(1).u8(0))
   if (choice.connectionId !== undefined) writeConnectionId(extensions, choice.connectionId)
-  if (choice.recordSizes !== undefined) writeRecordSizes(extensions, choice.recordSizes)
+  if (choice.sessionTicket === true) writeExtension(extensions, extensionTypes.sessionTicket, () => undefined)
   const block = extensions.finish()
   // Who sent no extensions reads none, not even that there are none.
   if (block.length > 0) writer.vector16((to) => to.bytes(block))

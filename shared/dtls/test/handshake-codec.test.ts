@@ -90,8 +90,8 @@ describe('hellos', () => {
       renegotiationInfo: false,
       pointFormats: false,
     })
-    const withTicket = concat(plain.subarray(0, 38), Uint8Array.of(0, 8, 0, 23, 0, 0, 0, 35, 0, 0))
-    expect(() => readServerHello(withTicket)).toThrow('extension 35')
+    const withAlpn = concat(plain.subarray(0, 38), Uint8Array.of(0, 8, 0, 23, 0, 0, 0, 16, 0, 0))
+    expect(() => readServerHello(withAlpn)).toThrow('extension 16')
   })
 
   it('a HelloVerifyRequest is read as it was written, with a cookie of 0 to 255 bytes', () => {

@@ -15,18 +15,21 @@ import type { Answer, KeyShare, PeerDecision, Question, SignatureVerdict } from 
 import { signatureSchemes } from '../../src/signature-scheme.ts'
 import type { TestIdentity } from './identity.ts'
 
-export const acceptEveryone = (): PeerDecision => ({ accepted: true })
+export const acceptEveryone = (): PeerDecision => ({ accepted: true, resumable: Uint8Array.of(1, 2, 3) })
 
 export type Judge = (chain: readonly Uint8Array[]) => PeerDecision
 
 /** Identities and their keys. */
 export type PskTable = Readonly<Record<string, Uint8Array>>
+/** Whether a peer may come in again. */
+export type ResumptionJudge = (resumable: Uint8Array) => boolean
 
 export function answerFor(
   question: Question,
   identity: TestIdentity | undefined,
   judge: Judge,
   psks: PskTable = {},
+  judgeResumption: ResumptionJudge = () => true,
 ): Answer {
   switch (question.kind) {
     case 'makeRandom':
@@ -59,6 +62,13 @@ export function answerFor(
     }
     case 'verifyPeer':
       return { kind: 'verifyPeer', decision: judge(question.chain) }
+    case 'resumePeer':
+      return {
+        kind: 'resumePeer',
+        accepted: judgeResumption(question.resumable),
+        random: randomBytes(32),
+        connectionId: randomBytes(7),
+      }
   }
 }
 

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Instant, instant } from '@sallyport/clock'
 import type { CipherSuiteName } from '../../src/cipher-suite.ts'
+import type { ClientSession } from '../../src/client-session.ts'
 import { DtlsClient } from '../../src/dtls-client.ts'
 import { DtlsServer } from '../../src/dtls-server.ts'
 import type { Output, PeerAddress } from '../../src/output.ts'
@@ -35,6 +36,8 @@ export interface Run {
   }
   /** What the client wants to read; absent: no connection IDs. */
   readonly connectionId?: Uint8Array
+  /** The handshake over the bad network is an abbreviated one, with the session of one over a good network. */
+  readonly resumes?: boolean
   /** Once connected, over the bad network: how many messages are sent, and from how many addresses. */
   readonly conversation?: { readonly messages: number; readonly addresses: number }
   /** Milliseconds of virtual time. */
@@ -44,6 +47,8 @@ export interface Run {
 export interface RunResult {
   /** Milliseconds from the first hello until the client was connected. */
   readonly connectedAfter: number | undefined
+  /** What both sides say of the association in use. */
+  readonly resumed: boolean
   readonly datagrams: number
   readonly largestDatagram: number
   /** After the run: a message each way over the repaired network. */
@@ -84,7 +89,11 @@ class Simulation {
   readonly #run: Run
   readonly #random: () => number
   readonly #server: DtlsServer
-  readonly #client: DtlsClient
+  #client: DtlsClient
+  /** When the client under test said its first hello. */
+  #startedAt = instant(0)
+  readonly #resumed = { server: false, client: false }
+  #session: ClientSession | undefined
   readonly #timeouts: { server: Instant | undefined; client: Instant | undefined } = {
     server: undefined,
     client: undefined,
@@ -103,8 +112,7 @@ class Simulation {
     this.#run = run
     this.#random = randomFrom(run.seed)
     this.#faults = run.faults
-    const mtu = run.mtu ?? 1200
-    const { server, client } = run
+    const { server, mtu = 1200 } = run
     this.#server = new DtlsServer(
       {
         chain: server.chain,
@@ -112,33 +120,60 @@ class Simulation {
         cookieSecret: randomBytes(32),
         mtu,
         ...(run.psk === undefined ? {} : { psk: {} }),
+        sealingKeys: { current: { id: randomBytes(8), key: randomBytes(32) } },
       },
       this.#now,
     )
-    this.#client = new DtlsClient(
+    this.#client = this.#newClient(undefined)
+  }
+
+  #newClient(session: ClientSession | undefined): DtlsClient {
+    const { client: certificate, mtu = 1200, psk, connectionId, resumes = false } = this.#run
+    return new DtlsClient(
       {
         server: serverAddress,
         random: randomBytes(32),
-        certificate: client,
-        ...(run.psk === undefined ? {} : { psk: { identity: Buffer.from(run.psk.identity), key: run.psk.key } }),
-        ...(run.psk?.cipherSuites === undefined ? {} : { cipherSuites: run.psk.cipherSuites }),
+        certificate,
+        ...(psk === undefined ? {} : { psk: { identity: Buffer.from(psk.identity), key: psk.key } }),
+        ...(psk?.cipherSuites === undefined ? {} : { cipherSuites: psk.cipherSuites }),
         mtu,
-        ...(run.connectionId === undefined ? {} : { connectionId: run.connectionId }),
+        wantsSession: resumes,
+        session,
+        ...(connectionId === undefined ? {} : { connectionId }),
       },
       this.#now,
     )
   }
 
+  /** Over a good network, and then begins again from another address. */
+  #takeSession(): void {
+    const faults = this.#faults
+    this.#faults = { drop: 0, duplicate: 0, delay: 0, truncate: 0 }
+    while (this.#session === undefined && this.#step(this.#run.limit));
+    this.#exchange()
+    this.#faults = faults
+    this.#inFlight = []
+    this.#connectedAfter = undefined
+    this.#datagrams = 0
+    this.#timeouts.client = undefined
+    this.#clientAddress = { ...this.#clientAddress, port: this.#clientAddress.port - 1 }
+    this.#startedAt = this.#now
+    this.#client = this.#newClient(this.#session)
+    this.#drain('client')
+  }
+
   result(): RunResult {
     this.#drain('server')
     this.#drain('client')
-    while (this.#connectedAfter === undefined && this.#step(this.#run.limit));
+    if (this.#run.resumes === true) this.#takeSession()
+    while (this.#connectedAfter === undefined && this.#step(this.#startedAt + this.#run.limit));
     if (this.#connectedAfter !== undefined) {
       this.#converse()
       this.#exchange()
     }
     return {
       connectedAfter: this.#connectedAfter,
+      resumed: this.#resumed.server && this.#resumed.client,
       datagrams: this.#datagrams,
       largestDatagram: this.#largestDatagram,
       echoed: this.#echoed,
@@ -162,11 +197,12 @@ class Simulation {
 
   #exchange(): void {
     this.#echoed = false
-    this.#inFlight = []
+    // A client that resumes is connected while its last flight is still on its way, which the server may have to ask for.
+    if (this.#run.resumes !== true) this.#inFlight = []
     this.#faults = { drop: 0, duplicate: 0, delay: 0, truncate: 0 }
     this.#client.send(Buffer.from('ping'))
     this.#drain('client')
-    const until = this.#now + 1000
+    const until = this.#now + (this.#run.resumes === true ? 60_000 : 1000)
     while (!this.#echoed && this.#step(until));
   }
 
@@ -212,8 +248,11 @@ class Simulation {
       const { psk } = this.#run
       const psks = psk === undefined ? {} : { [psk.identity]: psk.key }
       machine.answer(output.handle, answerFor(output.question, this.#run[side], acceptEveryone, psks), this.#now)
-    } else if (output.kind === 'connected' && side === 'client') {
-      this.#connectedAfter = this.#now
+    } else if (output.kind === 'connected') {
+      this.#resumed[side] = output.resumed
+      if (side === 'server') return
+      this.#connectedAfter = this.#now - this.#startedAt
+      this.#session = output.session
     } else if (output.kind === 'data' && side === 'server') {
       this.#server.send(output.association, Buffer.from('pong'))
     } else if (output.kind === 'data') {

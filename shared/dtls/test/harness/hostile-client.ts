@@ -9,8 +9,9 @@ import { randomBytes, sign } from 'node:crypto'
 import { ByteReader, concat } from '@sallyport/bytes'
 import { decodeAlert } from '../../src/alert.ts'
 import { writeCertificate, writeCertificateVerify } from '../../src/certificate-messages.ts'
-import { type CipherSuite, cipherSuiteByNumber } from '../../src/cipher-suite.ts'
+import { type CipherSuite, type CipherSuiteName, cipherSuiteByNumber } from '../../src/cipher-suite.ts'
 import { writeClientHello } from '../../src/client-hello.ts'
+import { extensionTypes } from '../../src/extension.ts'
 import {
   type HandshakeMessage,
   handshakeTypes,
@@ -19,19 +20,21 @@ import {
 } from '../../src/handshake-message.ts'
 import { readServerKeyExchange, writeClientKeyExchange } from '../../src/key-exchange-messages.ts'
 import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from '../../src/key-schedule.ts'
+import { type NewSessionTicket, readNewSessionTicket } from '../../src/new-session-ticket.ts'
 import type { PeerAddress } from '../../src/output.ts'
 import { createReassembly, defaultReassemblyLimits, takeFragment, takeNextMessage } from '../../src/reassembly.ts'
 import {
   type ContentType,
   connectionIdRecordType,
   contentTypes,
+  copyRecord,
+  type RecordView,
   readRecord,
   recordHeaderLength,
   writeRecordHeader,
 } from '../../src/record.ts'
 import { protectWithNodeCrypto, type RecordProtection } from '../../src/record-protection.ts'
-import type { RecordSizeExtensions } from '../../src/record-size.ts'
-import { readHelloVerifyRequest, readServerHello } from '../../src/server-hello.ts'
+import { readHelloVerifyRequest, readServerHello, type ServerHello } from '../../src/server-hello.ts'
 import { type SignatureSchemeName, signatureSchemes } from '../../src/signature-scheme.ts'
 import { append, createTranscript, type Transcript, transcriptBytes, transcriptHash } from '../../src/transcript.ts'
 import { agree, makeKeyShare } from './answers.ts'
@@ -76,14 +79,25 @@ export class HostileClient {
   cookie: Uint8Array = new Uint8Array(0)
   /** What the hellos ask the server to write; undefined: no connection IDs. */
   connectionId: Uint8Array | undefined
-  /** What the hellos say of the sizes of records. */
-  recordSizes: RecordSizeExtensions = {}
-  /** What the server answers to that. */
-  serverRecordSizes: RecordSizeExtensions | undefined
+  /** What the hellos name a session by; undefined: nothing. */
+  sessionId: Uint8Array | undefined
+  /** What the hellos say of tickets; undefined: nothing. */
+  sessionTicket: Uint8Array | undefined
+  /** Without it the hellos do not offer extended_master_secret. */
+  extendedMasterSecret = true
+  cipherSuites: readonly CipherSuiteName[] = ['TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8']
+  /** Of the session that the hellos offer: with it a ServerHello that repeats `sessionId` gives us keys. */
+  resumedSecret: Uint8Array | undefined
+  /** The newest. */
+  serverHello: ServerHello | undefined
+  /** The newest that the server has sent. */
+  newSessionTicket: NewSessionTicket | undefined
   /** What the server has asked us to write. */
   serverConnectionId: Uint8Array | undefined
   /** All that the server has sent us. */
   readonly heard: Heard[] = []
+  /** Protected records as they came. */
+  readonly undecrypted: RecordView[] = []
   #inbound = createReassembly(0)
 
   constructor(server: ServerUnderTest, identity: TestIdentity | undefined, port = 50_000) {
@@ -130,14 +144,18 @@ export class HostileClient {
   // An honest client's steps
 
   helloBody(cookie: Uint8Array = this.cookie): Uint8Array {
-    return writeClientHello({
+    const body = writeClientHello({
       random: this.random,
       cookie,
-      cipherSuites: ['TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'],
+      cipherSuites: this.cipherSuites,
       groups: ['secp256r1'],
       connectionId: this.connectionId,
-      recordSizes: this.recordSizes,
+      sessionId: this.sessionId,
+      sessionTicket: this.sessionTicket,
     })
+    // Number 24 is token_binding, which nobody answers.
+    if (!this.extendedMasterSecret) body[findExtension(body, extensionTypes.extendedMasterSecret) + 1] = 24
+    return body
   }
 
   /** ClientHello without a cookie; learns the cookie. */
@@ -161,6 +179,26 @@ export class HostileClient {
     this.transcript = createTranscript()
     this.#inbound = createReassembly(this.nextMessageSequence)
     return this.messageRecord(handshakeTypes.clientHello, this.helloBody())
+  }
+
+  /** As far as our Finished, which the caller sends, of an abbreviated handshake. */
+  toResumption(session: { sessionId: Uint8Array; sessionTicket?: Uint8Array; masterSecret: Uint8Array }): this {
+    this.sessionId = session.sessionId
+    this.sessionTicket = session.sessionTicket
+    this.resumedSecret = session.masterSecret
+    this.firstHello()
+    this.secondHello()
+    return this
+  }
+
+  /** A full handshake in which the server has given us a ticket or a session id to come back with. */
+  takeSession(): { sessionId: Uint8Array; sessionTicket?: Uint8Array; masterSecret: Uint8Array } {
+    this.toFlight4().toFinished()
+    this.readFlight(this.heard)
+    const { newSessionTicket, serverHello, masterSecret } = this
+    if (masterSecret === undefined) throw new Error('no session')
+    if (newSessionTicket === undefined) return { sessionId: serverHello?.sessionId ?? new Uint8Array(0), masterSecret }
+    return { sessionId: Buffer.from('any'), sessionTicket: newSessionTicket.ticket, masterSecret }
   }
 
   toFlight4(): this {
@@ -258,6 +296,7 @@ export class HostileClient {
       if (record === undefined) throw new Error('the server sent something that is no record')
       offset += record.whole.length
       const { type, epoch, sequence, fragment } = record
+      if (epoch > 0) this.undecrypted.push(copyRecord(record))
       const content = epoch === 0 ? fragment : (this.opener?.open(record) ?? new Uint8Array(0))
       // Inside a record with a CID the type comes last; our server does not pad.
       const inner = type === connectionIdRecordType && content.length > 0
@@ -289,7 +328,10 @@ export class HostileClient {
         this.suite = cipherSuiteByNumber.get(hello.cipherSuite)
         this.serverRandom = hello.random
         this.serverConnectionId = hello.connectionId
-        this.serverRecordSizes = hello.recordSizes
+        this.serverHello = hello
+        this.#deriveResumed(hello)
+      } else if (message.type === handshakeTypes.newSessionTicket) {
+        this.newSessionTicket = readNewSessionTicket(message.body)
       } else if (message.type === handshakeTypes.serverKeyExchange) {
         this.readKeyExchange(message.body)
       }
@@ -298,6 +340,25 @@ export class HostileClient {
 
   readKeyExchange(body: Uint8Array): void {
     this.serverPublicKey = readServerKeyExchange(body).publicKey
+  }
+
+  #deriveResumed({ random, sessionId }: ServerHello): void {
+    const { resumedSecret, suite } = this
+    if (resumedSecret === undefined || suite === undefined || sessionId.length === 0) return
+    if (Buffer.compare(sessionId, this.sessionId ?? new Uint8Array(0)) !== 0) return
+    this.masterSecret = resumedSecret
+    this.keys = deriveKeys(suite, resumedSecret, this.random, random)
+    this.sealer = protectWithNodeCrypto(this.keys.client, this.serverConnectionId)
+    this.opener = protectWithNodeCrypto(this.keys.server, this.connectionId)
+  }
+
+  /** The server's Finished of an abbreviated handshake, opened: into the transcript, before our own is made. */
+  hearServerFinished(): void {
+    const record = this.undecrypted.find(({ type, epoch }) => type === contentTypes.handshake && epoch === 1)
+    const content = record === undefined ? undefined : this.opener?.open(record)
+    const fragment = content === undefined ? undefined : readHandshakeFragment(content, 0)
+    if (fragment === undefined) throw new Error('the server sent no Finished that we can read')
+    append(this.transcript, { ...fragment, body: fragment.bytes })
   }
 
   /** Names of the alerts heard, in order. */
@@ -319,3 +380,10 @@ export const handshakeTypesOf = (heard: readonly Heard[]): number[] =>
   heard.filter((r) => r.type === contentTypes.handshake && r.epoch === 0).map((r) => new ByteReader(r.content).u8())
 
 export const joinDatagrams = (...records: readonly Uint8Array[]): Uint8Array => concat(...records)
+
+/** Where an extension of ours begins whose body is empty: type and length stand nowhere else in our hello. */
+function findExtension(hello: Uint8Array, type: number): number {
+  const at = Buffer.from(hello).lastIndexOf(Buffer.from([type >> 8, type & 0xff, 0, 0]))
+  if (at < 0) throw new Error(`no extension ${type}`)
+  return at
+}

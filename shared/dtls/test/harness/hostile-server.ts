@@ -1,11 +1,11 @@
 /** A server that says what it likes, in the order it likes, to our client: the counterpart of `hostile-client.ts`. */
 
 import { randomBytes, sign } from 'node:crypto'
-import { type Duration, type Instant, instant, later } from '@sallyport/clock'
+import { type Duration, type Instant, instant, later, seconds } from '@sallyport/clock'
 import { decodeAlert } from '../../src/alert.ts'
 import { writeCertificate, writeCertificateRequest } from '../../src/certificate-messages.ts'
 import { type CipherSuiteName, cipherSuites } from '../../src/cipher-suite.ts'
-import { readClientHello } from '../../src/client-hello.ts'
+import { type ClientHello, readClientHello } from '../../src/client-hello.ts'
 import { DtlsClient, type DtlsClientConfiguration } from '../../src/dtls-client.ts'
 import {
   type HandshakeMessage,
@@ -21,13 +21,14 @@ import {
 } from '../../src/key-exchange-messages.ts'
 import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from '../../src/key-schedule.ts'
 import { type NamedGroupName, namedGroups } from '../../src/named-group.ts'
+import { writeNewSessionTicket } from '../../src/new-session-ticket.ts'
 import type { Output } from '../../src/output.ts'
 import { readPskClientKeyExchange, writePskServerKeyExchange } from '../../src/psk-messages.ts'
 import { pskPremasterSecret } from '../../src/psk-premaster-secret.ts'
 import { createReassembly, defaultReassemblyLimits, takeFragment, takeNextMessage } from '../../src/reassembly.ts'
 import { type ContentType, contentTypes, readRecord, recordHeaderLength, writeRecordHeader } from '../../src/record.ts'
 import { protectWithNodeCrypto, type RecordProtection } from '../../src/record-protection.ts'
-import { writeHelloVerifyRequest, writeServerHello } from '../../src/server-hello.ts'
+import { type ServerHelloChoice, writeHelloVerifyRequest, writeServerHello } from '../../src/server-hello.ts'
 import { append, createTranscript, type Transcript, transcriptHash } from '../../src/transcript.ts'
 import { acceptEveryone, agree, answerFor, type Judge, makeKeyShare } from './answers.ts'
 import type { TestIdentity } from './identity.ts'
@@ -42,6 +43,8 @@ export class HostileServer {
   readonly alerts: string[] = []
   /** What the client's hellos have asked us to write, in order. */
   readonly clientConnectionIds: (Uint8Array | undefined)[] = []
+  /** What the client's hellos have offered to go on with, in order. */
+  readonly clientSessions: Pick<ClientHello, 'sessionId' | 'sessionTicket'>[] = []
   judge: Judge = acceptEveryone
   now: Instant = instant(0)
   /** What a client with a pre-shared key is to have. */
@@ -120,6 +123,18 @@ export class HostileServer {
     return this.message(handshakeTypes.serverHello, body ?? written)
   }
 
+  /** The body of a ServerHello that names a session, or promises a ticket. */
+  helloOf(session: Pick<ServerHelloChoice, 'sessionId' | 'sessionTicket'>): Uint8Array {
+    const { number: cipherSuite } = cipherSuites[this.suite]
+    return writeServerHello({
+      random: this.random,
+      renegotiationInfo: true,
+      pointFormats: true,
+      cipherSuite,
+      ...session,
+    })
+  }
+
   /** The body of a ServerHello that asks the client to write this. */
   helloWith(connectionId: Uint8Array): Uint8Array {
     const { number: cipherSuite } = cipherSuites[this.suite]
@@ -130,6 +145,16 @@ export class HostileServer {
       cipherSuite,
       connectionId,
     })
+  }
+
+  /** From now on with the keys of a session. The ServerHello has been said. */
+  useSession(masterSecret: Uint8Array): this {
+    this.#haveMasterSecret(masterSecret)
+    return this
+  }
+
+  newSessionTicket(ticket: Uint8Array, lifetime: Duration = seconds(3600)): this {
+    return this.message(handshakeTypes.newSessionTicket, writeNewSessionTicket({ ticket, lifetime }))
   }
 
   certificate(chain: readonly Uint8Array[] = this.identity.chain): this {
@@ -245,13 +270,19 @@ export class HostileServer {
       const hello = readClientHello(message.body)
       this.clientRandom = hello.random
       this.clientConnectionIds.push(hello.connectionId)
+      const { sessionId, sessionTicket } = hello
+      this.clientSessions.push({ sessionId, sessionTicket })
     }
     append(this.transcript, message)
     if (message.type !== handshakeTypes.clientKeyExchange) return
     const suite = cipherSuites[this.suite]
     this.#sessionHash = transcriptHash(this.transcript, suite.hash)
-    this.#masterSecret = extendedMasterSecret(suite, this.#premasterSecret(message.body), this.#sessionHash)
-    this.#keys = deriveKeys(suite, this.#masterSecret, this.clientRandom, this.random)
+    this.#haveMasterSecret(extendedMasterSecret(suite, this.#premasterSecret(message.body), this.#sessionHash))
+  }
+
+  #haveMasterSecret(masterSecret: Uint8Array): void {
+    this.#masterSecret = masterSecret
+    this.#keys = deriveKeys(cipherSuites[this.suite], masterSecret, this.clientRandom, this.random)
     this.#sealer = protectWithNodeCrypto(this.#keys.server)
     this.#opener = protectWithNodeCrypto(this.#keys.client)
   }

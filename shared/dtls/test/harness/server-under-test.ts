@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { type Duration, type Instant, instant, later } from '@sallyport/clock'
 import { DtlsServer, type DtlsServerConfiguration } from '../../src/dtls-server.ts'
 import type { Answer, DiscardReason, Output, PeerAddress, Question } from '../../src/output.ts'
-import { acceptEveryone, answerFor, type Judge, type PskTable } from './answers.ts'
+import { acceptEveryone, answerFor, type Judge, type PskTable, type ResumptionJudge } from './answers.ts'
 import type { TestIdentity } from './identity.ts'
 
 export interface SentDatagram {
@@ -20,6 +20,7 @@ export class ServerUnderTest {
   now: Instant = instant(1_000_000)
   judge: Judge = acceptEveryone
   psks: PskTable = {}
+  judgeResumption: ResumptionJudge = () => true
   /** Questions that a test answers itself. */
   holdBack: (question: Question) => boolean = () => false
   readonly heldBack: Of<'ask'>[] = []
@@ -52,7 +53,7 @@ export class ServerUnderTest {
   /** @param change to the answers, where a test knows better */
   answerHeldBack(change: (answer: Answer) => Answer = (answer) => answer): Uint8Array[] {
     for (const { handle, question } of this.heldBack.splice(0)) {
-      this.machine.answer(handle, change(answerFor(question, this.identity, this.judge, this.psks)), this.now)
+      this.machine.answer(handle, change(this.#answerFor(question)), this.now)
     }
     return this.drain()
   }
@@ -66,10 +67,14 @@ export class ServerUnderTest {
       else if (output.kind === 'makeCookieSecret') this.machine.rotateCookieSecret(randomBytes(32))
       else if (output.kind === 'ask' && this.holdBack(output.question)) this.heldBack.push(output)
       else if (output.kind === 'ask') {
-        this.machine.answer(output.handle, answerFor(output.question, this.identity, this.judge, this.psks), this.now)
+        this.machine.answer(output.handle, this.#answerFor(output.question), this.now)
       }
     }
     return sent
+  }
+
+  #answerFor(question: Question): Answer {
+    return answerFor(question, this.identity, this.judge, this.psks, this.judgeResumption)
   }
 
   all<Kind extends Output['kind']>(kind: Kind): Of<Kind>[] {
