@@ -16,6 +16,7 @@ export type BlockSize = 16 | 32 | 64 | 128 | 256 | 512 | 1024
 const sizes: readonly BlockSize[] = [16, 32, 64, 128, 256, 512, 1024]
 const maxNumber = 0xfffff
 
+export const minBlockSize: BlockSize = 16
 export const maxBlockSize: BlockSize = 1024
 
 const bertExponent = 7

@@ -67,6 +67,11 @@ export interface AssociateOptions {
    * `handleMessage` takes its bytes as they come, and the first output is our CSM.
    */
   readonly reliableSince?: Instant
+  /**
+   * Over datagrams: the longest message that the peer takes, at least 48 bytes. Blocks are made and asked for accordingly;
+   * what cannot be made so short fails with a code. Default: as long as the codec encodes, 16 384.
+   */
+  readonly maxMessageBytes?: number | undefined
 }
 
 export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
@@ -133,8 +138,12 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
   }
 
   /** @param peer stands in the outputs for this association */
-  associate(peer: Peer, { reliableSince }: AssociateOptions = {}): CoapAssociation<Peer, Resource> {
-    const association = new CoapAssociation<Peer, Resource>(peer, this.#sizes)
+  associate(peer: Peer, { reliableSince, maxMessageBytes }: AssociateOptions = {}): CoapAssociation<Peer, Resource> {
+    const sizes =
+      maxMessageBytes === undefined || maxMessageBytes >= this.#sizes.messageBytes
+        ? this.#sizes
+        : datagramSizes(this.#context.limits.maxBlockBytes, maxMessageBytes)
+    const association = new CoapAssociation<Peer, Resource>(peer, sizes)
     if (reliableSince !== undefined) this.#reliable.begin(association, reliableSince)
     return association
   }

@@ -10,10 +10,10 @@
 
 import type { Duration, Instant } from '@sallyport/clock'
 import { later, seconds } from '@sallyport/clock'
-import type { ErrorCode } from '@sallyport/errors'
+import { CodedError, type ErrorCode, hasCode } from '@sallyport/errors'
 import { operationOf } from './block-operation.ts'
 import type { Block } from './block-option.ts'
-import { blockValue, offsetOf } from './block-option.ts'
+import { blockSizeWithin, blockValue, minBlockSize, offsetOf } from './block-option.ts'
 import type { CoapAssociation } from './coap-association.ts'
 import type { CoapMethod, ResponseCode } from './code-registry.ts'
 import { isSafe, isSuccess, methodOf, responseCodeByte } from './code-registry.ts'
@@ -21,7 +21,7 @@ import { EchoChallenges } from './echo-challenges.ts'
 import type { EndpointContext } from './endpoint-context.ts'
 import type { BodyPart, IncomingRequest, IncomingWire, OutgoingResponse, ResourceTraits } from './exchange.ts'
 import type { CoapContent, CoapMessage, CoapOption, MessageType } from './message-codec.ts'
-import { encodeMessage, messageTypes, noBytes, uintValue } from './message-codec.ts'
+import { encodeMessage, messageLength, messageTypes, noBytes, uintValue } from './message-codec.ts'
 import type { MessageLayer } from './message-layer.ts'
 import type { Observations } from './observations.ts'
 import { optionNumbers } from './option-registry.ts'
@@ -235,7 +235,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     }
     if (block2 !== undefined && block2.number > 0) {
       const kept = this.servedBodies.find(request, now)
-      if (kept !== undefined) return this.#answer(request, kept, now)
+      if (kept !== undefined) return this.#serveKept(request, kept, to, now)
       // A FETCH can be carried out anew when it has come with its payload (RFC 8132 section 2).
       if (method !== 'GET' && !(method === 'FETCH' && payload.length > 0)) {
         return this.#refuse(association, to, '4.08', 'block-sequence-broken', 'the body is gone', now, resource)
@@ -250,6 +250,16 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     this.open++
     if (wire.confirmable) this.#context.timers.set(request, later(now, limits.piggybackDelay))
     this.#context.outputs.push({ kind: 'request', request })
+  }
+
+  /** A later block of a body. Its number is longer than that of the first, and that may be too much. */
+  #serveKept(request: IncomingRequest<Peer, Resource>, kept: OutgoingResponse, to: Addressee, now: Instant): void {
+    try {
+      this.#answer(request, kept, now)
+    } catch (error) {
+      if (!hasCode(error, 'message-too-long')) throw error
+      this.#refuse(request.association, to, '5.00', 'message-too-long', '', now, request.resource)
+    }
   }
 
   /** RFC 7641 section 4.1, RFC 8132 section 2.4: 0 registers, 1 deregisters; both are a GET or FETCH besides. */
@@ -304,7 +314,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     }
     if (wire.block1 !== undefined) options.push(block1Option(wire.block1))
     const shaped = this.#shape(request, response, options, now)
-    this.#reply(association, wire, shaped.code, options, shaped.payload, now)
+    this.#reply(association, wire, shaped.code, shaped.options, shaped.payload, now)
     wire.state = 'answered'
   }
 
@@ -341,20 +351,34 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
   ): CoapContent {
     const options: CoapOption[] = []
     if (sequence !== undefined) options.push({ number: optionNumbers.Observe, value: uintValue(sequence) })
-    const { code, payload } = this.#shape(request, response, options, now)
-    return { code: responseCodeByte(code), token: request.wire.token, options, payload }
+    const { code, payload, options: all } = this.#shape(request, response, options, now)
+    return { code: responseCodeByte(code), token: request.wire.token, options: all, payload }
   }
 
-  /** Adds the options of a response, gives the block of its body that is due, and keeps the rest. */
+  /**
+   * Adds the options of a response, gives the block of its body that is due, as small as the peer needs it, and keeps the
+   * rest.
+   *
+   * @throws CodedError `message-too-long` when there is no block so small
+   */
   #shape(
     request: IncomingRequest<Peer, Resource>,
     response: OutgoingResponse,
-    options: CoapOption[],
+    first: readonly CoapOption[],
     now: Instant,
-  ): ShapedResponse {
-    const shaped = shapeResponse(request, response, options)
-    if (shaped.rest !== undefined) this.servedBodies.keep(request, shaped.rest, now)
-    return shaped
+  ): ShapedResponse & { readonly options: readonly CoapOption[] } {
+    const { association, wire } = request
+    for (let largest = association.sizes.blockSize; ; largest = blockSizeWithin(largest / 2)) {
+      const options = [...first]
+      const shaped = shapeResponse(request, response, options, largest)
+      if (fitsDatagram(association, { token: wire.token, options, payload: shaped.payload })) {
+        if (shaped.rest !== undefined) this.servedBodies.keep(request, shaped.rest, now)
+        return { ...shaped, options }
+      }
+      if (largest === minBlockSize) {
+        throw new CodedError('message-too-long', `a response of over ${association.sizes.messageBytes} bytes`)
+      }
+    }
   }
 
   #refuseSize(association: CoapAssociation<Peer, Resource>, to: Addressee, resource: Resource, now: Instant): void {
@@ -409,6 +433,11 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     if (reliable !== undefined) {
       return this.#reliable.send(reliable, { code: responseCodeByte(code), token: to.token, options, payload })
     }
+    // What is too long here is an error's explanation: a response has been made to fit.
+    if (!fitsDatagram(association, { token: to.token, options, payload })) {
+      const bare = options.filter(({ number }) => number !== optionNumbers['Content-Format'])
+      return this.#reply(association, to, code, bare, noBytes, now)
+    }
     const late = 'state' in to && to.state === 'acknowledged'
     const piggybacked = to.confirmable && !late
     const messageId = piggybacked ? to.messageId : this.#messages.nextMessageId(association)
@@ -449,6 +478,12 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     this.#context.outputs.push({ kind: 'discarded', peer: association.peer, reason })
   }
 }
+
+/** On a reliable transport its layer knows. */
+const fitsDatagram = <Peer, Resource extends ResourceTraits>(
+  { reliable, sizes }: CoapAssociation<Peer, Resource>,
+  message: Omit<CoapContent, 'code'>,
+): boolean => reliable !== undefined || messageLength(message) <= sizes.messageBytes
 
 const block1Option = (block: Block): CoapOption => ({ number: optionNumbers.Block1, value: blockValue(block) })
 

@@ -140,6 +140,10 @@ export function encodeMessage(message: CoapMessage): Uint8Array {
   return scratch.slice(0, length)
 }
 
+/** How long a message is on datagrams. */
+export const messageLength = ({ token, options, payload }: Omit<CoapContent, 'code'>): number =>
+  4 + token.length + contentBytes(inOrder(options), payload)
+
 /** How many bytes options and payload take. @param options in order */
 export function contentBytes(options: readonly CoapOption[], payload: Uint8Array): number {
   let bytes = payload.length === 0 ? 0 : 1 + payload.length

@@ -7,10 +7,13 @@
 
 import type { BlockSize } from './block-option.ts'
 import { blockSizeWithin, maxBlockSize } from './block-option.ts'
+import { maxMessageBytes as codecMaxMessageBytes } from './message-codec.ts'
 import type { Capabilities } from './signal-registry.ts'
 import { baseMaxMessageBytes } from './signal-registry.ts'
 
 export interface MessageSizes {
+  /** Of a whole message; what is longer is not sent. */
+  readonly messageBytes: number
   /** The longest payload that goes in one message. */
   readonly wholeBytes: number
   /** What Block options say. */
@@ -24,10 +27,21 @@ const besidePayload = 128
 /** More at a time would save few round trips, and cost memory for each association. */
 const mostBertBytes = 32 * 1024
 
-/** @param maxBlockBytes of the path; the largest block size within it is taken */
-export function datagramSizes(maxBlockBytes: number): MessageSizes {
-  const blockSize = blockSizeWithin(maxBlockBytes)
-  return { wholeBytes: blockSize, blockSize, blockBytes: blockSize }
+/** What header, token and the options of most messages take; a message with more options has smaller blocks. */
+const usuallyBesideBlock = 80
+/** Room for any error of ours without its details, and for a block of 16 bytes with all that belongs to it. */
+const leastMessageBytes = 48
+
+/**
+ * @param maxBlockBytes of the path; the largest block size within it is taken
+ * @param maxMessageBytes that the peer takes, where that is less than the path
+ * @throws RangeError for a peer that takes next to nothing: a mistake of the caller
+ */
+export function datagramSizes(maxBlockBytes: number, maxMessageBytes: number = codecMaxMessageBytes): MessageSizes {
+  if (maxMessageBytes < leastMessageBytes) throw new RangeError(`messages of ${maxMessageBytes} bytes are too short`)
+  const blockSize = blockSizeWithin(Math.min(maxBlockBytes, maxMessageBytes - usuallyBesideBlock))
+  const messageBytes = Math.min(maxMessageBytes, codecMaxMessageBytes)
+  return { messageBytes, wholeBytes: blockSize, blockSize, blockBytes: blockSize }
 }
 
 export function reliableSizes({ maxMessageBytes, blockWise }: Capabilities): MessageSizes {
@@ -36,7 +50,7 @@ export function reliableSizes({ maxMessageBytes, blockWise }: Capabilities): Mes
   // Both in one CSM, or in several, say that BERT is understood (RFC 8323 section 6).
   const bert = blockWise && maxMessageBytes > baseMaxMessageBytes && wholeBytes >= 2 * maxBlockSize
   const blockBytes = bert ? Math.min(wholeBytes - (wholeBytes % maxBlockSize), mostBertBytes) : blockSize
-  return { wholeBytes, blockSize, blockBytes }
+  return { messageBytes: maxMessageBytes, wholeBytes, blockSize, blockBytes }
 }
 
 /** With BERT, a block is several of the largest size. */

@@ -8,6 +8,7 @@
  */
 
 import type { Instant } from '@sallyport/clock'
+import { hasCode } from '@sallyport/errors'
 import type { CoapAssociation } from './coap-association.ts'
 import { isSuccess } from './code-registry.ts'
 import type { EndpointContext } from './endpoint-context.ts'
@@ -147,7 +148,14 @@ export class Observations<Peer, Resource extends ResourceTraits> {
     observation.inFlight = undefined
     const { next } = observation
     observation.next = undefined
-    if (next !== undefined) this.notify(observation, next, requests, now)
+    if (next === undefined) return
+    try {
+      this.notify(observation, next, requests, now)
+    } catch (error) {
+      // Nobody is left to be told but the observer, whose registration ends.
+      if (!hasCode(error, 'message-too-long')) throw error
+      this.end(observation, 'refused', now)
+    }
   }
 
   /** The peer has reset a notification: it wants no more of them (RFC 7641 section 3.6). */

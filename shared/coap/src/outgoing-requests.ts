@@ -13,14 +13,14 @@ import { later, milliseconds, seconds } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
 import { couldBeMixedUp } from './block-operation.ts'
 import type { Block } from './block-option.ts'
-import { blockSizeWithin, fitsBlock, offsetOf } from './block-option.ts'
+import { blockSizeWithin, fitsBlock, minBlockSize, offsetOf } from './block-option.ts'
 import type { CoapAssociation } from './coap-association.ts'
 import type { ResponseCode } from './code-registry.ts'
 import { isSuccess, methodCodes, responseCodeOf } from './code-registry.ts'
 import type { EndpointContext } from './endpoint-context.ts'
 import type { Confirmable, OutgoingRequest, ReceivedResponse, RequestMessage, ResourceTraits } from './exchange.ts'
 import type { CoapContent, CoapMessage } from './message-codec.ts'
-import { encodeMessage, messageTypes, noBytes, uintValue } from './message-codec.ts'
+import { encodeMessage, messageLength, messageTypes, noBytes, uintValue } from './message-codec.ts'
 import type { MessageLayer } from './message-layer.ts'
 import { isBert } from './message-sizes.ts'
 import { isFresher, type NotificationPosition } from './observe-freshness.ts'
@@ -216,11 +216,9 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     token: Uint8Array = this.#context.randomBytes(tokenBytes),
   ): void {
     const { association, message } = request
-    if (request.requestTag === undefined && request.receivedBytes === 0 && goesInBlocks(request, association.sizes))
-      this.#tag(request)
     request.echo = association.echoForNext ?? request.echo
     association.echoForNext = undefined
-    const { options, payload } = nextMessage(request, association.sizes)
+    const content = this.#nextFitting(request, token)
 
     this.#forgetToken(request)
     request.token = token
@@ -228,12 +226,11 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     association.requests ??= new Map()
     association.requests.set(request.tokenKey, request)
     this.#context.timers.set(request, later(now, message.timeout))
-    const content = { code: methodCodes[message.method], token, options, payload }
-    const { reliable } = association
-    if (reliable !== undefined) {
-      if (this.#reliable.fits(reliable, content)) return this.#reliable.send(reliable, content)
+    if (content === undefined) {
       return this.#fail(request, 'request-too-large', 'the peer takes no message that long', now)
     }
+    const { reliable } = association
+    if (reliable !== undefined) return this.#reliable.send(reliable, content)
     const messageId = this.#messages.nextMessageId(association)
     const confirmable = message.confirmable ?? true
     const type = confirmable ? messageTypes.confirmable : messageTypes.nonConfirmable
@@ -242,6 +239,22 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     request.confirmable = this.#messages.sendConfirmable(association, messageId, bytes, request, now)
     if (request.confirmable === undefined)
       this.#fail(request, 'overloaded', 'too many messages wait on this association', now)
+  }
+
+  /** What is due, its block as small as the peer's messages need it; undefined when there is none so small. */
+  #nextFitting(request: OutgoingRequest<Peer, Resource>, token: Uint8Array): CoapContent | undefined {
+    const { association, message } = request
+    const { sizes, reliable } = association
+    for (;;) {
+      if (request.requestTag === undefined && request.receivedBytes === 0 && goesInBlocks(request, sizes))
+        this.#tag(request)
+      const content = { code: methodCodes[message.method], token, ...nextMessage(request, sizes) }
+      if (reliable !== undefined) return this.#reliable.fits(reliable, content) ? content : undefined
+      if (messageLength(content) <= sizes.messageBytes) return content
+      const size = blockSizeWithin(request.blockBytes)
+      if (content.payload.length === 0 || size === minBlockSize) return undefined
+      request.blockBytes = size / 2
+    }
   }
 
   /**

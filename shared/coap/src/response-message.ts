@@ -7,7 +7,7 @@
 
 import { createHash } from 'node:crypto'
 import type { ErrorCode } from '@sallyport/errors'
-import { blockSizeWithin, blockValue } from './block-option.ts'
+import { type BlockSize, blockSizeWithin, blockValue, maxBlockSize } from './block-option.ts'
 import type { ResponseCode } from './code-registry.ts'
 import { isSuccess } from './code-registry.ts'
 import { contentFormats } from './content-formats.ts'
@@ -28,21 +28,24 @@ export interface ShapedResponse {
 
 /**
  * @param options of the message so far; those of the response are added
+ * @param largestBlock where not even the association's blocks fit
  * @throws RangeError or CodedError for a response that has no encoding
  */
 export function shapeResponse<Peer, Resource extends ResourceTraits>(
   request: IncomingRequest<Peer, Resource>,
   response: OutgoingResponse,
   options: CoapOption[],
+  largestBlock: BlockSize = maxBlockSize,
 ): ShapedResponse {
   const { wire } = request
   const payload = response.payload ?? noBytes
   const { sizes } = request.association
   // Several blocks at a time where the peer can and has not asked for less (RFC 8323 section 6).
   const bert = isBert(sizes) && (wire.block2 === undefined || wire.block2.bert === true)
-  const blockSize = bert ? sizes.blockSize : blockSizeWithin(request.range.length)
+  const blockSize = bert ? sizes.blockSize : blockSizeWithin(Math.min(request.range.length, largestBlock))
   const size = bert ? request.range.length : blockSize
-  const wholeBytes = wire.block2 === undefined ? sizes.wholeBytes : size
+  const shrunk = largestBlock < sizes.blockSize
+  const wholeBytes = wire.block2 === undefined && !shrunk ? sizes.wholeBytes : size
   const succeeded = isSuccess(response.code)
   // An error is sent as it is, whichever block was asked for.
   const offset = succeeded ? request.range.offset : 0

@@ -67,6 +67,8 @@ export interface PathFaults {
 export interface EndOptions {
   readonly resources?: readonly TestResource[]
   readonly limits?: Partial<EndpointLimits>
+  /** What the other end takes. */
+  readonly maxMessageBytes?: number
   /** Undefined: the request stays unanswered, to be answered by the test. */
   readonly serve?: (request: TestRequest) => OutgoingResponse | undefined
 }
@@ -88,7 +90,11 @@ export class End {
       randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     })
-    this.association = this.endpoint.associate(name, reliableSince === undefined ? {} : { reliableSince })
+    const { maxMessageBytes } = options
+    this.association = this.endpoint.associate(name, {
+      ...(reliableSince === undefined ? {} : { reliableSince }),
+      maxMessageBytes,
+    })
     this.serve = options.serve ?? (() => undefined)
   }
 

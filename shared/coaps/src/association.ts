@@ -88,11 +88,20 @@ export interface Association<Identity> {
   readonly cipherSuite: string
   /** In the records that the peer sends us (RFC 9146), hexadecimal; undefined: none. */
   readonly connectionId?: string | undefined
+  /**
+   * Longest plaintext of one record, either way, as the two sides have agreed (RFC 6066 section 4, RFC 8449): 63 to
+   * 16 384 bytes. Undefined where messages do not depend on records.
+   */
+  readonly maxMessageBytes?: number | undefined
   /** By an abbreviated handshake, with the keys of a former session. Absent: no. */
   readonly resumed?: boolean
   readonly openedAt: Instant
   readonly closed: boolean
-  /** Sends one record, or over TLS bytes of the stream; dropped in silence when the association is closed. */
+  /**
+   * Sends one record, or over TLS bytes of the stream; dropped in silence when the association is closed.
+   *
+   * @throws CodedError `message-too-long` past `maxMessageBytes`
+   */
   send(plaintext: Uint8Array): void
   /** Sends close_notify and ends it. */
   close(): void

@@ -19,7 +19,8 @@ export class Peer<Identity> {
     now: Instant,
   ) {
     this.association = association
-    this.coap = endpoint.associate(this, association.transport === 'tls' ? { reliableSince: now } : {})
+    const { transport, maxMessageBytes } = association
+    this.coap = endpoint.associate(this, transport === 'tls' ? { reliableSince: now } : { maxMessageBytes })
   }
 }
 

@@ -9,6 +9,7 @@ export const coapStatusOf = {
   'unsupported-content-format': '4.15',
   'not-acceptable': '4.06',
   'request-too-large': '4.13',
+  'message-too-long': '5.00',
   'bad-option': '4.02',
   'block-sequence-broken': '4.08',
   'not-found': '4.04',

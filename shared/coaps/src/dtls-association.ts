@@ -15,6 +15,7 @@ export interface DtlsAssociationStart<Identity> {
   readonly cipherSuite: CipherSuiteName
   /** Empty: none. */
   readonly connectionId: Uint8Array
+  readonly maxMessageBytes: number
   readonly resumed?: boolean | undefined
   readonly send: (plaintext: Uint8Array) => void
   readonly close: () => void
@@ -50,6 +51,10 @@ export class DtlsAssociation<Identity> implements Association<Identity> {
   get connectionId(): string | undefined {
     const { connectionId } = this.#start
     return connectionId.length === 0 ? undefined : Buffer.from(connectionId).toString('hex')
+  }
+
+  get maxMessageBytes(): number {
+    return this.#start.maxMessageBytes
   }
 
   get closed(): boolean {

@@ -3,7 +3,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:dgram'
 import type { Duration } from '@sallyport/clock'
-import { type CipherSuiteName, type ClientSession, DtlsClient, type Output } from '@sallyport/dtls'
+import {
+  type CipherSuiteName,
+  type ClientSession,
+  DtlsClient,
+  type MaxFragmentLength,
+  type Output,
+} from '@sallyport/dtls'
 import { CodedError } from '@sallyport/errors'
 import type { Association, AssociationCloseReason, DtlsCredentials, RemoteAddress, VerifyPeer } from './association.ts'
 import { answerWithNodeCrypto, requireCurve } from './dtls-answers.ts'
@@ -28,6 +34,10 @@ export interface ConnectDtlsOptions<Identity> {
    * false. We want none in return: the socket is this association's own.
    */
   readonly connectionId?: boolean
+  /** Asks for records of at most so many bytes, both ways (RFC 6066 section 4). */
+  readonly maxFragmentLength?: MaxFragmentLength
+  /** 64 to 16384: what we take in one record (RFC 8449). It goes before the former. */
+  readonly recordSizeLimit?: number
   /** Of a former association with this server, to be resumed: it may refuse, without harm. */
   readonly session?: ClientSession | undefined
   /**
@@ -49,7 +59,7 @@ export interface ConnectDtlsOptions<Identity> {
  * `handshake-timed-out`, `configuration-invalid` for credentials that do not fit
  */
 export async function connectDtls<Identity>(options: ConnectDtlsOptions<Identity>): Promise<Association<Identity>> {
-  const { credentials, mtu, cipherSuites, handshakeTimeout, psk } = options
+  const { credentials, mtu, cipherSuites, handshakeTimeout, psk, maxFragmentLength, recordSizeLimit } = options
   const certificate =
     credentials === undefined ? undefined : { chain: credentials.chain, curve: requireCurve(credentials) }
   const host = await resolveHost(options.host)
@@ -67,6 +77,8 @@ export async function connectDtls<Identity>(options: ConnectDtlsOptions<Identity
       ...(mtu === undefined ? {} : { mtu }),
       ...(cipherSuites === undefined ? {} : { cipherSuites }),
       ...(handshakeTimeout === undefined ? {} : { handshakeTimeout }),
+      ...(maxFragmentLength === undefined ? {} : { maxFragmentLength }),
+      ...(recordSizeLimit === undefined ? {} : { recordSizeLimit }),
     },
     monotonicClock.now(),
   )
@@ -187,7 +199,8 @@ class ClientConnection<Identity> {
     })
   }
 
-  #open({ association: handle, cipherSuite, connectionId, resumed, session }: Output & { kind: 'connected' }): void {
+  #open(connected: Output & { kind: 'connected' }): void {
+    const { association: handle, cipherSuite, connectionId, maxMessageBytes, resumed, session } = connected
     if (this.#accepted === undefined) throw new Error('an association with a server that nobody accepted')
     this.#association = new DtlsAssociation<Identity>({
       handle,
@@ -195,6 +208,7 @@ class ClientConnection<Identity> {
       remote: this.#remote,
       cipherSuite,
       connectionId,
+      maxMessageBytes,
       resumed,
       send: (plaintext) => {
         this.#machine.send(plaintext)

@@ -214,9 +214,10 @@ class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<
     const { state, generation, recordMark, identity, id, openedAt } = imported
     const outcome = this.#machine.importAssociation(state, { generation, recordMark }, monotonicClock.now())
     if (!outcome.imported) return outcome.reason
-    const { association: handle, peer: remote, cipherSuite, connectionId } = outcome
+    const { association: handle, peer: remote, cipherSuite, connectionId, maxMessageBytes } = outcome
     const former = { id, openedAt }
-    const association = this.#associate({ handle, remote, cipherSuite, connectionId, identity, former })
+    const names = { handle, remote, cipherSuite, connectionId, maxMessageBytes }
+    const association = this.#associate({ ...names, identity, former })
     this.#drain()
     return association
   }
@@ -356,18 +357,14 @@ class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<
     })
   }
 
-  #open({
-    association: handle,
-    peer: remote,
-    cipherSuite,
-    connectionId,
-    resumed,
-  }: Output & { kind: 'connected' }): void {
+  #open(connected: Output & { kind: 'connected' }): void {
+    const { association: handle, peer: remote, cipherSuite, connectionId, maxMessageBytes, resumed } = connected
     const accepted = this.#identities.get(handle)
     if (accepted === undefined) throw new Error('an association of a peer that nobody accepted')
     this.#identities.delete(handle)
     const { identity } = accepted
-    const association = this.#associate({ handle, remote, cipherSuite, connectionId, resumed, identity })
+    const start = { handle, remote, cipherSuite, connectionId, maxMessageBytes, resumed, identity }
+    const association = this.#associate(start)
     this.#options.events.opened?.(association)
   }
 

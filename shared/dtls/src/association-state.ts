@@ -8,6 +8,7 @@
  *   version(1) cipher suite(2) generation(2)
  *   address<0..255> port(2) client random(32) last heard(6, milliseconds of the exporter's clock)
  *   write: key<0..255> salt(4) CID<0..255>          read: the same, newest + 1 (6) low(4) high(4) forgeries(6)
+ *   record sizes: plain(2) write(2) read(2)
  *   epoch 0: next number(6)                         Finished of the peer: message_seq(2) verify_data(12)
  *   last flight<0..2^16-1>: parts, each 0, or 1 type(1) message_seq(2) body<0..2^16-1>
  */
@@ -22,9 +23,10 @@ import type { FlightPart } from './flight.ts'
 import { type TrafficKeys, verifyDataLength } from './key-schedule.ts'
 import type { PeerAddress } from './output.ts'
 import type { RecordLayerState } from './record-layer.ts'
+import { minRecordSizeLimit, type RecordSizes } from './record-size.ts'
 import type { ReplayWindow } from './replay-window.ts'
 
-const currentVersion = 1
+const currentVersion = 2
 
 /** No association's state is longer: a ticket in the last flight is the largest part. */
 export const maxAssociationStateBytes = 8192
@@ -48,6 +50,7 @@ export interface AssociationState {
   readonly write: AssociationDirection
   readonly read: AssociationDirection & { readonly window: ReplayWindow; readonly forgeries: number }
   readonly nextPlainSequence: number
+  readonly sizes: RecordSizes
   readonly peerFinished: Connection['peerFinished']
   /** Empty once the peer has shown that it has it. */
   readonly lastFlight: readonly FlightPart[]
@@ -60,7 +63,7 @@ export type DecodedAssociationState =
 /** @throws Error for an association that has no keys, which no connection is */
 export function encodeAssociationState(connection: Connection): Uint8Array {
   const { peer, records, clientRandom, peerFinished, lastFlight } = connection
-  const { write, read, plain }: RecordLayerState = records.state
+  const { write, read, plain, sizes }: RecordLayerState = records.state
   if (write === undefined || read === undefined) throw new Error('an association without keys')
   const { window } = read
   const writer = new ByteWriter(256)
@@ -82,6 +85,9 @@ export function encodeAssociationState(connection: Connection): Uint8Array {
     .u32(window.low >>> 0)
     .u32(window.high >>> 0)
     .u48(read.forgeries)
+    .u16(sizes.plain)
+    .u16(sizes.write)
+    .u16(sizes.read)
     .u48(plain.nextSequence)
     .u16(peerFinished.messageSequence)
     .bytes(peerFinished.verifyData)
@@ -133,6 +139,7 @@ function readState(reader: ByteReader): AssociationState | undefined {
   // Bitmaps are signed here, as the shifts leave them.
   const window = { newest: reader.u48() - 1, low: reader.u32() | 0, high: reader.u32() | 0 }
   const forgeries = reader.u48()
+  const sizes = { plain: reader.u16(), write: reader.u16(), read: reader.u16() }
   const nextPlainSequence = reader.u48()
   const peerFinished = { messageSequence: reader.u16(), verifyData: reader.bytes(verifyDataLength) }
   const parts = reader.vector16()
@@ -143,6 +150,7 @@ function readState(reader: ByteReader): AssociationState | undefined {
     lastFlight.push(part)
   }
   reader.expectEnd()
+  if (Math.min(sizes.plain, sizes.write, sizes.read) < minRecordSizeLimit) return undefined
   if (write.keys.key.length !== suite.keyLength || read.keys.key.length !== suite.keyLength) return undefined
   return {
     generation,
@@ -152,6 +160,7 @@ function readState(reader: ByteReader): AssociationState | undefined {
     write,
     read: { ...read, window, forgeries },
     nextPlainSequence,
+    sizes,
     peerFinished,
     lastFlight,
   }

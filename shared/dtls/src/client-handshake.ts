@@ -50,6 +50,7 @@ import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } fr
 import type { NamedGroupName } from './named-group.ts'
 import { type NewSessionTicket, readNewSessionTicket } from './new-session-ticket.ts'
 import type { Answer, KeyShare } from './output.ts'
+import { type RecordSizeExtensions, requireRecordSizes } from './record-size.ts'
 import { readHelloVerifyRequest, readServerHello, requireConnectionIds, requireOffered } from './server-hello.ts'
 import {
   announcedSignatureSchemes,
@@ -68,6 +69,8 @@ export interface ClientIdentity {
   readonly groups: readonly NamedGroupName[]
   /** What the server is to write in its records; empty: nothing, but we write its CID. Undefined: no CIDs. */
   readonly connectionId: Uint8Array | undefined
+  /** What we ask for. */
+  readonly recordSizes: RecordSizeExtensions
   /** Offered while it lasts. */
   readonly session: ClientSession | undefined
   /** Whether to ask for one. */
@@ -255,7 +258,7 @@ export class ClientHandshake implements Handshake {
   }
 
   #sendHello(cookie: Uint8Array, context: HandshakeContext): void {
-    const { random, cipherSuites, groups, connectionId, wantsSession } = this.#identity
+    const { random, cipherSuites, groups, connectionId, recordSizes, wantsSession } = this.#identity
     // The transcript begins with the hello that the server goes on with.
     this.layer.transcript = createTranscript()
     const offered = this.#offered
@@ -265,6 +268,7 @@ export class ClientHandshake implements Handshake {
       cipherSuites,
       groups,
       connectionId,
+      recordSizes,
       sessionId: offered?.sessionId,
       // An empty ticket asks for one (RFC 5077 section 3.2).
       sessionTicket: wantsSession || offered !== undefined ? (offered?.ticket ?? new Uint8Array(0)) : undefined,
@@ -290,6 +294,7 @@ export class ClientHandshake implements Handshake {
     if (hello.connectionId !== undefined) {
       this.layer.connectionIds = requireConnectionIds(hello.connectionId, this.#identity.connectionId)
     }
+    this.layer.records.agreeOn(requireRecordSizes(this.#identity.recordSizes, hello.recordSizes))
     const offered = this.#offered
     if (hello.sessionTicket && offered === undefined && !this.#identity.wantsSession) {
       throw new HandshakeFault('extension-unsolicited', 'session tickets were not offered')

@@ -19,6 +19,7 @@ import {
 import { HandshakeFault } from './handshake-fault.ts'
 import { type NamedGroupName, namedGroups } from './named-group.ts'
 import { versions } from './record.ts'
+import { type RecordSizeExtensions, readRecordSizes, writeRecordSizes } from './record-size.ts'
 import { announcedSignatureSchemes } from './signature-scheme.ts'
 
 /** Views into the message. */
@@ -39,6 +40,7 @@ export interface ClientHello {
   readonly sessionTicket: Uint8Array | undefined
   /** What the client wants to read in our records. Empty: nothing, but it will write ours. Undefined: no CIDs. */
   readonly connectionId: Uint8Array | undefined
+  readonly recordSizes: RecordSizeExtensions
   readonly renegotiation: 'absent' | 'initial' | 'wrong'
 }
 
@@ -112,6 +114,7 @@ function readKnownExtensions(extensions: Extensions) {
     extendedMasterSecret: isExtendedMasterSecret(extensions),
     sessionTicket: extensions.get(extensionTypes.sessionTicket),
     connectionId: connectionId === undefined ? undefined : readConnectionId(connectionId),
+    recordSizes: readRecordSizes(extensions, 'client'),
   }
 }
 
@@ -147,6 +150,8 @@ export interface ClientHelloOffer {
   readonly groups: readonly NamedGroupName[]
   /** Absent: no CIDs are offered. */
   readonly connectionId?: Uint8Array | undefined
+  /** Absent: records as long as the protocol allows. */
+  readonly recordSizes?: RecordSizeExtensions | undefined
 }
 
 /** Our client's hello: no compression, extended master secret. */
@@ -174,6 +179,7 @@ export function writeClientHello(offer: ClientHelloOffer): Uint8Array {
     writeExtension(extensions, extensionTypes.extendedMasterSecret, () => undefined)
     writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
     if (offer.connectionId !== undefined) writeConnectionId(extensions, offer.connectionId)
+    if (offer.recordSizes !== undefined) writeRecordSizes(extensions, offer.recordSizes)
     const { sessionTicket } = offer
     if (sessionTicket === undefined) return
     writeExtension(extensions, extensionTypes.sessionTicket, (body) => body.bytes(sessionTicket))

@@ -30,6 +30,7 @@ import type { NamedGroupName } from './named-group.ts'
 import type { Answer, KeyShare } from './output.ts'
 import { readPskServerKeyExchange, writePskClientKeyExchange } from './psk-messages.ts'
 import { pskPremasterSecret } from './psk-premaster-secret.ts'
+import { type RecordSizeExtensions, requireRecordSizes } from './record-size.ts'
 import { readHelloVerifyRequest, readServerHello, requireConnectionIds, requireOffered } from './server-hello.ts'
 import { append, createTranscript, transcriptHash } from './transcript.ts'
 
@@ -42,6 +43,8 @@ export interface ClientPskIdentity {
   readonly groups: readonly NamedGroupName[]
   /** As for `ClientHandshake`. */
   readonly connectionId: Uint8Array | undefined
+  /** What we ask for. */
+  readonly recordSizes: RecordSizeExtensions
 }
 
 interface Chosen {
@@ -159,10 +162,10 @@ export class ClientPskHandshake implements Handshake {
   }
 
   #sendHello(cookie: Uint8Array, context: HandshakeContext): void {
-    const { random, cipherSuites, groups, connectionId } = this.#identity
+    const { random, cipherSuites, groups, connectionId, recordSizes } = this.#identity
     // The transcript begins with the hello that the server goes on with.
     this.layer.transcript = createTranscript()
-    const body = writeClientHello({ random, cookie, cipherSuites, groups, connectionId })
+    const body = writeClientHello({ random, cookie, cipherSuites, groups, connectionId, recordSizes })
     context.sendFlight(this.layer, [compose(this.layer, handshakeTypes.clientHello, body)])
   }
 
@@ -181,6 +184,7 @@ export class ClientPskHandshake implements Handshake {
   #haveServerHello(message: HandshakeMessage): void {
     const hello = readServerHello(message.body)
     const suite = requireOffered(hello, this.#identity.cipherSuites)
+    this.layer.records.agreeOn(requireRecordSizes(this.#identity.recordSizes, hello.recordSizes))
     if (hello.connectionId !== undefined) {
       this.layer.connectionIds = requireConnectionIds(hello.connectionId, this.#identity.connectionId)
     }

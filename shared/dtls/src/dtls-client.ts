@@ -16,6 +16,7 @@ import { defaultReassemblyLimits } from './reassembly.ts'
 import { datagramView, readRecord } from './record.ts'
 import { RecordLayer } from './record-layer.ts'
 import { type ProtectRecords, protectWithNodeCrypto } from './record-protection.ts'
+import { type MaxFragmentLength, requireRecordSizeOffer } from './record-size.ts'
 import type { CurveName } from './signature-scheme.ts'
 
 export interface DtlsClientConfiguration {
@@ -44,6 +45,10 @@ export interface DtlsClientConfiguration {
    * us: nothing when empty, which suffices for a socket of our own; at most 255 bytes. Absent: no CIDs.
    */
   readonly connectionId?: Uint8Array
+  /** Asks for records of at most so many bytes, both ways (RFC 6066 section 4). */
+  readonly maxFragmentLength?: MaxFragmentLength
+  /** 64 to 16384: what we take in a record; the server says the same of itself (RFC 8449). It goes before the former. */
+  readonly recordSizeLimit?: number
   /** Offered to the server, which may refuse it without harm. */
   readonly session?: ClientSession | undefined
   /** Asks for a session to come back with: `connected` brings it. Default false. */
@@ -84,6 +89,7 @@ export class DtlsClient {
       expiresAt: later(now, handshakeTimeout),
     })
     const { random, certificate, psk, connectionId, groups = defaultNamedGroups } = configuration
+    const recordSizes = requireRecordSizeOffer(configuration)
     const handshake =
       psk === undefined
         ? new ClientHandshake(layer, {
@@ -92,6 +98,7 @@ export class DtlsClient {
             cipherSuites: configuration.cipherSuites ?? defaultCipherSuites,
             groups,
             connectionId,
+            recordSizes,
             session: configuration.session,
             wantsSession: configuration.wantsSession ?? false,
           })
@@ -101,6 +108,7 @@ export class DtlsClient {
             cipherSuites: configuration.cipherSuites ?? defaultPskCipherSuites,
             groups,
             connectionId,
+            recordSizes,
           })
     endpoint.begin(handshake, (context) => handshake.begin(context))
   }

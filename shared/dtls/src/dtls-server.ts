@@ -19,7 +19,7 @@ import { connectionIdLength, requireShard } from './connection-id.ts'
 import { CookieSecrets } from './cookie.ts'
 import { Endpoint } from './endpoint.ts'
 import { maxGeneration } from './epoch.ts'
-import { resumeFlight } from './flight.ts'
+import { minMtu, resumeFlight } from './flight.ts'
 import { HalfOpenQuota } from './half-open-quota.ts'
 import { describeFault } from './handshake-fault.ts'
 import { createHandshakeLayer, type HandshakeLayer } from './handshake-layer.ts'
@@ -144,6 +144,8 @@ export type ImportOutcome =
       readonly cipherSuite: CipherSuiteName
       /** That we read in the peer's records; empty: none. */
       readonly connectionId: Uint8Array
+      /** Longest plaintext of one record, either way. */
+      readonly maxMessageBytes: number
     }
   | { readonly imported: false; readonly reason: ImportRefusal }
 
@@ -376,7 +378,8 @@ export class DtlsServer {
     const slot = this.#slots.get(address)
     if (slot === undefined) this.#slots.set(address, { live: connection, halfOpen: undefined })
     else slot.live ??= connection
-    return { imported: true, association, peer, cipherSuite, connectionId: state.read.connectionId }
+    const { maxMessageBytes } = connection.records
+    return { imported: true, association, peer, cipherSuite, connectionId: state.read.connectionId, maxMessageBytes }
   }
 
   #refusalOf(state: AssociationState, generation: number): ImportRefusal | undefined {
@@ -559,7 +562,7 @@ export class DtlsServer {
       association: this.#endpoint.newHandle(),
       peer: { address: from.address, port: from.port },
       // RFC 6347 section 4.2.1: the ServerHello continues the numbers of the hello that it answers.
-      records: new RecordLayer(this.#protectRecords, record.sequence),
+      records: new RecordLayer(this.#protectRecords, record.sequence, negotiated.recordSizes),
       nextMessageSequence: messageSequence,
       nextPeerMessageSequence: messageSequence + 1,
       expiresAt: later(this.#endpoint.now, this.#handshakeTimeout),
@@ -636,7 +639,6 @@ export class DtlsServer {
 }
 
 const defaultMtu = 1200
-const minMtu = 228
 
 /** @throws RangeError */
 export function requireMtu(mtu: number): number {

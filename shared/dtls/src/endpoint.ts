@@ -8,7 +8,7 @@
  */
 
 import { type Duration, type Instant, later, TimerQueue } from '@sallyport/clock'
-import type { ErrorCode } from '@sallyport/errors'
+import { CodedError, type ErrorCode } from '@sallyport/errors'
 import { type AlertName, decodeAlert, encodeAlert } from './alert.ts'
 import { type Connection, readMeaning } from './connection.ts'
 import { ConnectionIdIndex, makeConnectionId } from './connection-id.ts'
@@ -36,7 +36,7 @@ import type {
 } from './output.ts'
 import { isWholeMessageReady, type ReassemblyLimits, takeFragment, takeNextMessage } from './reassembly.ts'
 import { contentTypes, copyRecord, type RecordView } from './record.ts'
-import { type RecordLayer, SequenceExhausted } from './record-layer.ts'
+import { protectedEpoch, type RecordLayer, SequenceExhausted } from './record-layer.ts'
 
 export interface EndpointOptions {
   /** Bytes of UDP payload a datagram of a handshake may have. */
@@ -244,8 +244,9 @@ export class Endpoint implements HandshakeContext {
     this.connections.set(association, connection)
     this.#timers.set(association, later(this.now, this.#options.idleTimeout))
     this.#events.connected(connection)
-    const { connectionId } = records
-    this.emit({ kind: 'connected', association, peer, cipherSuite: suite.name, connectionId, resumed, session })
+    const { connectionId, maxMessageBytes } = records
+    const agreed = { cipherSuite: suite.name, connectionId, maxMessageBytes }
+    this.emit({ kind: 'connected', association, peer, ...agreed, resumed, session })
     for (const early of layer.earlyData.splice(0)) this.emit({ kind: 'data', association, ...early })
   }
 
@@ -339,10 +340,18 @@ export class Endpoint implements HandshakeContext {
     }
   }
 
-  /** Seals one record of application data; false when the association is no more. */
+  /**
+   * Seals one record of application data; false when the association is no more.
+   *
+   * @throws CodedError `message-too-long` for more than the peer takes in a record, and nothing else has happened
+   */
   send(association: AssociationHandle, plaintext: Uint8Array): boolean {
     const connection = this.connections.get(association)
     if (connection === undefined) return false
+    const most = connection.records.maxPlaintext(protectedEpoch)
+    if (plaintext.length > most) {
+      throw new CodedError('message-too-long', `${plaintext.length} bytes do not fit a record of at most ${most}`)
+    }
     try {
       const datagram = connection.records.seal(contentTypes.applicationData, plaintext)
       this.emit({ kind: 'send', peer: connection.peer, datagram })
@@ -552,7 +561,8 @@ export class Endpoint implements HandshakeContext {
   // Sending
 
   #transmit(records: RecordLayer, peer: PeerAddress, flight: Flight): void {
-    for (const datagram of packFlight(flight, 0, mtuFor(flight, this.#options.mtu), records)) {
+    const mtu = mtuFor(flight, this.#options.mtu, records.maxPlaintext(0))
+    for (const datagram of packFlight(flight, 0, mtu, records)) {
       this.emit({ kind: 'send', peer, datagram })
     }
   }

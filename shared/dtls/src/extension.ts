@@ -8,6 +8,8 @@ import { HandshakeFault } from './handshake-fault.ts'
 export const extensionTypes = {
   /** RFC 6066 section 3 */
   serverName: 0,
+  /** RFC 6066 section 4 */
+  maxFragmentLength: 1,
   /** RFC 8422 section 5.1.1 */
   supportedGroups: 10,
   /** RFC 8422 section 5.1.2 */
@@ -16,6 +18,8 @@ export const extensionTypes = {
   signatureAlgorithms: 13,
   /** RFC 7627 */
   extendedMasterSecret: 23,
+  /** RFC 8449 */
+  recordSizeLimit: 28,
   /** RFC 5077 section 3.2 */
   sessionTicket: 35,
   /** RFC 9146 section 3; 53, which drafts used, is somebody else's. */

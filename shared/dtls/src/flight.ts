@@ -32,6 +32,9 @@ const minRepeatInterval = milliseconds(200)
 const timeoutsBeforeSmaller = 3
 const smallerMtu = 508
 
+/** The smallest datagram that takes a fragment with its headers, whatever CID the peer has asked for. */
+export const minMtu = 228
+
 export const createFlight = (parts: readonly FlightPart[], now: Instant): Flight => ({
   parts,
   timeouts: 0,
@@ -65,18 +68,23 @@ export function mayRepeat(flight: Flight, now: Instant): boolean {
 const timeoutOf = (flight: Flight): Duration =>
   milliseconds(Math.min(maxTimeout, initialTimeout * 2 ** Math.min(flight.timeouts, 10)))
 
-export const mtuFor = (flight: Flight, mtu: number): number =>
-  flight.timeouts >= timeoutsBeforeSmaller ? Math.min(mtu, smallerMtu) : mtu
+/** @param maxPlaintext of a record in the clear: a peer that limits records has buffers for little more */
+export function mtuFor(flight: Flight, mtu: number, maxPlaintext: number): number {
+  const bearable = Math.min(mtu, Math.max(minMtu, maxPlaintext + recordHeaderLength))
+  return flight.timeouts >= timeoutsBeforeSmaller ? Math.min(bearable, smallerMtu) : bearable
+}
 
 /** Writes one record; `epoch` 0 is in the clear. */
 export interface RecordWriter {
   /** Bytes a record of the epoch has beyond its plaintext. */
   overhead(epoch: number): number
+  /** What the peer takes in one. */
+  maxPlaintext(epoch: number): number
   /** @throws SequenceExhausted */
   write(epoch: number, type: ContentType, plaintext: Uint8Array, into: Uint8Array, offset: number): number
 }
 
-/** Cuts a flight into datagrams of at most `mtu` bytes of UDP payload. */
+/** Cuts a flight into datagrams of at most `mtu` bytes of UDP payload, and records that the peer takes. */
 export function packFlight(flight: Flight, epoch: number, mtu: number, writer: RecordWriter): Uint8Array[] {
   const datagrams: Uint8Array[] = []
   let datagram = new Uint8Array(mtu)
@@ -96,11 +104,12 @@ export function packFlight(flight: Flight, epoch: number, mtu: number, writer: R
     }
     const { body, type, messageSequence } = part.message
     const overhead = writer.overhead(current) + handshakeHeaderLength
+    const longest = writer.maxPlaintext(current) - handshakeHeaderLength
     for (let offset = 0; offset === 0 || offset < body.length; ) {
       const rest = body.length - offset
       // A few bytes left at the end of a datagram are not worth a fragment's header.
       if (mtu - used - overhead < Math.min(rest, 32)) finish()
-      const bytes = body.subarray(offset, offset + Math.min(rest, mtu - used - overhead))
+      const bytes = body.subarray(offset, offset + Math.min(rest, longest, mtu - used - overhead))
       const fragment = new Uint8Array(handshakeHeaderLength + bytes.length)
       writeHandshakeFragment(fragment, 0, { type, length: body.length, messageSequence, offset, bytes })
       used += writer.write(current, contentTypes.handshake, fragment, datagram, used)

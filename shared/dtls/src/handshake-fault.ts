@@ -26,6 +26,7 @@ export const handshakeFaults = {
   'extended-master-secret-missing': { alert: 'handshake_failure', code: 'handshake-failed' },
   'renegotiation-info-wrong': { alert: 'handshake_failure', code: 'handshake-failed' },
   'extension-unsolicited': { alert: 'unsupported_extension', code: 'handshake-failed' },
+  'record-size-illegal': { alert: 'illegal_parameter', code: 'handshake-failed' },
   'connection-id-too-long': { alert: 'illegal_parameter', code: 'handshake-failed' },
   'choice-not-offered': { alert: 'illegal_parameter', code: 'handshake-failed' },
   'public-key-invalid': { alert: 'illegal_parameter', code: 'handshake-failed' },

@@ -28,6 +28,7 @@ export type {
   SignatureVerdict,
 } from './output.ts'
 export type { PlainRecord, ProtectRecords, RecordProtection } from './record-protection.ts'
+export { type MaxFragmentLength, maxFragmentLengths } from './record-size.ts'
 export { openState, type SealingKey, type SealingKeys, type SealingPurpose, sealState } from './sealing.ts'
 export { maxResumableBytes } from './session.ts'
 export { type CurveName, type SignatureSchemeName, signatureSchemes } from './signature-scheme.ts'

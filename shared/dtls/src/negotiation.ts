@@ -9,6 +9,7 @@ import type { ClientHello } from './client-hello.ts'
 import { maxPeerConnectionIdLength } from './connection-id.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { type NamedGroup, type NamedGroupName, namedGroups } from './named-group.ts'
+import { answerRecordSizes, type RecordSizeExtensions, type RecordSizes, settleRecordSizes } from './record-size.ts'
 import type { ServerSessions } from './server-sessions.ts'
 import { type CurveName, chooseSignatureScheme, type SignatureScheme } from './signature-scheme.ts'
 
@@ -52,6 +53,9 @@ interface Agreed {
   readonly answersPointFormats: boolean
   /** What the client wants to read in our records; undefined: no CIDs, either way. */
   readonly clientConnectionId: Uint8Array | undefined
+  /** What the ServerHello answers; empty where the client has asked for nothing. */
+  readonly recordSizesAnswer: RecordSizeExtensions
+  readonly recordSizes: RecordSizes
 }
 
 const certificateGroups: Readonly<Record<CurveName, NamedGroup>> = {
@@ -79,12 +83,15 @@ export function negotiate(hello: ClientHello, identity: ServerIdentity): Negotia
   if (suite.keyExchange !== 'psk' && hello.pointFormats !== undefined && !hello.pointFormats.includes(0)) {
     throw new HandshakeFault('points-compressed-only', 'the client does not take uncompressed points')
   }
+  const recordSizesAnswer = answerRecordSizes(hello.recordSizes)
   const agreed = {
     suite,
     clientRandom: hello.random.slice(),
     answersRenegotiationInfo: hello.renegotiation === 'initial',
     answersPointFormats: suite.keyExchange !== 'psk' && hello.pointFormats !== undefined,
     clientConnectionId: acceptConnectionId(hello.connectionId),
+    recordSizesAnswer,
+    recordSizes: settleRecordSizes(recordSizesAnswer, hello.recordSizes),
   }
   if (suite.keyExchange !== 'ecdhe_ecdsa') {
     const { extendedMasterSecret } = hello

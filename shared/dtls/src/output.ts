@@ -140,6 +140,7 @@ export type DiscardReason =
   | 'no-content'
   | 'replayed'
   | 'not-authentic'
+  | 'record-overflow'
   | 'plaintext-in-association'
   | 'fragment-malformed'
   | 'fragment-refused'
@@ -171,6 +172,8 @@ export type Output =
       readonly cipherSuite: CipherSuiteName
       /** That we read in the peer's records; empty: none. */
       readonly connectionId: Uint8Array
+      /** Longest plaintext of one record, either way. */
+      readonly maxMessageBytes: number
       /** With the keys of a former session, by an abbreviated handshake. */
       readonly resumed: boolean
       /** Of a client that asked for sessions: with what it may come back. A secret. */

@@ -21,6 +21,7 @@ import {
   writeRecordHeader,
 } from './record.ts'
 import type { ProtectRecords, RecordProtection } from './record-protection.ts'
+import { type RecordSizes, unlimitedRecordSizes } from './record-size.ts'
 import { commit, commitAllUpTo, isFresh } from './replay-window.ts'
 
 export interface RecordLayerState {
@@ -28,6 +29,7 @@ export interface RecordLayerState {
   readonly plain: { nextSequence: number; readonly lastSequence: number }
   write: WriteEpoch | undefined
   read: ReadEpoch | undefined
+  sizes: RecordSizes
 }
 
 export type Opened =
@@ -40,7 +42,7 @@ export type Opened =
     }
   | { readonly accepted: false; readonly reason: DiscardReason }
 
-const protectedEpoch = 1
+export const protectedEpoch = 1
 
 /** No record number is left: the association must end before a number would repeat. */
 export class SequenceExhausted extends Error {}
@@ -52,12 +54,13 @@ export class RecordLayer implements RecordWriter {
   #opener: RecordProtection | undefined
 
   /** @param firstSequence of our records in epoch 0: a server continues the number of the ClientHello */
-  constructor(protect: ProtectRecords, firstSequence: number) {
+  constructor(protect: ProtectRecords, firstSequence: number, sizes: RecordSizes = unlimitedRecordSizes) {
     this.#protect = protect
     this.state = {
       plain: { nextSequence: firstSequence, lastSequence: maxSequence },
       write: undefined,
       read: undefined,
+      sizes,
     }
   }
 
@@ -67,7 +70,7 @@ export class RecordLayer implements RecordWriter {
    * @param recordMark the newest number of the peer that is known to have had an effect, -1 for none
    */
   static resume(protect: ProtectRecords, from: AssociationState, generation: number, recordMark: number): RecordLayer {
-    const records = new RecordLayer(protect, from.nextPlainSequence)
+    const records = new RecordLayer(protect, from.nextPlainSequence, from.sizes)
     const { write, read } = from
     records.state.write = createWriteEpoch(protectedEpoch, write.keys, write.connectionId, generation)
     records.#sealer = protect(write.keys, write.connectionId)
@@ -96,6 +99,23 @@ export class RecordLayer implements RecordWriter {
     this.#opener = this.#protect(keys, connectionId)
   }
 
+  /** From now on, in this and every later epoch. */
+  agreeOn(sizes: RecordSizes): void {
+    this.state.sizes = sizes
+  }
+
+  /** The inner type of a record with a CID counts. */
+  maxPlaintext(epoch: number): number {
+    const { sizes, write } = this.state
+    return epoch === 0 ? sizes.plain : sizes.write - innerTypeLength(write)
+  }
+
+  /** Longest plaintext of a protected record, either way; once there are keys both ways. */
+  get maxMessageBytes(): number {
+    const { sizes, read } = this.state
+    return Math.min(this.maxPlaintext(protectedEpoch), sizes.read - innerTypeLength(read), maxPlaintextLength)
+  }
+
   overhead(epoch: number): number {
     return epoch === 0 || this.#sealer === undefined ? recordHeaderLength : this.#sealer.overhead
   }
@@ -117,13 +137,14 @@ export class RecordLayer implements RecordWriter {
    * One record in a datagram of its own, in the newest epoch.
    *
    * @throws SequenceExhausted
-   * @throws RangeError for more plaintext than a record may have (RFC 5246 section 6.2.1)
+   * @throws RangeError for more plaintext than the peer takes in a record, which every caller knows
    */
   seal(type: ContentType, plaintext: Uint8Array): Uint8Array {
-    if (plaintext.length > maxPlaintextLength) {
-      throw new RangeError(`${plaintext.length} bytes do not fit a record of at most ${maxPlaintextLength}`)
-    }
     const epoch = this.state.write === undefined ? 0 : protectedEpoch
+    const most = this.maxPlaintext(epoch)
+    if (plaintext.length > most) {
+      throw new RangeError(`${plaintext.length} bytes do not fit a record of at most ${most}`)
+    }
     const datagram = Buffer.allocUnsafe(this.overhead(epoch) + plaintext.length)
     this.write(epoch, type, plaintext, datagram, 0)
     return datagram
@@ -145,6 +166,10 @@ export class RecordLayer implements RecordWriter {
       return { accepted: false, reason: 'unexpected-connection-id' }
     }
     if (!isFresh(read.window, record.sequence)) return { accepted: false, reason: 'replayed' }
+    // A datagram endpoint may also end the association here (RFC 8449 section 4), but this is not authentic yet: whoever
+    // can send to our port could end it. So it is dropped, before it costs a decryption (RFC 6347 section 4.1.2.7).
+    if (this.#opener.contentLength(record) > this.state.sizes.read)
+      return { accepted: false, reason: 'record-overflow' }
     const opened = this.#opener.open(record)
     if (opened === undefined) {
       read.forgeries += 1
@@ -170,3 +195,7 @@ export class RecordLayer implements RecordWriter {
     return sequence
   }
 }
+
+/** What stands behind the content of a record with a CID, and is encrypted with it. */
+const innerTypeLength = (epoch: WriteEpoch | ReadEpoch | undefined): number =>
+  epoch === undefined || epoch.connectionId.length === 0 ? 0 : 1

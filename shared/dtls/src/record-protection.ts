@@ -24,6 +24,8 @@ export interface RecordProtection {
   readonly overhead: number
   /** Writes one whole record at `offset`; answers its length. The caller never passes a number twice. */
   seal(record: PlainRecord, into: Uint8Array, offset: number): number
+  /** Bytes that were sealed, as the record says before it is opened; negative for one that is too short. */
+  contentLength(record: RecordView): number
   /**
    * What was sealed, in a buffer of its own; undefined when the record is not authentic. Where records have a CID, that
    * the record carries the right one is for the caller to check, and what was sealed ends with its type and padding.
@@ -92,10 +94,14 @@ class NodeRecordProtection implements RecordProtection {
     return whole
   }
 
+  contentLength({ fragment }: RecordView): number {
+    return fragment.length - explicitNonceLength - this.#suite.tagLength
+  }
+
   open(record: RecordView): Uint8Array | undefined {
     const { tagLength: authTagLength, aead } = this.#suite
     const { fragment } = record
-    const length = fragment.length - explicitNonceLength - authTagLength
+    const length = this.contentLength(record)
     if (length < 0 || record.version !== versions.dtls12) return undefined
     this.#prepare(record.type, record.whole.subarray(3, 11), length)
     // RFC 6655 and 5288 let a sender choose its explicit nonce, so it is read from the record, not from the header.

@@ -205,6 +205,7 @@ export class ServerHandshake implements Handshake {
       renegotiationInfo: negotiated.answersRenegotiationInfo,
       pointFormats: negotiated.answersPointFormats,
       connectionId: read.length === 0 ? undefined : read,
+      recordSizes: negotiated.recordSizesAnswer,
       sessionId: negotiated.resumption === 'session-id' ? sessionIdFrom(serverRandom) : undefined,
       sessionTicket: negotiated.resumption === 'ticket',
     })

@@ -14,6 +14,7 @@ import {
 } from './extension.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { versions } from './record.ts'
+import { type RecordSizeExtensions, readRecordSizes, writeRecordSizes } from './record-size.ts'
 
 export interface ServerHello {
   readonly version: number
@@ -28,6 +29,8 @@ export interface ServerHello {
   readonly sessionTicket: boolean
   /** What the server wants to read in our records; whether we had offered CIDs is for the caller to know. */
   readonly connectionId: Uint8Array | undefined
+  /** Not compared with what we had offered. */
+  readonly recordSizes: RecordSizeExtensions
 }
 
 /** What our client's hello can offer; anything else in the answer was not asked for. */
@@ -37,6 +40,8 @@ const offered: readonly number[] = [
   extensionTypes.extendedMasterSecret,
   extensionTypes.renegotiationInfo,
   extensionTypes.connectionId,
+  extensionTypes.maxFragmentLength,
+  extensionTypes.recordSizeLimit,
   extensionTypes.sessionTicket,
 ]
 
@@ -65,6 +70,7 @@ export function readServerHello(body: Uint8Array): ServerHello {
     renegotiationWrong: renegotiation !== undefined && !isEmptyRenegotiationInfo(renegotiation),
     sessionTicket: isSessionTicketPromised(extensions),
     connectionId: connectionId === undefined ? undefined : readConnectionId(connectionId),
+    recordSizes: readRecordSizes(extensions, 'server'),
   }
 }
 
@@ -115,6 +121,8 @@ export interface ServerHelloChoice {
   readonly pointFormats: boolean
   /** Undefined where the client offered none. */
   readonly connectionId?: Uint8Array | undefined
+  /** Only where the client asked. */
+  readonly recordSizes?: RecordSizeExtensions | undefined
   /** A NewSessionTicket will follow. Only where the client knows tickets. Default false. */
   readonly sessionTicket?: boolean
 }
@@ -131,6 +139,7 @@ export function writeServerHello(choice: ServerHelloChoice): Uint8Array {
   if (choice.renegotiationInfo) writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
   if (choice.pointFormats) writeExtension(extensions, extensionTypes.ecPointFormats, (body) => body.u8(1).u8(0))
   if (choice.connectionId !== undefined) writeConnectionId(extensions, choice.connectionId)
+  if (choice.recordSizes !== undefined) writeRecordSizes(extensions, choice.recordSizes)
   if (choice.sessionTicket === true) writeExtension(extensions, extensionTypes.sessionTicket, () => undefined)
   const block = extensions.finish()
   // Who sent no extensions reads none, not even that there are none.

@@ -188,6 +188,7 @@ export class ServerPskHandshake implements Handshake {
       renegotiationInfo: negotiated.answersRenegotiationInfo,
       pointFormats: negotiated.answersPointFormats,
       connectionId: read.length === 0 ? undefined : read,
+      recordSizes: negotiated.recordSizesAnswer,
     })
     const flight = [compose(layer, handshakeTypes.serverHello, hello)]
     const hint = this.#identityHint

@@ -164,6 +164,7 @@ export class ServerResumption implements Handshake {
       renegotiationInfo: negotiated.answersRenegotiationInfo,
       pointFormats: negotiated.answersPointFormats,
       connectionId: read.length === 0 ? undefined : read,
+      recordSizes: negotiated.recordSizesAnswer,
       sessionTicket: wantsNewTicket,
     })
     const parts: FlightPart[] = [compose(layer, handshakeTypes.serverHello, hello)]

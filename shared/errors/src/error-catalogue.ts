@@ -43,6 +43,11 @@ export const errorCatalogue = {
     title: 'The request is larger than this resource takes.',
     remedy: 'Send at most the size that the detail names.',
   },
+  'message-too-long': {
+    blame: 'us',
+    title: 'A message is longer than the other end of the association takes in one record.',
+    remedy: 'Let it go in blocks, or ask for less; the other end has limited its records (RFC 6066, RFC 8449).',
+  },
   'bad-option': {
     blame: 'caller',
     title: 'A critical CoAP option is not understood.',

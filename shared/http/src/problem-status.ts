@@ -10,6 +10,7 @@ export const problemStatus: Readonly<Record<ErrorCode, number>> = {
   'unsupported-content-format': 415,
   'not-acceptable': 406,
   'request-too-large': 413,
+  'message-too-long': 500,
   'bad-option': 400,
   'block-sequence-broken': 408,
   'not-found': 404,

@@ -34,6 +34,7 @@ import {
   writeRecordHeader,
 } from '../../src/record.ts'
 import { protectWithNodeCrypto, type RecordProtection } from '../../src/record-protection.ts'
+import type { RecordSizeExtensions } from '../../src/record-size.ts'
 import { readHelloVerifyRequest, readServerHello, type ServerHello } from '../../src/server-hello.ts'
 import { type SignatureSchemeName, signatureSchemes } from '../../src/signature-scheme.ts'
 import { append, createTranscript, type Transcript, transcriptBytes, transcriptHash } from '../../src/transcript.ts'
@@ -79,6 +80,10 @@ export class HostileClient {
   cookie: Uint8Array = new Uint8Array(0)
   /** What the hellos ask the server to write; undefined: no connection IDs. */
   connectionId: Uint8Array | undefined
+  /** What the hellos say of the sizes of records. */
+  recordSizes: RecordSizeExtensions = {}
+  /** What the server answers to that. */
+  serverRecordSizes: RecordSizeExtensions | undefined
   /** What the hellos name a session by; undefined: nothing. */
   sessionId: Uint8Array | undefined
   /** What the hellos say of tickets; undefined: nothing. */
@@ -150,6 +155,7 @@ export class HostileClient {
       cipherSuites: this.cipherSuites,
       groups: ['secp256r1'],
       connectionId: this.connectionId,
+      recordSizes: this.recordSizes,
       sessionId: this.sessionId,
       sessionTicket: this.sessionTicket,
     })
@@ -328,6 +334,7 @@ export class HostileClient {
         this.suite = cipherSuiteByNumber.get(hello.cipherSuite)
         this.serverRandom = hello.random
         this.serverConnectionId = hello.connectionId
+        this.serverRecordSizes = hello.recordSizes
         this.serverHello = hello
         this.#deriveResumed(hello)
       } else if (message.type === handshakeTypes.newSessionTicket) {
