@@ -7,7 +7,7 @@
  * old, and may have been put by a gateway that has lost the shard: the reader has to bear both.
  */
 
-import { type Clock, type Duration, later } from '@sallyport/clock'
+import { type Clock, type Duration, later, seconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import type { ChainableCommander } from 'ioredis'
 import type { RedisConnection } from './redis-connection.ts'
@@ -23,7 +23,10 @@ export interface AssociationSnapshots {
   /** Replaces what was there under the same ids. Not atomic: after a failure some may be there. */
   put(shard: number, snapshots: readonly AssociationSnapshot[]): Promise<void>
   remove(shard: number, ids: readonly string[]): Promise<void>
-  /** All of a shard, each once, in no order. What is put or removed meanwhile may or may not be among them. */
+  /**
+   * All of a shard, each once, in no order. What is put or removed meanwhile may or may not be among them. It waits for a
+   * connection that is being made, up to 2 s: a gateway loads at its start.
+   */
   load(shard: number): AsyncIterable<AssociationSnapshot>
 }
 
@@ -36,6 +39,7 @@ export interface AssociationSnapshotsOptions {
 
 /** In one command: a megabyte or so, which no other client has to wait for. */
 const mostAtOnce = 500
+const longestConnect = seconds(2)
 
 export function redisAssociationSnapshots(options: AssociationSnapshotsOptions): AssociationSnapshots {
   const { redis, clock, lifetime } = options
@@ -84,6 +88,7 @@ export function redisAssociationSnapshots(options: AssociationSnapshotsOptions):
     },
 
     async *load(shard) {
+      await connected(redis)
       await expire(shard)
       // A scan gives an entry twice when the hash grows or shrinks meanwhile.
       const seen = new Set<string>()
@@ -100,6 +105,17 @@ export function redisAssociationSnapshots(options: AssociationSnapshotsOptions):
       } while (cursor !== '0')
     },
   }
+}
+
+/** Resolves when the connection is there, or has not come in time: then the command says so. */
+async function connected(redis: RedisConnection): Promise<void> {
+  if (redis.status === 'ready') return
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, longestConnect)
+  redis.once('ready', resolve)
+  await promise
+  redis.off('ready', resolve)
+  clearTimeout(timer)
 }
 
 const bytesOf = (shard: number): string => `sallyport:associations:${shard}`

@@ -102,6 +102,15 @@ describe('snapshots of associations', () => {
     expect((await loaded(1)).size).toBe(2)
   })
 
+  it('are loaded by who has only just begun to connect', async () => {
+    await snapshots.put(1, made(0, 3))
+    const fresh = connectRedis({ url: server.url, name: 'test' })
+    const ids: string[] = []
+    for await (const { id } of redisAssociationSnapshots({ redis: fresh, clock, lifetime }).load(1)) ids.push(id)
+    expect(ids).toHaveLength(3)
+    fresh.disconnect()
+  })
+
   it('a Redis that is gone is said so at once, and is used again when it is back', async () => {
     await snapshots.put(1, made(0, 10))
     await server.process.stop('SIGKILL')
