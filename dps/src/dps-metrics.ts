@@ -1,13 +1,14 @@
 /** What the dps counts and times. Labels are closed sets: outcomes, error codes, steps. */
 
 import type { Duration, Instant } from '@sallyport/clock'
+import type { Transport } from '@sallyport/coaps'
 import type { Metrics } from '@sallyport/diagnostics'
 import type { ErrorCode } from '@sallyport/errors'
 import type { ProvisioningStep } from '@sallyport/fleet'
 
 export interface DpsMetrics {
-  handshakeSucceeded(kind: 'manufacturer' | 'identity'): void
-  handshakeFailed(reason: ErrorCode): void
+  handshakeSucceeded(kind: 'manufacturer' | 'identity', transport: Transport): void
+  handshakeFailed(reason: ErrorCode, transport: Transport): void
   discarded(reason: string): void
   step(step: ProvisioningStep, coapCode: string): void
   requestServed(path: string, code: string, duration: Duration): void
@@ -19,15 +20,15 @@ export interface DpsMetrics {
 }
 
 export interface DpsGauges {
-  associations(): { readonly live: number; readonly halfOpen: number }
+  associations(): Readonly<Record<Transport, { readonly live: number; readonly halfOpen: number }>>
   issuancesWaiting(): number
 }
 
 export function createDpsMetrics(metrics: Metrics, gauges: DpsGauges): DpsMetrics {
   const handshakes = metrics.counter({
     name: 'sallyport_dps_handshakes_total',
-    help: 'DTLS handshakes by outcome: manufacturer or identity for those that succeeded, else the error code.',
-    labels: ['outcome', 'reason'],
+    help: 'Handshakes by outcome: manufacturer or identity for those that succeeded, else the error code.',
+    labels: ['outcome', 'reason', 'transport'],
   })
   const discards = metrics.counter({
     name: 'sallyport_dps_datagrams_discarded_total',
@@ -70,12 +71,13 @@ export function createDpsMetrics(metrics: Metrics, gauges: DpsGauges): DpsMetric
   })
   metrics.gauge({
     name: 'sallyport_dps_associations',
-    help: 'DTLS associations, by state.',
-    labels: ['state'],
+    help: 'Associations, by state.',
+    labels: ['state', 'transport'],
     collect(gauge) {
-      const { live, halfOpen } = gauges.associations()
-      gauge.set({ state: 'live' }, live)
-      gauge.set({ state: 'half-open' }, halfOpen)
+      for (const [transport, { live, halfOpen }] of Object.entries(gauges.associations())) {
+        gauge.set({ state: 'live', transport }, live)
+        gauge.set({ state: 'half-open', transport }, halfOpen)
+      }
     },
   })
   metrics.gauge({
@@ -84,8 +86,8 @@ export function createDpsMetrics(metrics: Metrics, gauges: DpsGauges): DpsMetric
     collect: (gauge) => gauge.set(gauges.issuancesWaiting()),
   })
   return {
-    handshakeSucceeded: (kind) => handshakes.inc({ outcome: kind, reason: 'none' }),
-    handshakeFailed: (reason) => handshakes.inc({ outcome: 'failed', reason }),
+    handshakeSucceeded: (kind, transport) => handshakes.inc({ outcome: kind, reason: 'none', transport }),
+    handshakeFailed: (reason, transport) => handshakes.inc({ outcome: 'failed', reason, transport }),
     discarded: (reason) => discards.inc({ reason }),
     step: (step, code) => steps.inc({ step, code }),
     requestServed: (path, code, duration) => requests.observe({ path, code }, duration / 1000),

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 import { toHex } from '@sallyport/bytes'
 import { clockFrom, type Duration, minutes, seconds } from '@sallyport/clock'
 import { type CoapsServer, type DtlsCredentials, HandshakeFailureCounts, listenCoaps } from '@sallyport/coaps'
-import { coapsLimits } from '@sallyport/config'
+import { coapsLimits, coapsTcpOf } from '@sallyport/config'
 import { createLogger, createMetrics, type Logger } from '@sallyport/diagnostics'
 import { CodedError, isCodedError } from '@sallyport/errors'
 import { authorityRoles } from '@sallyport/fleet'
@@ -37,6 +37,8 @@ import { transportObserver } from './transport-observer.ts'
 
 export interface DpsAddresses {
   readonly coaps: { readonly host: string; readonly port: number }
+  /** CoAP over TLS; undefined where it is off. */
+  readonly coapsTcp: { readonly host: string; readonly port: number } | undefined
   readonly management: string
 }
 
@@ -49,6 +51,7 @@ export interface Dps {
 
 /** One to ask for the time, one to provision, and, of many tries on a bad link, those that it has lost without a word. */
 const mostAssociationsOfDevice = 16
+const noAssociations = { dtls: { live: 0, halfOpen: 0 }, tls: { live: 0, halfOpen: 0 } }
 const failureFlushInterval: Duration = seconds(2)
 const reconcileInterval: Duration = minutes(1)
 const closeTimeout: Duration = seconds(20)
@@ -75,7 +78,7 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
     let server: CoapsServer<DpsPeer> | undefined
     let issuer: IdentityIssuer | undefined
     const counted: DpsMetrics = createDpsMetrics(metrics, {
-      associations: () => server?.counts ?? { live: 0, halfOpen: 0 },
+      associations: () => server?.counts.byTransport ?? noAssociations,
       issuancesWaiting: () => issuer?.waiting ?? 0,
     })
     const token = new HsmToken({
@@ -141,10 +144,12 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
 
     const failures = new HandshakeFailureCounts({ write: provisioning.countFailures, clock })
     const records = new ProvisioningRecords({ store: provisioning.records, onStep: counted.step })
+    const coapsTcp = coapsTcpOf(configuration)
     server = await listenCoaps<DpsPeer>({
       host: configuration.host,
       port: configuration.coapsPort,
       limits: coapsLimits(configuration),
+      ...(coapsTcp === undefined ? {} : { tls: coapsTcp }),
       credentials,
       verifyPeer: peerVerification({
         store: provisioning.admission,
@@ -199,10 +204,14 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
     void reconcile()
     sealer.start()
     closing.unshift(() => sealer.stop())
-    log.info({ coaps: listening.address, management: management.url }, 'dps is ready')
+    log.info({ coaps: listening.address, coapsTcp: listening.tlsAddress, management: management.url }, 'dps is ready')
     return {
       addresses: {
         coaps: { host: listening.address.address, port: listening.address.port },
+        coapsTcp:
+          listening.tlsAddress === undefined
+            ? undefined
+            : { host: listening.tlsAddress.address, port: listening.tlsAddress.port },
         management: management.url,
       },
       log,

@@ -5,6 +5,7 @@
 import type { HandshakeFailureCount } from '@sallyport/coaps'
 import { CodedError } from '@sallyport/errors'
 import type { Store } from '@sallyport/store'
+import type { GatewayUris } from './gateway-choice.ts'
 import type { RecordRefusal } from './peer-verification.ts'
 import type { AdmissionStore, IssuanceStore, RecordStore } from './provisioning-store.ts'
 import { WorkQueue } from './work-queue.ts'
@@ -17,8 +18,8 @@ export interface ProvisioningStore {
   readonly recordRefusal: RecordRefusal
   /** @throws CodedError `dependency-unavailable` while no gateway has ever started. */
   hubId(): Promise<string>
-  /** CoAP URIs of the gateways whose lease is alive. */
-  liveGateways(): Promise<readonly string[]>
+  /** The gateways whose lease is alive. */
+  liveGateways(): Promise<readonly GatewayUris[]>
 }
 
 /** Waiting calls cost a closure each; their devices have given up long before the last one's turn. */
@@ -64,7 +65,8 @@ export function provisioningStoreOf(store: Store, connections: number): Provisio
       return hub.hubId
     },
     async liveGateways() {
-      return (await inTurn(() => store.gateways.live())).map((gateway) => gateway.coapsUri)
+      const live = await inTurn(() => store.gateways.live())
+      return live.map(({ coapsUri, coapsTcpUri }) => ({ dtls: coapsUri, tls: coapsTcpUri ?? undefined }))
     },
     recordRefusal: async ({ code, detail, proven }, act) => {
       const { organizationId, recordId, certificateSha256, commonName } = proven

@@ -17,11 +17,12 @@ export function transportObserver(options: {
   return {
     associationOpened(association) {
       const peer = association.identity
-      metrics.handshakeSucceeded(peer.kind)
+      metrics.handshakeSucceeded(peer.kind, association.transport)
       log.info(
         {
           association: association.id,
           address: association.remote.address,
+          transport: association.transport,
           peer: peer.kind,
           recordId: peer.recordId,
           enrollmentGroup: peer.group.id,
@@ -31,10 +32,10 @@ export function transportObserver(options: {
       )
     },
     associationClosed: (association, reason) => log.info({ association: association.id, reason }, 'association closed'),
-    handshakeFailed({ remote, code, alert, direction, detail }) {
-      metrics.handshakeFailed(code)
+    handshakeFailed({ remote, transport, code, alert, direction, detail }) {
+      metrics.handshakeFailed(code, transport)
       if (failures.count(remote.address, code) > maxFailureLines) return
-      log.warn({ address: remote.address, code, alert, direction, detail }, 'handshake failed')
+      log.warn({ address: remote.address, transport, code, alert, direction, detail }, 'handshake failed')
     },
     requestServed({ association, method, path, code, duration, correlationId, errorCode }) {
       metrics.requestServed(path, code, duration)

@@ -22,6 +22,13 @@ export const gatewaySettings = {
     schemes: ['coaps'],
     optional: true,
   }),
+  coapsTcpUri: setting({
+    name: 'SALLYPORT_COAPS_TCP_URI',
+    meaning: 'The same for CoAP over TLS.',
+    kind: 'url',
+    schemes: ['coaps+tcp'],
+    optional: true,
+  }),
   serverCertificateFile: setting({
     name: 'SALLYPORT_SERVER_CERTIFICATE',
     meaning: 'The certificate chain (PEM, leaf first) that devices see; its common name is `uuid:<hub id>`.',

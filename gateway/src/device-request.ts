@@ -23,6 +23,7 @@ export function logFieldsOf(association: DeviceAssociation): Readonly<Record<str
     association: association.id,
     deviceId: association.identity.deviceId,
     address: association.remote.address,
+    transport: association.transport,
     cipherSuite: association.cipherSuite,
     certificateSerial: association.identity.certificateSerial,
   }

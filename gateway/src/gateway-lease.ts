@@ -12,6 +12,7 @@ export interface GatewayLeaseOptions {
   readonly gateways: Pick<Store['gateways'], 'register' | 'renewLease' | 'retire'>
   readonly id: string
   readonly coapsUri: string
+  readonly coapsTcpUri: string | undefined
   readonly clock: Clock
   readonly log: Logger
   /** The lease had lapsed and is alive again: what others concluded meanwhile has to be put right. */
@@ -28,7 +29,12 @@ const lapsesAfter = seconds(15)
 
 /** @throws what the store throws when the gateway cannot be registered. */
 export async function startLease(options: GatewayLeaseOptions): Promise<GatewayLease> {
-  const registration = { id: options.id, coapsUri: options.coapsUri, startedAt: options.clock.now() }
+  const registration = {
+    id: options.id,
+    coapsUri: options.coapsUri,
+    coapsTcpUri: options.coapsTcpUri,
+    startedAt: options.clock.now(),
+  }
   await options.gateways.register(registration)
   let renewedAt: Instant = options.clock.now()
   let failing = false

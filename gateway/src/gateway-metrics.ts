@@ -1,10 +1,10 @@
 /** What the gateway counts and measures. Every label is from a closed set. */
 
+import type { Transport } from '@sallyport/coaps'
 import type { Metrics } from '@sallyport/diagnostics'
 
 export interface GatewayCounts {
-  readonly associations: number
-  readonly halfOpen: number
+  readonly byTransport: Readonly<Record<Transport, { readonly live: number; readonly halfOpen: number }>>
   readonly devicesOnline: number
   readonly telemetryBuffered: number
   readonly observations: number
@@ -14,11 +14,21 @@ export type GatewayMetrics = ReturnType<typeof gatewayMetrics>
 
 /** @param counts read when the metrics are scraped. */
 export function gatewayMetrics(metrics: Metrics, counts: () => GatewayCounts) {
-  const gauge = (name: `sallyport_${string}`, help: string, key: keyof GatewayCounts): void => {
+  const gauge = (name: `sallyport_${string}`, help: string, key: Exclude<keyof GatewayCounts, 'byTransport'>): void => {
     metrics.gauge({ name, help, collect: (it) => it.set(counts()[key]) })
   }
-  gauge('sallyport_gateway_associations', 'Live DTLS associations.', 'associations')
-  gauge('sallyport_gateway_half_open_handshakes', 'Handshakes that are not finished.', 'halfOpen')
+  const perTransport = (name: `sallyport_${string}`, help: string, key: 'live' | 'halfOpen'): void => {
+    metrics.gauge({
+      name,
+      help,
+      labels: ['transport'],
+      collect(it) {
+        for (const [transport, count] of Object.entries(counts().byTransport)) it.set({ transport }, count[key])
+      },
+    })
+  }
+  perTransport('sallyport_gateway_associations', 'Live associations.', 'live')
+  perTransport('sallyport_gateway_half_open_handshakes', 'Handshakes that are not finished.', 'halfOpen')
   gauge(
     'sallyport_gateway_devices_online',
     'Devices that are signed in here and were heard of in time.',
@@ -29,8 +39,8 @@ export function gatewayMetrics(metrics: Metrics, counts: () => GatewayCounts) {
   return {
     handshakes: metrics.counter({
       name: 'sallyport_gateway_handshakes_total',
-      help: 'Finished and failed DTLS handshakes; reason is an error code.',
-      labels: ['outcome', 'reason'],
+      help: 'Finished and failed handshakes; reason is an error code.',
+      labels: ['outcome', 'reason', 'transport'],
     }),
     associationsClosed: metrics.counter({
       name: 'sallyport_gateway_associations_closed_total',

@@ -38,7 +38,7 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
   return {
     associationOpened(association) {
       devices.of(association)
-      options.metrics().handshakes.inc({ outcome: 'finished', reason: '' })
+      options.metrics().handshakes.inc({ outcome: 'finished', reason: '', transport: association.transport })
       const correlationId = randomUUID()
       options.authentication.succeeded(association, correlationId)
       log.info({ ...logFieldsOf(association), correlationId }, 'association opened')
@@ -50,10 +50,10 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
       log.info({ ...logFieldsOf(association), reason, wasSignedIn }, 'association closed')
       options.onClosed(live, wasSignedIn)
     },
-    handshakeFailed({ remote, code, alert, direction, detail }) {
-      options.metrics().handshakes.inc({ outcome: 'failed', reason: code })
+    handshakeFailed({ remote, transport, code, alert, direction, detail }) {
+      options.metrics().handshakes.inc({ outcome: 'failed', reason: code, transport })
       if (knownDeviceRefusals.has(code) || options.failures.count(remote.address, code) > 1) return
-      log.warn({ address: remote.address, reason: code, alert, direction, detail }, 'handshake failed')
+      log.warn({ address: remote.address, transport, reason: code, alert, direction, detail }, 'handshake failed')
     },
     requestServed({ association, method, path, code, duration, correlationId, errorCode }) {
       options.metrics().requests.observe({ method, path, code }, duration / 1000)

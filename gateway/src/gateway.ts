@@ -9,7 +9,7 @@ import { createPrivateKey, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { clockFrom, type Duration, seconds } from '@sallyport/clock'
 import { type CoapsServer, type DtlsCredentials, HandshakeFailureCounts, listenCoaps } from '@sallyport/coaps'
-import { coapsLimits } from '@sallyport/config'
+import { coapsLimits, coapsTcpOf } from '@sallyport/config'
 import { createMetrics, type Logger } from '@sallyport/diagnostics'
 import { CodedError } from '@sallyport/errors'
 import { type CircuitState, openMutualTls, serviceClient, startManagement } from '@sallyport/http'
@@ -45,11 +45,14 @@ import { watchWithdrawals } from './withdrawal.ts'
 export interface Gateway {
   readonly id: string
   readonly coaps: { readonly host: string; readonly port: number }
+  /** CoAP over TLS; undefined where it is off. */
+  readonly coapsTcp: { readonly host: string; readonly port: number } | undefined
   readonly management: string
   /** Graceful: see the module's comment. Resolves when nothing is left open. */
   close(): Promise<void>
 }
 
+const noAssociations = { dtls: { live: 0, halfOpen: 0 }, tls: { live: 0, halfOpen: 0 } }
 /** A device that does not publish anew after signing in is watched by what it published before. */
 const failuresWrittenEvery = seconds(10)
 const publicationExpectedWithin = seconds(3)
@@ -141,8 +144,7 @@ export async function startGateway(
     failures.flush().catch((error: unknown) => log.warn({ err: error }, 'handshake failures stay uncounted'))
   const authentication = authenticationRecord({ auditEvents: store.auditEvents, log })
   const measured = gatewayMetrics(metrics, () => ({
-    associations: server?.counts.live ?? 0,
-    halfOpen: server?.counts.halfOpen ?? 0,
+    byTransport: server?.counts.byTransport ?? noAssociations,
     observations: server?.counts.observations ?? 0,
     devicesOnline: devices.onlineCount,
     telemetryBuffered: telemetry.buffered,
@@ -169,11 +171,13 @@ export async function startGateway(
 
   let stopping = false
   const { promise: started, resolve: start } = Promise.withResolvers<void>()
+  const tcp = coapsTcpOf(configuration)
   server = await listenCoaps<DeviceIdentity>({
     host: configuration.host,
     port: configuration.coapsPort,
     descriptor: inherited.coaps,
     limits: coapsLimits(configuration),
+    ...(tcp === undefined ? {} : { tls: { ...tcp, descriptor: inherited.coapsTcp } }),
     credentials,
     verifyPeer: admission({ store, clock, log, onRefusedDevice: (refused) => authentication.refused(refused) }),
     resources: [
@@ -194,7 +198,7 @@ export async function startGateway(
       }),
       tokenRefreshResource({ endpoint, log }),
       resourceDirectoryResource({ store, twin, log }),
-      discoveryResource({ store, coapsUri: (): string => coapsUri }),
+      discoveryResource({ store, endpoints: () => (coapsTcpUri === undefined ? [coapsUri] : [coapsUri, coapsTcpUri]) }),
       deviceTwinResource({ store }),
       telemetryResource({ batch: telemetry, clock }),
       timeResource({ clock }),
@@ -223,12 +227,15 @@ export async function startGateway(
     }),
   })
   const { address, port } = server.address
-  const coapsUri: string =
-    configuration.coapsUri ?? `coaps://${address.includes(':') ? `[${address}]` : address}:${port}`
+  const { tlsAddress } = server
+  const coapsUri: string = configuration.coapsUri ?? `coaps://${authorityOf(server.address)}`
+  const coapsTcpUri: string | undefined =
+    tlsAddress === undefined ? undefined : (configuration.coapsTcpUri ?? `coaps+tcp://${authorityOf(tlsAddress)}`)
   const lease = await startLease({
     gateways: store.gateways,
     id,
     coapsUri,
+    coapsTcpUri,
     clock,
     log,
     onRecovered: () => presence.declareAgain(),
@@ -252,6 +259,7 @@ export async function startGateway(
   return {
     id,
     coaps: { host: address, port },
+    coapsTcp: tlsAddress === undefined ? undefined : { host: tlsAddress.address, port: tlsAddress.port },
     management: management.url,
     async close() {
       management.becomeUnready()
@@ -269,6 +277,9 @@ export async function startGateway(
     },
   }
 }
+
+const authorityOf = ({ address, port }: { readonly address: string; readonly port: number }): string =>
+  `${address.includes(':') ? `[${address}]` : address}:${port}`
 
 function readCredentials(configuration: GatewayConfiguration): DtlsCredentials {
   const { serverCertificateFile, serverKeyFile } = configuration

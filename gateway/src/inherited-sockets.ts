@@ -10,12 +10,17 @@ import { CodedError } from '@sallyport/errors'
 export interface InheritedSockets {
   /** UDP, for CoAP over DTLS. */
   readonly coaps?: number
+  /** TCP and listening, for CoAP over TLS. */
+  readonly coapsTcp?: number
 }
 
 const firstDescriptor = 3
 const mostDescriptors = 64
 
-const names: ReadonlyMap<string, keyof InheritedSockets> = new Map([['coaps', 'coaps']])
+const names: ReadonlyMap<string, keyof InheritedSockets> = new Map([
+  ['coaps', 'coaps'],
+  ['coaps+tcp', 'coapsTcp'],
+])
 
 /** The variables, to be unset once they were read: a child of ours inherits no sockets. */
 export const inheritanceVariables = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES'] as const
@@ -32,13 +37,13 @@ export function inheritedSockets(
     throw new CodedError('configuration-invalid', `LISTEN_FDS is not a number of sockets: ${environment.LISTEN_FDS}`)
   }
   const given = environment.LISTEN_FDNAMES?.split(':') ?? []
-  const sockets: { coaps?: number } = {}
+  const sockets: { coaps?: number; coapsTcp?: number } = {}
   for (let index = 0; index < count; index += 1) {
     const name = names.get(given[index] ?? '')
     if (name === undefined || sockets[name] !== undefined) {
       throw new CodedError(
         'configuration-invalid',
-        `LISTEN_FDNAMES has to call each inherited socket coaps, once: ${environment.LISTEN_FDNAMES ?? ''}`,
+        `LISTEN_FDNAMES has to call each inherited socket coaps or coaps+tcp, once: ${environment.LISTEN_FDNAMES ?? ''}`,
       )
     }
     sockets[name] = firstDescriptor + index

@@ -53,11 +53,11 @@ function die(log: Logger, error: unknown): void {
 }
 
 function announce(gateway: Gateway, { readyFile }: GatewayConfiguration, log: Logger): void {
-  const { id, coaps, management } = gateway
-  log.info({ id, coaps, management }, 'gateway ready')
+  const { id, coaps, coapsTcp, management } = gateway
+  log.info({ id, coaps, coapsTcp, management }, 'gateway ready')
   if (readyFile === undefined) return
   const draft = `${readyFile}.${process.pid}`
-  writeFileSync(draft, JSON.stringify({ pid: process.pid, coaps, management }), { mode: 0o600 })
+  writeFileSync(draft, JSON.stringify({ pid: process.pid, coaps, coapsTcp, management }), { mode: 0o600 })
   renameSync(draft, readyFile)
 }
 

@@ -151,8 +151,14 @@ describe('make run', () => {
       ...['admin', 'database', 'dps', 'enrollmentGroup', 'gateway', 'http', 'manufacturerDevice', 'metrics', 'pki'],
       ...['processes', 'provisionedDevice', 'redis'],
     ])
-    expect(facts.gateway).toEqual({ coaps: `coaps://127.0.0.1:${5684 + portOffset}`, coapsTcp: null })
-    expect(facts.dps).toEqual({ coaps: `coaps://127.0.0.1:${15684 + portOffset}`, coapsTcp: null })
+    expect(facts.gateway).toEqual({
+      coaps: `coaps://127.0.0.1:${5684 + portOffset}`,
+      coapsTcp: `coaps+tcp://127.0.0.1:${5684 + portOffset}`,
+    })
+    expect(facts.dps).toEqual({
+      coaps: `coaps://127.0.0.1:${15684 + portOffset}`,
+      coapsTcp: `coaps+tcp://127.0.0.1:${15684 + portOffset}`,
+    })
     expect(Object.keys(facts.processes).sort()).toEqual([
       'control-plane',
       'device',

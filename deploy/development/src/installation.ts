@@ -169,6 +169,11 @@ export async function startInstallation(options: InstallationOptions): Promise<I
   }
 }
 
+/** Null where it is off. */
+export function coapsTcpUrl({ coapsTcp }: ServiceReady): string | null {
+  return coapsTcp === undefined ? null : `coaps+tcp://${coapsTcp.host}:${coapsTcp.port}`
+}
+
 export function coapsUrl(ready: ServiceReady): string {
   return ready.coaps === undefined ? '' : `coaps://${ready.coaps.host}:${ready.coaps.port}`
 }
@@ -262,6 +267,7 @@ function dpsEnvironment(o: InstallationOptions, common: CommonEnvironment, token
   return (previous: ServiceReady | undefined): Environment => ({
     ...common('dps'),
     SALLYPORT_COAPS_PORT: String(previous?.coaps?.port ?? o.ports.dpsCoaps),
+    SALLYPORT_COAPS_TCP_PORT: String(previous?.coapsTcp?.port ?? o.ports.dpsCoapsTcp),
     SALLYPORT_MANAGEMENT_PORT: portOf(previous?.management, o.ports.dpsManagement),
     SALLYPORT_SERVER_CERTIFICATE: join(pki, 'dps.pem'),
     SALLYPORT_SERVER_KEY: join(pki, 'dps.key'),
@@ -278,6 +284,7 @@ function gatewayEnvironment(o: InstallationOptions, common: CommonEnvironment, i
   const pki = join(o.home, 'pki')
   return (previous: ServiceReady | undefined): Environment => ({
     ...common('gateway'),
+    SALLYPORT_COAPS_TCP_PORT: String(previous?.coapsTcp?.port ?? o.ports.gatewayCoapsTcp),
     SALLYPORT_MANAGEMENT_PORT: portOf(previous?.management, o.ports.gatewayManagement),
     SALLYPORT_SERVER_CERTIFICATE: join(pki, 'gateway.pem'),
     SALLYPORT_SERVER_KEY: join(pki, 'gateway.key'),

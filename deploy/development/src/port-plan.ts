@@ -14,6 +14,8 @@ export interface PortPlan {
   readonly gatewayManagement: number
   readonly gatewayCoaps: number
   readonly dpsCoaps: number
+  readonly gatewayCoapsTcp: number
+  readonly dpsCoapsTcp: number
 }
 
 const fixed: PortPlan = {
@@ -26,6 +28,8 @@ const fixed: PortPlan = {
   gatewayManagement: 9082,
   gatewayCoaps: 5684,
   dpsCoaps: 15684,
+  gatewayCoapsTcp: 5684,
+  dpsCoapsTcp: 15684,
 }
 
 const purposes: Readonly<Record<keyof PortPlan, { readonly protocol: 'tcp' | 'udp'; readonly purpose: string }>> = {
@@ -38,6 +42,8 @@ const purposes: Readonly<Record<keyof PortPlan, { readonly protocol: 'tcp' | 'ud
   gatewayManagement: { protocol: 'tcp', purpose: 'management of the gateway' },
   gatewayCoaps: { protocol: 'udp', purpose: 'CoAP over DTLS at the gateway' },
   dpsCoaps: { protocol: 'udp', purpose: 'CoAP over DTLS at the dps' },
+  gatewayCoapsTcp: { protocol: 'tcp', purpose: 'CoAP over TLS at the gateway' },
+  dpsCoapsTcp: { protocol: 'tcp', purpose: 'CoAP over TLS at the dps' },
 }
 
 /** @throws SetupFailure when the offset is not a whole number that keeps every port in range. */
@@ -73,5 +79,7 @@ function mapPorts(portOf: (name: keyof PortPlan) => number): PortPlan {
     gatewayManagement: portOf('gatewayManagement'),
     gatewayCoaps: portOf('gatewayCoaps'),
     dpsCoaps: portOf('dpsCoaps'),
+    gatewayCoapsTcp: portOf('gatewayCoapsTcp'),
+    dpsCoapsTcp: portOf('dpsCoapsTcp'),
   }
 }

@@ -3,12 +3,12 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FirstDevices } from './first-devices.ts'
-import { coapsUrl, type Installation } from './installation.ts'
+import { coapsTcpUrl, coapsUrl, type Installation } from './installation.ts'
 
 export interface Ready extends FirstDevices {
   readonly http: string
-  readonly gateway: { readonly coaps: string; readonly coapsTcp: null }
-  readonly dps: { readonly coaps: string; readonly coapsTcp: null }
+  readonly gateway: { readonly coaps: string; readonly coapsTcp: string | null }
+  readonly dps: { readonly coaps: string; readonly coapsTcp: string | null }
   readonly metrics: readonly string[]
   readonly processes: Readonly<Record<string, number>>
   readonly database: string
@@ -25,8 +25,8 @@ export function readyOf(
   const services = [installation.controlPlane, installation.dps, installation.gateway]
   return {
     http: installation.controlPlane.ready.http ?? '',
-    gateway: { coaps: coapsUrl(installation.gateway.ready), coapsTcp: null },
-    dps: { coaps: coapsUrl(installation.dps.ready), coapsTcp: null },
+    gateway: { coaps: coapsUrl(installation.gateway.ready), coapsTcp: coapsTcpUrl(installation.gateway.ready) },
+    dps: { coaps: coapsUrl(installation.dps.ready), coapsTcp: coapsTcpUrl(installation.dps.ready) },
     metrics: services.map((service) => `${service.ready.management}/metrics`),
     processes: { ...Object.fromEntries(installation.processes.map(({ name, pid }) => [name, pid])), ...more },
     database: installation.databaseUrl,

@@ -13,6 +13,8 @@ import { lastLine } from './postgres.ts'
 export interface ServiceReady {
   readonly pid: number
   readonly coaps?: { readonly host: string; readonly port: number }
+  /** CoAP over TLS. */
+  readonly coapsTcp?: { readonly host: string; readonly port: number }
   readonly http?: string
   readonly internal?: string
   readonly management: string

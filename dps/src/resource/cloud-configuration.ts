@@ -7,7 +7,7 @@
 import type { CoapResource } from '@sallyport/coaps'
 import { CodedError } from '@sallyport/errors'
 import { asRecord, optionalTextAt, type ValueRecord } from '@sallyport/representation'
-import { chooseGateway } from '../gateway-choice.ts'
+import { chooseGateway, type GatewayUris, urisFor } from '../gateway-choice.ts'
 import { deviceIdIn } from '../identity-request.ts'
 import type { OnboardingCodes } from '../onboarding-code.ts'
 import { answer, answerFormat, bodyOf, maxProvisioningRequestBytes, payloadFormats } from '../payload-format.ts'
@@ -17,8 +17,8 @@ import type { ProvisioningRecords } from '../provisioning-record.ts'
 export interface CloudConfigurationSources {
   /** The hub's id: the common name of every gateway certificate. */
   hubId(): Promise<string>
-  /** CoAP URIs of the gateways that are alive. */
-  liveGateways(): Promise<readonly string[]>
+  /** The gateways that are alive. */
+  liveGateways(): Promise<readonly GatewayUris[]>
   readonly onboardingCodes: OnboardingCodes
 }
 
@@ -40,8 +40,10 @@ export function cloudConfigurationResource(
           throw new CodedError('device-id-mismatch', `the certificate names ${peer.deviceId}, the body ${deviceId}`)
         }
         await records.claimDevice(request, deviceId, manufacturerSpkiSha256Of(peer))
-        const [hubId, live] = await Promise.all([sources.hubId(), sources.liveGateways()])
-        const gateway = chooseGateway(live, deviceId, selectedIn(body))
+        const [hubId, gateways] = await Promise.all([sources.hubId(), sources.liveGateways()])
+        const live = urisFor(gateways, request.association.transport)
+        const selectable = gateways.flatMap(({ dtls, tls }) => [dtls, tls ?? []].flat())
+        const gateway = chooseGateway(live, deviceId, selectedIn(body), selectable)
         const { recordId } = peer
         const { correlationId } = request
         const { code, providerName } = await sources.onboardingCodes({ deviceId, recordId, correlationId })

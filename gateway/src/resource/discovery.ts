@@ -14,8 +14,8 @@ import { resourceInstance } from '../resource-instance.ts'
 
 export interface DiscoveryOptions {
   readonly store: { readonly resources: Pick<Store['resources'], 'links'> }
-  /** The address of this gateway, as devices know it. */
-  readonly coapsUri: () => string
+  /** The addresses of this gateway, as devices know them. */
+  readonly endpoints: () => readonly string[]
 }
 
 const ocfCbor = 10000
@@ -38,13 +38,13 @@ async function discover(options: DiscoveryOptions, request: DeviceRequest): Prom
   const published = own ? await options.store.resources.links(organizationId, deviceId) : []
   const links = published
     .filter((link) => types.length === 0 || types.some((type) => link.rt.includes(type)))
-    .map((link) => linkThroughGateway(deviceId, link, options.coapsUri()))
+    .map((link) => linkThroughGateway(deviceId, link, options.endpoints()))
   // OCF 1.3: a flat array in OCF CBOR, one entry per device in plain CBOR.
   const flat = (request.accept ?? ocfCbor) === ocfCbor
   return answer(request, '2.05', flat ? links : links.length === 0 ? [] : [{ di: deviceId, links }])
 }
 
-function linkThroughGateway(deviceId: string, link: ResourceLink, coapsUri: string): Value {
+function linkThroughGateway(deviceId: string, link: ResourceLink, endpoints: readonly string[]): Value {
   return {
     anchor: `ocf://${deviceId}`,
     href: `/api/v1/devices/${deviceId}${link.href}`,
@@ -52,6 +52,6 @@ function linkThroughGateway(deviceId: string, link: ResourceLink, coapsUri: stri
     if: [...link.if],
     ...(link.p === undefined ? {} : { p: { bm: link.p.bm } }),
     ins: resourceInstance(deviceId, link.href),
-    eps: [{ ep: coapsUri }],
+    eps: endpoints.map((ep) => ({ ep })),
   }
 }

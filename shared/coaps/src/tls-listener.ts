@@ -67,7 +67,7 @@ export interface ListenTlsOptions<Identity> {
   /** 0 takes a free one. */
   readonly port: number
   /** An inherited socket that listens already; then host and port are its own. */
-  readonly descriptor?: number
+  readonly descriptor?: number | undefined
   readonly credentials: DtlsCredentials
   readonly verifyPeer: VerifyPeer<Identity>
   readonly events: TlsEvents<Identity>

@@ -41,6 +41,27 @@ export const coapsSettings = {
     maximum: 1_000_000,
     default: 150_000,
   }),
+  coapsTcp: setting({
+    name: 'SALLYPORT_COAPS_TCP',
+    meaning: 'Serves CoAP over TLS 1.2 and 1.3 (RFC 8323) beside CoAP over DTLS.',
+    kind: 'boolean',
+    default: true,
+  }),
+  coapsTcpPort: setting({
+    name: 'SALLYPORT_COAPS_TCP_PORT',
+    meaning: 'The TCP port of CoAP over TLS; by default the number of SALLYPORT_COAPS_PORT.',
+    kind: 'port',
+    optional: true,
+  }),
+  maxTlsAssociations: setting({
+    name: 'SALLYPORT_MAX_TLS_ASSOCIATIONS',
+    meaning:
+      'Live connections by TLS at a time, half of them from one IPv4 /24 or IPv6 /48 at most; a newcomer beyond is not heard. Each costs some 100 kB.',
+    kind: 'integer',
+    minimum: 2,
+    maximum: 1_000_000,
+    default: 20_000,
+  }),
 }
 
 /** As the limits of a listener. */
@@ -49,6 +70,18 @@ export interface CoapsLimits {
   readonly maxHandshakesPerSecondPerHost?: number
   readonly maxHandshakesPerSecondPerNetwork?: number
   readonly maxAssociations: number
+}
+
+/** Where CoAP over TLS is to be served, and how much of it; undefined: nowhere. The rates of handshakes count for each transport. */
+export function coapsTcpOf(
+  configuration: Configuration<typeof coapsSettings> & { readonly host: string; readonly coapsPort: number },
+): { readonly host: string; readonly port: number; readonly limits: CoapsLimits } | undefined {
+  if (!configuration.coapsTcp) return undefined
+  return {
+    host: configuration.host,
+    port: configuration.coapsTcpPort ?? configuration.coapsPort,
+    limits: { ...coapsLimits(configuration), maxAssociations: configuration.maxTlsAssociations },
+  }
 }
 
 export function coapsLimits(configuration: Configuration<typeof coapsSettings>): CoapsLimits {

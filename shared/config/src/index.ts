@@ -1,4 +1,4 @@
-export { type CoapsLimits, coapsLimits, coapsSettings } from './coaps-settings.ts'
+export { type CoapsLimits, coapsLimits, coapsSettings, coapsTcpOf } from './coaps-settings.ts'
 export { type ConfigurationEntry, describeConfiguration } from './configuration-reference.ts'
 export { type Configuration, type Declaration, readConfiguration, unknownVariables } from './read-configuration.ts'
 export { serviceSettings } from './service-settings.ts'

@@ -26,6 +26,8 @@ export interface Gateways {
   register(gateway: {
     readonly id: string
     readonly coapsUri: string
+    /** By TLS; absent where it does not serve that. */
+    readonly coapsTcpUri?: string | undefined
     readonly startedAt: Instant
     /** Associations of the one before it that live on in this process: their sessions are not ended. */
     readonly keeps?: readonly string[]
@@ -42,7 +44,7 @@ export interface Gateways {
   renewLease(id: string): Promise<void>
   /** The lease ends, and the sessions of its devices with it. */
   retire(id: string): Promise<void>
-  live(): Promise<readonly { readonly id: string; readonly coapsUri: string }[]>
+  live(): Promise<readonly { readonly id: string; readonly coapsUri: string; readonly coapsTcpUri: string | null }[]>
   /** Declares offline the devices of dead gateways and those not heard of in time. */
   sweepExpired(act: ActContext): Promise<readonly OfflineDevice[]>
 }

@@ -20,14 +20,21 @@ export class PostgresGateways implements Gateways {
     this.#record = record
   }
 
-  async register({ id, coapsUri, startedAt, keeps = [] }: Parameters<Gateways['register']>[0]): Promise<void> {
+  async register({
+    id,
+    coapsUri,
+    coapsTcpUri,
+    startedAt,
+    keeps = [],
+  }: Parameters<Gateways['register']>[0]): Promise<void> {
     const act = this.#actOf(id)
     await this.#database.transaction(async (query) => {
       const before = await query.first<{ readonly startedAt: number; readonly retired: boolean }>(sql`
         select started_at as "startedAt", retired_at is not null as retired from gateway_instance where id = ${id} for update`)
       await query.run(sql`
-        insert into gateway_instance (id, coaps_uri, started_at) values (${id}, ${coapsUri}, ${time(startedAt)})
-        on conflict (id) do update set coaps_uri = excluded.coaps_uri, started_at = excluded.started_at,
+        insert into gateway_instance (id, coaps_uri, coaps_tcp_uri, started_at)
+        values (${id}, ${coapsUri}, ${coapsTcpUri ?? null}, ${time(startedAt)})
+        on conflict (id) do update set coaps_uri = excluded.coaps_uri, coaps_tcp_uri = excluded.coaps_tcp_uri, started_at = excluded.started_at,
           lease_renewed_at = clock_timestamp(), retired_at = null`)
       if (before?.startedAt === startedAt && !before.retired) return
       // Associations end with their process, unless this one goes on with them.
@@ -39,7 +46,7 @@ export class PostgresGateways implements Gateways {
         type: 'gateway.registered',
         organizationId: undefined,
         subjectId: id,
-        details: { coapsUri },
+        details: { coapsUri, ...(coapsTcpUri === undefined ? {} : { coapsTcpUri }) },
       })
     })
   }
@@ -93,8 +100,9 @@ export class PostgresGateways implements Gateways {
 
   live() {
     return this.#database.read((query) =>
-      query.rows<{ readonly id: string; readonly coapsUri: string }>(sql`
-        select i.id, i.coaps_uri as "coapsUri" from gateway_instance i where ${leaseAlive} order by i.started_at desc, i.id`),
+      query.rows<{ readonly id: string; readonly coapsUri: string; readonly coapsTcpUri: string | null }>(sql`
+        select i.id, i.coaps_uri as "coapsUri", i.coaps_tcp_uri as "coapsTcpUri"
+        from gateway_instance i where ${leaseAlive} order by i.started_at desc, i.id`),
     )
   }
 
