@@ -12,7 +12,7 @@ export interface ServerIdentity {
 }
 
 export interface DpsAddress {
-  /** `coaps://host:port` */
+  /** `coaps://host:port` or `coaps+tcp://host:port` */
   readonly url: string
   readonly trustAnchorFile: string
 }
@@ -23,8 +23,9 @@ export async function connectDevice(
   credentials: DtlsCredentials | undefined,
 ): Promise<CoapsClient<ServerIdentity>> {
   const anchors = certificatesFromPem(readFileSync(dps.trustAnchorFile, 'utf8'))
-  const { hostname, port } = new URL(dps.url)
+  const { protocol, hostname, port } = new URL(dps.url)
   return await connectCoaps<ServerIdentity>({
+    transport: protocol === 'coaps+tcp:' ? 'tls' : 'dtls',
     host: hostname,
     port: Number(port),
     ...(credentials === undefined ? {} : { credentials }),

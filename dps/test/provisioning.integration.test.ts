@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { clockFrom, instant } from '@sallyport/clock'
 import type { CoapsClient } from '@sallyport/coaps'
-import { eventually, installationForTest, type TestInstallation } from '@sallyport/development'
+import { coapsTcpUrl, eventually, installationForTest, type TestInstallation } from '@sallyport/development'
 import { certificateToPem, createCertificationRequest, extendedKeyUsageId, toPem, validatePath } from '@sallyport/pki'
 import { openStore } from '@sallyport/store'
 import pg from 'pg'
@@ -134,6 +134,32 @@ describe('provisioning over DTLS', () => {
       'ownership 2.05',
       'time 2.05',
     ])
+  })
+
+  it('[6.4] [4.10] provisions over TLS as over DTLS, and sends the device on to a gateway by TLS', async () => {
+    const url = coapsTcpUrl(installation.dps.ready) ?? ''
+    const gatewayUrl = coapsTcpUrl(installation.gateway.ready)
+    expect(url).toMatch(/^coaps\+tcp:/)
+    const device = await maker.device()
+    const client = await connectDevice({ ...dps, url }, device)
+    open.push(client)
+    expect((await get(client, '/x.plgd.dev/time')).code).toBe('2.05')
+    expect({ ...bodyOf(await get(client, '/api/v1/provisioning/ownership')) }).toEqual({ devowneruuid: organizationId })
+    const cloud = bodyOf(await post(client, 'cloud-configuration', { di: device.id }))
+    expect(cloud.cis).toBe(gatewayUrl)
+    expect(JSON.parse(JSON.stringify(cloud['x.org.iotivity.servers']))).toMatchObject([{ uri: gatewayUrl }])
+    const asked = { di: device.id, selectedGateway: { uri: installation.gatewayUrl } }
+    expect(bodyOf(await post(client, 'cloud-configuration', asked)).cis).toBe(installation.gatewayUrl)
+    const key = ownKey()
+    const answered = await post(client, 'credentials', credentialsBody(device.id, requestPem(device.id, key)))
+    expect(isKeyOf(givenCredentials(answered).certificate, key)).toBe(true)
+    expect((await get(client, '/api/v1/provisioning/acls')).code).toBe('2.05')
+    const [record] = await recordsOf(device.id)
+    expect(record?.steps.length).toBeGreaterThanOrEqual(5)
+    const opened = installation
+      .logOf('dps')
+      .find((line) => line.recordId === record?.id && line.msg === 'association opened')
+    expect(opened).toMatchObject({ transport: 'tls' })
   })
 
   it('[4.10] depends on no order of the steps, and speaks JSON and CBOR', async () => {

@@ -278,14 +278,18 @@ export class DeviceAtGateway {
 
   /** @throws CodedError `handshake-failed` with the alert in its details. */
   static async connect(
-    gateway: { readonly coaps: { readonly host: string; readonly port: number } },
+    gateway: Pick<Gateway, 'coaps'> & Partial<Pick<Gateway, 'coapsTcp'>>,
     device: { readonly id: string; readonly credentials: Credentials },
     resources: readonly CoapResource<undefined>[] = [],
+    tlsVersion?: 'TLSv1.2' | 'TLSv1.3',
   ): Promise<DeviceAtGateway> {
+    const address = tlsVersion === undefined ? gateway.coaps : gateway.coapsTcp
+    if (address === undefined) throw new Error('the gateway does not serve that transport')
     const client = await connectCoaps<undefined>({
       connectionId: true,
-      host: gateway.coaps.host,
-      port: gateway.coaps.port,
+      ...(tlsVersion === undefined ? {} : { transport: 'tls' as const, tlsVersion }),
+      host: address.host,
+      port: address.port,
       credentials: { chain: device.credentials.chain, privateKey: device.credentials.privateKey },
       verifyPeer: () => ({ accepted: true, identity: undefined }),
       resources,

@@ -121,8 +121,10 @@ function printWelcome(progress: Progress, home: string, ready: ReturnType<typeof
   const login = `${ready.http}/api/v1/auth/login`
   progress.line('')
   progress.line(`  HTTP API     ${ready.http}/api/v1   (reference: ${ready.http}/docs)`)
-  progress.line(`  gateway      ${ready.gateway.coaps}`)
-  progress.line(`  dps          ${ready.dps.coaps}`)
+  progress.line(
+    `  gateway      ${ready.gateway.coaps}${ready.gateway.coapsTcp === null ? '' : `  ${ready.gateway.coapsTcp}`}`,
+  )
+  progress.line(`  dps          ${ready.dps.coaps}${ready.dps.coapsTcp === null ? '' : `  ${ready.dps.coapsTcp}`}`)
   progress.line(`  metrics      ${ready.metrics.join('  ')}`)
   progress.line(`  logs         ${join(home, 'log')}`)
   progress.line(`  all of it    ${join(home, 'ready.json')}`)

@@ -165,7 +165,11 @@ export const auditEventTypes = {
       errorCode: optional(text),
     },
   },
-  'gateway.registered': { severity: 'notice', subject: 'gateway', details: { coapsUri: text } },
+  'gateway.registered': {
+    severity: 'notice',
+    subject: 'gateway',
+    details: { coapsUri: text, coapsTcpUri: optional(text) },
+  },
   'gateway.retired': { severity: 'notice', subject: 'gateway', details: { devices: number } },
   'authority.recorded': { severity: 'notice', subject: 'authority', details: { role: text, keyId: optional(text) } },
   'hub.recorded': { severity: 'notice', subject: 'hub', details: {} },
