@@ -48,7 +48,11 @@ export interface ClientHello {
 export interface HelloCookie {
   readonly cookie: Uint8Array
   readonly beforeCookie: Uint8Array
+  /** Of the first piece only as far as that goes. */
   readonly afterCookie: Uint8Array
+  /** Bytes of the whole hello without its cookie: the same in both hellos of a client. */
+  readonly lengthBeside: number
+  readonly isWhole: boolean
 }
 
 /** version(2) random(32) */
@@ -58,8 +62,10 @@ const sessionIdOffset = 34
  * Finds the cookie and reads nothing else, so that a spoofed hello meets little code and costs little.
  *
  * Undefined when the bytes end before the cookie does.
+ *
+ * @param length of the whole hello, when `body` is its first piece
  */
-export function findCookie(body: Uint8Array): HelloCookie | undefined {
+export function findCookie(body: Uint8Array, length = body.length): HelloCookie | undefined {
   const sessionIdLength = body[sessionIdOffset]
   if (sessionIdLength === undefined) return undefined
   const lengthOffset = sessionIdOffset + 1 + sessionIdLength
@@ -71,6 +77,8 @@ export function findCookie(body: Uint8Array): HelloCookie | undefined {
     cookie: body.subarray(lengthOffset + 1, end),
     beforeCookie: body.subarray(0, lengthOffset),
     afterCookie: body.subarray(end),
+    lengthBeside: length - cookieLength,
+    isWhole: length === body.length,
   }
 }
 

@@ -20,6 +20,7 @@ import { CookieSecrets } from './cookie.ts'
 import { Endpoint } from './endpoint.ts'
 import { maxGeneration } from './epoch.ts'
 import { minMtu, resumeFlight } from './flight.ts'
+import { expiryOfFragmentedHello, FragmentedHellos } from './fragmented-hellos.ts'
 import { HalfOpenQuota } from './half-open-quota.ts'
 import { describeFault } from './handshake-fault.ts'
 import { createHandshakeLayer, type HandshakeLayer } from './handshake-layer.ts'
@@ -178,6 +179,8 @@ export class DtlsServer {
   readonly #handshakeTimeout: Duration
   readonly #handshakeRate: HandshakeRate
   readonly #halfOpenQuota: HalfOpenQuota
+  readonly #reassembly: ReassemblyLimits
+  readonly #fragmentedHellos: FragmentedHellos
   readonly #maxAssociations: number
   readonly #staleAssociations: StaleAssociations
   readonly #protectRecords: ProtectRecords
@@ -215,9 +218,11 @@ export class DtlsServer {
     this.#protectRecords = configuration.protectRecords ?? protectWithNodeCrypto
     this.#cookies = new CookieSecrets(configuration.cookieSecret)
     this.#shard = requireShard(configuration.shard ?? 0)
+    this.#reassembly = configuration.reassembly ?? defaultReassemblyLimits
+    this.#fragmentedHellos = new FragmentedHellos(this.#reassembly)
     const options = {
       mtu: requireMtu(configuration.mtu ?? defaultMtu),
-      reassembly: configuration.reassembly ?? defaultReassemblyLimits,
+      reassembly: this.#reassembly,
       handshakeTimeout: this.#handshakeTimeout,
       progressExtendsHandshake: true,
       idleTimeout: configuration.idleTimeout ?? hours(24),
@@ -241,6 +246,11 @@ export class DtlsServer {
 
   get counts(): { readonly live: number; readonly halfOpen: number } {
     return { live: this.#endpoint.connections.size, halfOpen: this.#endpoint.handshakes.size }
+  }
+
+  /** Hellos of which the beginning is here, and not the rest. */
+  get fragmentedHelloCount(): number {
+    return this.#fragmentedHellos.size
   }
 
   /** CIDs that name an association or a handshake. */
@@ -269,9 +279,9 @@ export class DtlsServer {
       address ??= slotKey(from)
       if (!isClientHello(record)) {
         this.#receive(record, this.#slots.get(address))
-      } else if (answersHello) {
-        // One hello of a datagram is answered: a datagram of many must not bring many answers.
-        answersHello = false
+      } else if (answersHello || !beginsMessage(record)) {
+        // One hello of a datagram is answered: a datagram of many must not bring many answers. Further pieces bring none.
+        if (beginsMessage(record)) answersHello = false
         this.#receiveHello(record, from, address)
       }
     }
@@ -280,7 +290,10 @@ export class DtlsServer {
   handleTimeout(now: Instant): void {
     this.#endpoint.now = now
     for (const due of this.#endpoint.runTimers()) {
-      if (due !== this.#cookieTimer) continue
+      if (due !== this.#cookieTimer) {
+        this.#fragmentedHellos.expire(due)
+        continue
+      }
       this.#endpoint.emit({ kind: 'makeCookieSecret' })
       this.#endpoint.setTimer(this.#cookieTimer, later(now, this.#cookieSecretLifetime))
     }
@@ -447,14 +460,44 @@ export class DtlsServer {
       return
     }
     if (fragment.bytes.length !== fragment.length) {
-      // Keeping a piece would be state for an address that nobody has proven (RFC 6347 section 4.2.1).
-      this.#endpoint.discard('hello-fragmented')
+      this.#receiveHelloFragment(record, fragment, from, address)
       return
     }
     const cookie = findCookie(fragment.bytes)
     if (cookie === undefined) this.#endpoint.discard('hello-malformed')
     else if (this.#cookies.isGood(from, cookie)) this.#receiveProvenHello(record, fragment, from, address)
     else this.#askForCookie(record, fragment, cookie, from)
+  }
+
+  /** The first piece of a hello is answered as a whole one is; no piece is kept before it has shown a cookie. */
+  #receiveHelloFragment(record: RecordView, fragment: HandshakeFragment, from: PeerAddress, address: string): void {
+    const endpoint = this.#endpoint
+    const isFirst = fragment.offset === 0
+    if (isFirst) {
+      const hello = findCookie(fragment.bytes, fragment.length)
+      if (hello === undefined || fragment.length > this.#reassembly.maxMessageBytes) {
+        endpoint.discard('hello-fragmented')
+        return
+      }
+      if (!this.#cookies.provesAddress(from, hello)) {
+        this.#askForCookie(record, fragment, hello, from)
+        return
+      }
+    }
+    const handle = endpoint.newHandle()
+    const outcome = isFirst
+      ? this.#fragmentedHellos.begin(address, from, fragment, record.sequence, handle, endpoint.now)
+      : this.#fragmentedHellos.goOn(address, fragment, record.sequence)
+    if (outcome.kind === 'discarded') endpoint.discard(outcome.reason)
+    else if (outcome.kind === 'waiting' && isFirst) endpoint.setTimer(handle, expiryOfFragmentedHello(endpoint.now))
+    else if (outcome.kind === 'whole') {
+      const { type, messageSequence, body } = outcome.message
+      const whole = { type, length: body.length, messageSequence, offset: 0, bytes: body }
+      const hello = findCookie(body)
+      if (hello !== undefined && this.#cookies.isGood(from, hello))
+        this.#receiveProvenHello(record, whole, from, address)
+      else endpoint.discard('hello-malformed')
+    }
   }
 
   /** 60 bytes for at least 61: whatever has room for a cookie's length is larger than our answer. */
@@ -657,3 +700,7 @@ const slotKey = (peer: PeerAddress): string => `${peer.address}|${peer.port}`
 
 const isClientHello = (record: RecordView): boolean =>
   record.epoch === 0 && record.type === contentTypes.handshake && record.fragment[0] === handshakeTypes.clientHello
+
+/** False for a further piece of a message: its fragment_offset is not 0. */
+const beginsMessage = ({ fragment }: RecordView): boolean =>
+  ((fragment[6] ?? 0) | (fragment[7] ?? 0) | (fragment[8] ?? 0)) === 0

@@ -146,6 +146,7 @@ export type DiscardReason =
   | 'fragment-refused'
   | 'hello-malformed'
   | 'hello-fragmented'
+  | 'hello-fragment-limit'
   | 'hello-repeated'
   | 'handshake-rate-limit'
   | 'half-open-limit'
