@@ -24,7 +24,7 @@ check: ## types, lint, layers and generated docs only
 	@$(prepare) run
 	@$(development) check
 
-interop: ## the foreign peers: openssl, gnutls, libcoap, node-coap
+interop: ## the foreign peers: openssl, gnutls, wolfSSL, pion, libcoap, node-coap; prints what each came to
 	@$(prepare) interop
 	@$(development) interop
 

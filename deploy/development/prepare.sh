@@ -50,6 +50,10 @@ missing_packages() {
   fi
   command -v gnutls-cli >/dev/null 2>&1 || printf ' gnutls-bin'
   command -v tshark >/dev/null 2>&1 || printf ' tshark'
+  command -v cc >/dev/null 2>&1 || printf ' gcc libc6-dev'
+  [ -f /usr/include/wolfssl/ssl.h ] || printf ' libwolfssl-dev'
+  command -v go >/dev/null 2>&1 || printf ' golang-go'
+  [ -d /usr/share/gocode/src/github.com/pion/dtls ] || printf ' golang-github-pion-dtls.v2-dev'
 }
 
 install_packages() {

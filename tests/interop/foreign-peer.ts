@@ -4,7 +4,14 @@
  */
 
 import { spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { connectLinkFromFiles, isDeviceFailure } from '@sallyport/device'
+import { peerProgram } from './peer-programs.ts'
+
+const coapPackage = JSON.parse(readFileSync(createRequire(import.meta.url).resolve('coap/package.json'), 'utf8')) as {
+  readonly version: string
+}
 
 export interface Target {
   readonly host: string
@@ -29,11 +36,21 @@ export interface Outcome {
 }
 
 export interface ForeignPeer {
-  readonly name: string
-  /** Debian's name of what is needed, and the program to look for; undefined for what npm brings. */
-  readonly program?: { readonly command: string; readonly debianPackage: string }
+  /** As its makers call it. */
+  readonly peer: string
+  /** The only suite it offers; undefined: its own choice. */
+  readonly suite: ForeignSuite | undefined
+  /** What is needed on the machine: Debian's name of it, and where to look; nothing for what npm brings. */
+  readonly needs: readonly { readonly found: string; readonly debianPackage: string }[]
+  version(): string
   connect(target: Target, presented: Presented | undefined): Promise<Outcome>
 }
+
+export type ForeignSuite =
+  | 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'
+  | 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM'
+  | 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'
+  | 'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384'
 
 const path = '/x.plgd.dev/time'
 /** CON GET of that path without a token, message id 1 (RFC 7252 section 3). */
@@ -46,16 +63,39 @@ const request = Buffer.concat([
 /** ACK 2.05, message id 1. */
 const answerStart = Buffer.of(0x60, 0x45, 0x00, 0x01)
 
-const openssl = (name: string, cipher: string): ForeignPeer => ({
-  name,
-  program: { command: 'openssl', debianPackage: 'openssl' },
+export const opensslNames: Readonly<Record<ForeignSuite, string>> = {
+  TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8: 'ECDHE-ECDSA-AES128-CCM8',
+  TLS_ECDHE_ECDSA_WITH_AES_128_CCM: 'ECDHE-ECDSA-AES128-CCM',
+  TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: 'ECDHE-ECDSA-AES128-GCM-SHA256',
+  TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: 'ECDHE-ECDSA-AES256-GCM-SHA384',
+}
+
+export const gnutlsNames: Readonly<Record<ForeignSuite, string>> = {
+  TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8: 'AES-128-CCM-8',
+  TLS_ECDHE_ECDSA_WITH_AES_128_CCM: 'AES-128-CCM',
+  TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: 'AES-128-GCM',
+  TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: 'AES-256-GCM',
+}
+
+const inPath = (command: string): string => `command -v ${command}`
+const firstLine = (command: string, args: readonly string[]): string =>
+  spawnSync(command, args, { encoding: 'utf8' }).stdout.split('\n')[0] ?? ''
+const installed = (debianPackage: string): string => firstLine('dpkg-query', ['-W', debianPackage]).split('\t')[1] ?? ''
+
+/** @param more as for `-mtu 296` */
+export const openssl = (suite: ForeignSuite, ...more: readonly string[]): ForeignPeer => ({
+  peer: 'openssl',
+  suite,
+  needs: [{ found: inPath('openssl'), debianPackage: 'openssl' }],
+  version: () => firstLine('openssl', ['version']).split(' ')[1] ?? '',
   connect: async (target, presented) => {
     const run = await runPeer(
       'openssl',
       [
-        ...['s_client', '-dtls1_2', '-quiet', '-connect', `${target.host}:${target.port}`, '-cipher', cipher],
-        ...['-CAfile', target.trustAnchor, '-verify_return_error'],
+        ...['s_client', '-dtls1_2', '-quiet', '-connect', `${target.host}:${target.port}`],
+        ...['-cipher', `${opensslNames[suite]}:@SECLEVEL=0`, '-CAfile', target.trustAnchor, '-verify_return_error'],
         ...(presented === undefined ? [] : ['-cert', presented.certificate, '-key', presented.key]),
+        ...more,
       ],
       request,
     )
@@ -63,10 +103,15 @@ const openssl = (name: string, cipher: string): ForeignPeer => ({
   },
 })
 
-const gnutls = (name: string, cipher: string): ForeignPeer => ({
-  name,
-  program: { command: 'gnutls-cli', debianPackage: 'gnutls-bin' },
+/** @param more as for `--mtu=300` */
+export const gnutls = (suite: ForeignSuite, ...more: readonly string[]): ForeignPeer => ({
+  peer: 'gnutls',
+  suite,
+  needs: [{ found: inPath('gnutls-cli'), debianPackage: 'gnutls-bin' }],
+  version: () => firstLine('gnutls-cli', ['--version']).split(' ')[1] ?? '',
   connect: async (target, presented) => {
+    const signatures =
+      '+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SHA384:+SIGN-EDDSA-ED25519:+SIGN-RSA-SHA256:+SIGN-RSA-PSS-RSAE-SHA256'
     const run = await runPeer(
       'gnutls-cli',
       [
@@ -74,7 +119,8 @@ const gnutls = (name: string, cipher: string): ForeignPeer => ({
         ...['--sni-hostname', 'localhost', '--verify-hostname', 'localhost'],
         ...(presented === undefined ? [] : ['--x509certfile', presented.certificate, '--x509keyfile', presented.key]),
         '--priority',
-        `NONE:+VERS-DTLS1.2:+${cipher}:+ECDHE-ECDSA:+AEAD:+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SHA384:+GROUP-SECP256R1:+COMP-NULL`,
+        `NONE:+VERS-DTLS1.2:+${gnutlsNames[suite]}:+ECDHE-ECDSA:+AEAD:${signatures}:+GROUP-SECP256R1:+GROUP-SECP384R1:+COMP-NULL`,
+        ...more,
       ],
       request,
     )
@@ -82,9 +128,55 @@ const gnutls = (name: string, cipher: string): ForeignPeer => ({
   },
 })
 
-const libcoap = (library: 'openssl' | 'gnutls'): ForeignPeer => ({
-  name: `libcoap on ${library}`,
-  program: { command: `coap-client-${library}`, debianPackage: 'libcoap3-bin' },
+export const wolfssl = (suite: ForeignSuite): ForeignPeer => ({
+  peer: 'wolfSSL',
+  suite,
+  needs: [
+    { found: inPath('cc'), debianPackage: 'gcc libc6-dev' },
+    { found: 'test -f /usr/include/wolfssl/ssl.h', debianPackage: 'libwolfssl-dev' },
+  ],
+  version: () => installed('libwolfssl-dev'),
+  connect: async (target, presented) => {
+    const name = suite === 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8' ? 'ECDHE-ECDSA-AES128-CCM-8' : opensslNames[suite]
+    return outcome(
+      await runPeer(peerProgram('wolfssl-client'), ourArguments(target, name, presented), request),
+      /alert (\d+)/,
+    )
+  },
+})
+
+export const pion = (suite: ForeignSuite): ForeignPeer => ({
+  peer: 'pion',
+  suite,
+  needs: [
+    { found: inPath('go'), debianPackage: 'golang-go' },
+    { found: 'test -d /usr/share/gocode/src/github.com/pion/dtls', debianPackage: 'golang-github-pion-dtls.v2-dev' },
+  ],
+  version: () => installed('golang-github-pion-dtls.v2-dev'),
+  connect: async (target, presented) => {
+    const run = await runPeer(peerProgram('pion-client'), ourArguments(target, suite, presented), request)
+    const text = run.output.toString('latin1')
+    // As `handshake error: alert: Alert Fatal: UnknownCA`.
+    const named = /Alert Fatal: (\w+)/.exec(text)?.[1]
+    const alert = named
+      ?.replace('CA', 'Ca')
+      .replaceAll(/(?<=.)([A-Z])/g, '_$1')
+      .toLowerCase()
+    return { served: run.output.includes(answerStart), alert, output: text }
+  },
+})
+
+/** What `peers/` take. */
+const ourArguments = (target: Target, suite: string, presented: Presented | undefined): string[] => [
+  ...[target.host, String(target.port), target.trustAnchor, suite],
+  ...(presented === undefined ? [] : [presented.certificate, presented.key]),
+]
+
+export const libcoap = (library: 'openssl' | 'gnutls'): ForeignPeer => ({
+  peer: `libcoap on ${library}`,
+  suite: undefined,
+  needs: [{ found: inPath(`coap-client-${library}`), debianPackage: 'libcoap3-bin' }],
+  version: () => installed('libcoap3-bin'),
   connect: async (target, presented) => {
     const run = await runPeer(`coap-client-${library}`, [
       ...['-v', '7', '-m', 'get', '-B', '4', '-C', target.trustAnchor],
@@ -103,7 +195,10 @@ const libcoap = (library: 'openssl' | 'gnutls'): ForeignPeer => ({
 })
 
 const nodeCoap: ForeignPeer = {
-  name: 'node-coap',
+  peer: 'node-coap on our DTLS',
+  suite: undefined,
+  needs: [],
+  version: () => coapPackage.version,
   connect: async (target, presented) => {
     try {
       const link = await connectLinkFromFiles({
@@ -124,22 +219,22 @@ const nodeCoap: ForeignPeer = {
   },
 }
 
+const ccm8 = 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'
+const gcm = 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'
+
+/** What meets the running product. */
 export const foreignPeers: readonly ForeignPeer[] = [
-  openssl('openssl, CCM_8', 'ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0'),
-  openssl('openssl, GCM', 'ECDHE-ECDSA-AES128-GCM-SHA256'),
-  gnutls('gnutls, CCM_8', 'AES-128-CCM-8'),
-  gnutls('gnutls, GCM', 'AES-128-GCM'),
-  libcoap('openssl'),
-  libcoap('gnutls'),
-  nodeCoap,
+  ...[openssl(ccm8), openssl(gcm), gnutls(ccm8), gnutls(gcm), wolfssl(ccm8), wolfssl(gcm), pion(ccm8), pion(gcm)],
+  ...[libcoap('openssl'), libcoap('gnutls'), nodeCoap],
 ]
 
-/** @throws Error that names the Debian packages of the programs that are missing. */
+export const nameOf = ({ peer, suite }: ForeignPeer): string => (suite === undefined ? peer : `${peer}, ${suite}`)
+
+/** @throws Error that names the Debian packages that are missing. */
 export function requirePrograms(peers: readonly ForeignPeer[]): void {
   const missing = peers
-    .map(({ program }) => program)
-    .filter((program) => program !== undefined)
-    .filter(({ command }) => spawnSync('sh', ['-c', `command -v ${command}`]).status !== 0)
+    .flatMap(({ needs }) => needs)
+    .filter(({ found }) => spawnSync('sh', ['-c', found]).status !== 0)
     .map(({ debianPackage }) => debianPackage)
   if (missing.length > 0) {
     throw new Error(

@@ -4,10 +4,10 @@
  */
 
 import { join } from 'node:path'
-import { eventually, installationForTest, runProgram, type TestInstallation } from '@sallyport/development'
+import { eventually, installationForTest, noteInterop, runProgram, type TestInstallation } from '@sallyport/development'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type ForeignPeer, foreignPeers, type Presented, requirePrograms, type Target } from './foreign-peer.ts'
+import { type ForeignPeer, foreignPeers, nameOf, type Presented, requirePrograms, type Target } from './foreign-peer.ts'
 
 type Service = 'dps' | 'gateway'
 
@@ -114,7 +114,6 @@ const cases: readonly Case[] = [
 
 let installation: TestInstallation
 let certificates: Certificates
-const seen: { peer: string; service: Service; name: string; result: string }[] = []
 
 beforeAll(async () => {
   requirePrograms(foreignPeers)
@@ -123,15 +122,14 @@ beforeAll(async () => {
 }, 180_000)
 
 afterAll(async () => {
-  process.stdout.write(`\n${table()}\n`)
   await installation?.stop()
 })
 
-describe.each(foreignPeers.map((peer) => ({ peer, name: peer.name })))('$name', ({ peer }) => {
+describe.each(foreignPeers.map((peer) => ({ peer, name: nameOf(peer) })))('$name', ({ peer }) => {
   it.each(cases)('[5.8] [6.6] $claims with $name at the $service', async (example) => {
     const before = example.refused === undefined ? 0 : await refusalsCounted(example.service, example.refused.reason)
     const result = await peer.connect(targetOf(example.service), example.presented(certificates))
-    note(peer, example, result.served ? 'served' : `refused: ${result.alert ?? 'no alert'}`)
+    note(peer, example, result.served ? 'served' : (result.alert ?? 'no alert'))
     if (example.refused === undefined) {
       expect(result.served, result.output).toBe(true)
       return
@@ -222,28 +220,14 @@ function reasonsLogged(service: Service): unknown[] {
     .map(({ reason, code }) => reason ?? code)
 }
 
-function note(peer: ForeignPeer, { service, name }: Case, result: string): void {
-  seen.push({ peer: peer.name, service, name, result })
-}
-
-/** Cases down, peers across. */
-function table(): string {
-  const peers = foreignPeers.map(({ name }) => name)
-  const rows = cases.map(({ service, name }) => [
-    `${service}: ${name}`,
-    ...peers.map((peer) => {
-      const found = seen.find((entry) => entry.peer === peer && entry.service === service && entry.name === name)
-      return found?.result.replace('refused: ', '✗ ') ?? '–'
-    }),
-  ])
-  const all = [['', ...peers], ...rows]
-  const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? []
-  return all
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+function note(peer: ForeignPeer, { service, name, refused }: Case, result: string): void {
+  noteInterop({
+    peer: peer.peer,
+    version: peer.version(),
+    role: 'client',
+    suite: peer.suite ?? 'its choice',
+    credential: 'P-256',
+    met: refused === undefined ? service : `${service}, ${name}`,
+    result,
+  })
 }

@@ -2,6 +2,7 @@
 
 import { reportAcceptance } from './acceptance.ts'
 import { check } from './check.ts'
+import { forgetInterop, printInterop } from './interop-table.ts'
 import { runVitest } from './vitest-run.ts'
 
 export interface TestOptions {
@@ -11,14 +12,19 @@ export interface TestOptions {
 /** True when every check and every test passed. */
 export async function test({ write }: TestOptions): Promise<boolean> {
   const checked = await check(write)
+  forgetInterop()
   const tested = await runVitest(['unit', 'integration', 'end-to-end', 'interop', 'faults'], write)
+  printInterop(write)
   const kept = reportAcceptance({ write, brief: true })
   return checked && tested && kept
 }
 
-/** The foreign peers alone. */
-export function interop({ write }: TestOptions): Promise<boolean> {
-  return runVitest(['interop'], write)
+/** The foreign peers alone, and their table. */
+export async function interop({ write }: TestOptions): Promise<boolean> {
+  forgetInterop()
+  const tested = await runVitest(['interop'], write)
+  printInterop(write)
+  return tested
 }
 
 /** The faults and the mutations in their long form: figures for docs/reliability.md. */

@@ -119,7 +119,7 @@ describe('a client behind a NAT', () => {
   })
 })
 
-describe('tshark, given our key log', () => {
+describe('[6.6] tshark, given our key log', () => {
   for (const cipherSuite of [
     'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
     'TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384',
