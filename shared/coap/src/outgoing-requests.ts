@@ -5,7 +5,9 @@
  * 2. The response is matched by its token on this association; a body in blocks is fetched to its end (Block2, section 2.4).
  * 3. With Observe, the request stays: notifications are put in order (RFC 7641 section 3.4), long ones are fetched too.
  *
- * Each further message has a token of its own, so that a late response to an earlier one matches nothing.
+ * Each further message has a token of its own, so that a late response to an earlier one matches nothing. Only the blocks of
+ * one body share theirs, since there are servers that put a body together by its token; what answers one of them is told
+ * from what answers another by its Block1 option (docs/decisions/0007-one-token-for-a-body.md).
  */
 
 import type { Instant } from '@sallyport/clock'
@@ -273,6 +275,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
   ): void {
     const code = responseCodeOf(message.code)
     if (code === undefined) return
+    if (answersEarlierBlock(request, options)) return this.#discarded(request.association, 'answer to an earlier block')
     // A response acknowledges its request, even when it comes before the acknowledgement (RFC 7252 section 5.2.2).
     if (request.confirmable !== undefined) this.#messages.end(request.confirmable, now)
     request.confirmable = undefined
@@ -324,7 +327,7 @@ export class OutgoingRequests<Peer, Resource extends ResourceTraits> {
     }
     request.sentBytes += chunk
     this.#agreeOn(request, block1)
-    this.#send(request, now)
+    this.#send(request, now, request.token)
     return true
   }
 
@@ -562,6 +565,12 @@ const responseOf = <Peer, Resource extends ResourceTraits>(
   observe,
   recordSequence: association.recordSequence,
 })
+
+/** Held back or doubled on its way: the token alone does not tell it from the answer to the block that is due. */
+const answersEarlierBlock = <Peer, Resource extends ResourceTraits>(
+  { sentBytes, receivedBytes }: OutgoingRequest<Peer, Resource>,
+  { block1 }: ResponseOptions,
+): boolean => block1 !== undefined && receivedBytes === 0 && offsetOf(block1) < sentBytes
 
 function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
   const [only] = parts

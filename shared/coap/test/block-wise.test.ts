@@ -353,6 +353,52 @@ describe('[5.9] F18: block-wise transfers that misbehave', () => {
   )
 })
 
+describe('the token of a body (docs/decisions/0007)', () => {
+  /** Our end sends a body; the test answers it. */
+  function sending() {
+    const pair = new EndpointPair({ left: {} })
+    pair.silence(pair.right)
+    pair.request(pair.left, { method: 'POST', path: '/upload', payload: body(3000) })
+    const answer = (number: number, more: boolean, messageId: number) => {
+      const token = pair.left.sent.at(-1)?.token ?? none
+      const options = [{ number: optionNumbers.Block1, value: blockValue({ number, more, size: 1024 }) }]
+      const code = more ? 0x5f : 0x44
+      const type = messageTypes.nonConfirmable
+      pair.deliver(pair.left, encodeMessage({ type, code, messageId, token, options, payload: none }))
+    }
+    const blocks = () =>
+      pair.left.sent
+        .filter(({ code }) => code === methodCodes.POST)
+        .map(({ options }) => readBlock(options.find(({ number }) => number === optionNumbers.Block1)?.value ?? none))
+    return { pair, answer, blocks }
+  }
+
+  it('is the same for all its blocks, and another for another body', () => {
+    const { pair, answer } = sending()
+    answer(0, true, 1)
+    answer(1, true, 2)
+    answer(2, false, 3)
+    expect(pair.left.of('response')).toHaveLength(1)
+    pair.request(pair.left, { method: 'POST', path: '/upload', payload: body(3000) })
+    const tokens = pair.left.sent.map(({ token }) => Buffer.from(token).toString('hex'))
+    expect(new Set(tokens.slice(0, 3)).size).toBe(1)
+    expect(new Set(tokens).size).toBe(2)
+  })
+
+  it('an answer to an earlier block that was held back acknowledges nothing, and the block that is due is sent again', () => {
+    const { pair, answer, blocks } = sending()
+    answer(0, true, 1)
+    answer(0, true, 9)
+    expect(blocks().map(({ number }) => number)).toEqual([0, 1])
+    expect(pair.left.of('discarded').map(({ reason }) => reason)).toEqual(['answer to an earlier block'])
+    pair.run(seconds(3))
+    expect(blocks().map(({ number }) => number)).toEqual([0, 1, 1])
+    answer(1, true, 2)
+    answer(2, false, 3)
+    expect(pair.left.of('response')).toHaveLength(1)
+  })
+})
+
 describe('[6.7] bodies that are streamed', () => {
   it('10 MiB from a device: a resource that receives blocks gets each of them with its offset, and no byte is kept', () => {
     const streams = [resource('/firmware', ['POST'], { receives: 'blocks', maxRequestBytes: 16 * 1024 * 1024 })]

@@ -288,6 +288,10 @@ describe('node-coap over our DTLS client', () => {
     let state = 'off'
     const observers = new Set<coap.ObserveWriteStream>()
     device.on('request', (request: coap.IncomingMessage, response: coap.OutgoingMessage | coap.ObserveWriteStream) => {
+      if (request.url === '/upload') {
+        response.code = '2.04'
+        return void response.end(`${request.payload.length}`)
+      }
       if (request.url === '/big') return void response.end(Buffer.from(long(4000)))
       if (request.method === 'POST') {
         state = request.payload.toString()
@@ -308,6 +312,10 @@ describe('node-coap over our DTLS client', () => {
     if (association === undefined) throw new Error('no association')
     expect(text((await server.request(association, { method: 'GET', path: '/light' })).payload)).toBe('off')
     expect((await server.request(association, { method: 'GET', path: '/big' })).payload).toEqual(long(4000))
+    for (const length of [1, 1024, 1025, 2048, 5000, 20_000]) {
+      const upload = { method: 'POST' as const, path: '/upload', payload: long(length) }
+      expect(text((await server.request(association, upload)).payload), `a body of ${length} bytes`).toBe(`${length}`)
+    }
     const seen: string[] = []
     const observation = await server.observe(
       association,
