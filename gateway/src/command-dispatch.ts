@@ -16,7 +16,7 @@ import { hasCode, isCodedError } from '@sallyport/errors'
 import { encode } from '@sallyport/representation'
 import type { CommandRecord, Store } from '@sallyport/store'
 import type { DeviceIdentity } from './device-identity.ts'
-import { actOf, logFieldsOf } from './device-request.ts'
+import { actOf, type DeviceAssociation, logFieldsOf } from './device-request.ts'
 import type { LiveDevice, LiveDevices } from './live-devices.ts'
 import { notificationFields } from './notification.ts'
 import { representationOf, type TwinObserver } from './twin-observer.ts'
@@ -33,6 +33,8 @@ export interface CommandDispatchOptions {
   readonly log: Logger
   readonly onCompleted: (state: CommandOutcome['state']) => void
   readonly onContact: (live: LiveDevice) => void
+  /** Before an answer has an effect: see `record-marks.ts`. */
+  readonly mark: (association: DeviceAssociation, response: ClientResponse) => Promise<void>
 }
 
 export type CommandOutcome = Parameters<Store['commands']['complete']>[1]
@@ -68,6 +70,13 @@ export class CommandDispatch {
       poll,
     )
     this.#timer = setInterval(poll, polledEvery)
+  }
+
+  /** Looks for what waits for the devices of this gateway. Resolves in any case. */
+  async lookForWaiting(): Promise<void> {
+    await this.#poll().catch((error: unknown) => {
+      this.#options.log.warn({ err: error }, 'commands could not be looked for')
+    })
   }
 
   /** Takes no further command; resolves when those under way have ended. */
@@ -158,6 +167,12 @@ export class CommandDispatch {
       return outcomeOfFailure(command, error)
     }
     this.#options.onContact(live)
+    try {
+      await this.#options.mark(live.association, response)
+    } catch (error) {
+      // What the device answered cannot be written down; that it did something is not known to anybody then.
+      return outcomeOfFailure(command, error)
+    }
     return this.#outcomeOf(live, command, response)
   }
 

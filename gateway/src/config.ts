@@ -2,7 +2,7 @@
 
 import { type Configuration, coapsSettings, serviceSettings, setting } from '@sallyport/config'
 
-// Events reach Redis through the outbox and its relay: the gateway itself needs no Redis.
+// Events reach Redis through the outbox and its relay: the gateway needs Redis for snapshots alone.
 const { redisUrl: _redisUrl, ...settingsOfEveryService } = serviceSettings
 
 export const gatewaySettings = {
@@ -44,6 +44,24 @@ export const gatewaySettings = {
     meaning: 'The internal address of the control plane, where onboarding codes and refresh tokens are exchanged.',
     kind: 'url',
     schemes: ['https'],
+  }),
+  redisUrl: setting({
+    name: 'SALLYPORT_REDIS_URL',
+    meaning:
+      'Where sealed snapshots of live associations are left for the gateway that takes over; without it a restart costs every device a handshake.',
+    kind: 'url',
+    schemes: ['redis', 'rediss'],
+    optional: true,
+    secret: true,
+  }),
+  shard: setting({
+    name: 'SALLYPORT_SHARD',
+    meaning:
+      'Which part of the devices this gateway serves. The one that starts takes the shard over from the one that had it, so gateways that run side by side need different ones.',
+    kind: 'integer',
+    minimum: 0,
+    maximum: 255,
+    default: 0,
   }),
   gatewayId: setting({
     name: 'SALLYPORT_GATEWAY_ID',

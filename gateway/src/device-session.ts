@@ -39,6 +39,17 @@ export class DeviceSession {
     this.#lastContact = openedAt
   }
 
+  /** Goes on with what another gateway knew. */
+  resume(
+    session: { readonly signedInAt: Instant; readonly endsAt: Instant },
+    presence: 'online' | 'silent',
+    lastContact: Instant,
+  ): void {
+    const { signedInAt, endsAt } = session
+    this.#state = { phase: 'signed-in', signedInAt, endsAt, presence }
+    this.#lastContact = lastContact
+  }
+
   get state(): DeviceSessionState {
     return this.#state
   }

@@ -13,6 +13,8 @@ export interface GatewayLeaseOptions {
   readonly id: string
   readonly coapsUri: string
   readonly coapsTcpUri: string | undefined
+  /** Associations that go on here: a former process of this name does not take their sessions along. */
+  readonly keeps?: readonly string[]
   readonly clock: Clock
   readonly log: Logger
   /** The lease had lapsed and is alive again: what others concluded meanwhile has to be put right. */
@@ -22,6 +24,8 @@ export interface GatewayLeaseOptions {
 export interface GatewayLease {
   /** Ends the lease: the gateway's devices are offline, reason shutdown. */
   retire(): Promise<void>
+  /** Renews it no more: whoever goes on with the devices takes their sessions over before it lapses. */
+  leave(): void
 }
 
 const renewedEvery = seconds(5)
@@ -35,7 +39,7 @@ export async function startLease(options: GatewayLeaseOptions): Promise<GatewayL
     coapsTcpUri: options.coapsTcpUri,
     startedAt: options.clock.now(),
   }
-  await options.gateways.register(registration)
+  await options.gateways.register({ ...registration, ...(options.keeps === undefined ? {} : { keeps: options.keeps }) })
   let renewedAt: Instant = options.clock.now()
   let failing = false
   let underWay = false
@@ -61,6 +65,9 @@ export async function startLease(options: GatewayLeaseOptions): Promise<GatewayL
       })
   }, renewedEvery)
   return {
+    leave() {
+      clearInterval(timer)
+    },
     async retire() {
       clearInterval(timer)
       await options.gateways.retire(options.id)

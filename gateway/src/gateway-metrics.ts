@@ -8,6 +8,8 @@ export interface GatewayCounts {
   readonly devicesOnline: number
   readonly telemetryBuffered: number
   readonly observations: number
+  /** Seconds. */
+  readonly snapshotDelay: number
 }
 
 export type GatewayMetrics = ReturnType<typeof gatewayMetrics>
@@ -36,7 +38,26 @@ export function gatewayMetrics(metrics: Metrics, counts: () => GatewayCounts) {
   )
   gauge('sallyport_gateway_telemetry_buffered_rows', 'Measurements that wait for their commit.', 'telemetryBuffered')
   gauge('sallyport_gateway_peer_observations', 'Registrations of devices at our resources.', 'observations')
+  gauge(
+    'sallyport_gateway_snapshot_delay_seconds',
+    'How long the snapshot that waits longest to be written has been out of date.',
+    'snapshotDelay',
+  )
   return {
+    takenOver: metrics.counter({
+      name: 'sallyport_gateway_associations_taken_over_total',
+      help: 'Associations of a former gateway: imported, or refused, by reason; refused devices shake hands again.',
+      labels: ['outcome', 'reason'],
+    }),
+    handedOver: metrics.counter({
+      name: 'sallyport_gateway_associations_handed_over_total',
+      help: 'Associations left to a successor at a planned restart.',
+    }),
+    snapshots: metrics.counter({
+      name: 'sallyport_gateway_snapshots_total',
+      help: 'Snapshots of associations for a successor, by outcome.',
+      labels: ['outcome'],
+    }),
     handshakes: metrics.counter({
       name: 'sallyport_gateway_handshakes_total',
       help: 'Finished and failed handshakes; reason is an error code.',

@@ -11,7 +11,7 @@ import type { Logger } from '@sallyport/diagnostics'
 import type { ErrorCode } from '@sallyport/errors'
 import type { AuthenticationRecord } from './authentication-record.ts'
 import type { DeviceIdentity } from './device-identity.ts'
-import { logFieldsOf } from './device-request.ts'
+import { type DeviceAssociation, logFieldsOf } from './device-request.ts'
 import type { GatewayMetrics } from './gateway-metrics.ts'
 import type { LiveDevice, LiveDevices } from './live-devices.ts'
 import type { Presence } from './presence.ts'
@@ -23,6 +23,10 @@ export interface GatewayObserverOptions {
   readonly authentication: AuthenticationRecord
   readonly metrics: () => GatewayMetrics
   readonly log: Logger
+  /** What a successor would have to know of it has changed. */
+  readonly onChanged: (association: DeviceAssociation) => void
+  /** It was heard of. */
+  readonly onHeard: (association: DeviceAssociation) => void
   readonly onClosed: (live: LiveDevice, wasSignedIn: boolean) => void
 }
 
@@ -42,6 +46,10 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
       const correlationId = randomUUID()
       options.authentication.succeeded(association, correlationId)
       log.info({ ...logFieldsOf(association), correlationId }, 'association opened')
+      options.onChanged(association)
+    },
+    associationChanged(association) {
+      options.onChanged(association)
     },
     associationClosed(association, reason) {
       options.metrics().associationsClosed.inc({ reason })
@@ -58,6 +66,7 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
     requestServed({ association, method, path, code, duration, correlationId, errorCode }) {
       options.metrics().requests.observe({ method, path, code }, duration / 1000)
       options.presence.contact(devices.of(association))
+      options.onHeard(association)
       if (errorCode === undefined) return
       log.info({ ...logFieldsOf(association), correlationId, method, path, code, reason: errorCode }, 'request refused')
     },

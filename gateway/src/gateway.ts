@@ -7,11 +7,18 @@
 
 import { createPrivateKey, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { clockFrom, type Duration, seconds } from '@sallyport/clock'
-import { type CoapsServer, type DtlsCredentials, HandshakeFailureCounts, listenCoaps } from '@sallyport/coaps'
+import { clockFrom, type Duration, hours, inSeconds, milliseconds, seconds } from '@sallyport/clock'
+import {
+  type ClientResponse,
+  type CoapsServer,
+  type DtlsCredentials,
+  HandshakeFailureCounts,
+  listenCoaps,
+} from '@sallyport/coaps'
 import { coapsLimits, coapsTcpOf } from '@sallyport/config'
 import { createMetrics, type Logger } from '@sallyport/diagnostics'
 import { CodedError } from '@sallyport/errors'
+import { connectRedis, redisAssociationSnapshots } from '@sallyport/events'
 import { type CircuitState, openMutualTls, serviceClient, startManagement } from '@sallyport/http'
 import { certificatesFromPem, deviceIdFromCommonName, parseCertificate } from '@sallyport/pki'
 import { openStore, type TelemetryRow } from '@sallyport/store'
@@ -20,6 +27,7 @@ import { authenticationRecord } from './authentication-record.ts'
 import { CommandDispatch } from './command-dispatch.ts'
 import type { GatewayConfiguration } from './config.ts'
 import type { DeviceIdentity } from './device-identity.ts'
+import type { DeviceAssociation } from './device-request.ts'
 import { DeviceTokenVerifier } from './device-token-verifier.ts'
 import { startLease } from './gateway-lease.ts'
 import { gatewayMetrics } from './gateway-metrics.ts'
@@ -34,9 +42,11 @@ import { deviceTwinResource } from './resource/device-twin.ts'
 import { discoveryResource } from './resource/discovery.ts'
 import { resourceDirectoryResource } from './resource/resource-directory.ts'
 import { sessionResource } from './resource/session.ts'
-import { telemetryResource } from './resource/telemetry.ts'
+import { telemetryPath, telemetryResource } from './resource/telemetry.ts'
 import { timeResource } from './resource/time.ts'
 import { tokenRefreshResource } from './resource/token-refresh.ts'
+import { fetchSealingKeys, SealingKeyCache } from './sealing-key-cache.ts'
+import { Takeover } from './takeover.ts'
 import { TelemetryBatch } from './telemetry-batch.ts'
 import { tokenEndpoint } from './token-endpoint.ts'
 import { TwinObserver } from './twin-observer.ts'
@@ -44,6 +54,14 @@ import { watchWithdrawals } from './withdrawal.ts'
 
 export interface Gateway {
   readonly id: string
+  /** Resolves when another gateway has taken over the shard: then this one is to end at once, without a word to anyone. */
+  readonly lost: Promise<void>
+  /**
+   * For a successor on the same socket: reads no more, finishes what is in flight, leaves the associations with all they hold,
+   * and lets go. Devices stay online and are told nothing. Where they cannot be left to anybody, it is `close`.
+   * @returns whether they were left.
+   */
+  handOver(): Promise<boolean>
   readonly coaps: { readonly host: string; readonly port: number }
   /** CoAP over TLS; undefined where it is off. */
   readonly coapsTcp: { readonly host: string; readonly port: number } | undefined
@@ -60,6 +78,12 @@ const publicationExpectedWithin = seconds(3)
 const mostAssociationsOfDevice = 4
 /** For commands under way at a stop; the devices' answers to the rest come to nobody. */
 const longestCommandAtStop = seconds(10)
+/** For each of commands, requests and commits under way at a hand-over: devices wait for the successor meanwhile. */
+const longestInFlight = seconds(2)
+const longestGoodBye = milliseconds(500)
+/** As long as an association may live without a word. */
+const snapshotLifetime = hours(24)
+const askedAgainWithin = seconds(20)
 
 /**
  * @throws CodedError `configuration-invalid` for files that cannot be used, `database-unavailable` when there is no database.
@@ -104,6 +128,15 @@ export async function startGateway(
     clock,
     findRecorded: (certificateSha256) => store.certificates.findRecorded(certificateSha256),
   })
+  const sealingKeys = new SealingKeyCache({
+    fetch: () => fetchSealingKeys(controlPlane),
+    log,
+    onChanged: (changed) => server?.setSealingKeys(changed),
+  })
+  const redis =
+    configuration.redisUrl === undefined
+      ? undefined
+      : connectRedis({ url: configuration.redisUrl, name: 'gateway', log })
   let server: CoapsServer<DeviceIdentity> | undefined
   const theServer = (): CoapsServer<DeviceIdentity> => {
     if (server === undefined) throw new CodedError('shutting-down', 'The gateway is not listening.')
@@ -116,6 +149,8 @@ export async function startGateway(
     log,
     onContact: (association) => presence.contact(devices.of(association)),
     onReported: (outcome) => measured.twinReports.inc({ outcome }),
+    onChanged: (association) => takeover?.writer.changed(association),
+    mark: markResponse,
   })
   const commands = new CommandDispatch({
     server: theServer,
@@ -127,9 +162,10 @@ export async function startGateway(
     log,
     onCompleted: (state) => measured.commands.inc({ state }),
     onContact: (live) => presence.contact(live),
+    mark: markResponse,
   })
   const telemetry = new TelemetryBatch<TelemetryRow>({
-    append: (rows) => store.telemetry.append(rows),
+    append: (rows, marks) => takeover?.append(rows, marks) ?? store.telemetry.append(rows),
     maxBufferedRows: configuration.telemetryBufferRows,
     onCommitted(rows) {
       measured.telemetryRows.inc(rows)
@@ -148,20 +184,31 @@ export async function startGateway(
     observations: server?.counts.observations ?? 0,
     devicesOnline: devices.onlineCount,
     telemetryBuffered: telemetry.buffered,
+    snapshotDelay: takeover === undefined ? 0 : inSeconds(takeover.writer.delay),
   }))
 
+  async function markResponse(association: DeviceAssociation, { recordSequence }: ClientResponse): Promise<void> {
+    const mark = takeover?.markOf({ association, recordSequence })
+    if (mark !== undefined) await takeover?.marks.commit(mark.associationId, mark.recordSequence)
+  }
   function endSession(live: LiveDevice): void {
     twin.unwatch(live.association)
+    takeover?.writer.changed(live.association)
   }
   function afterSignIn(live: LiveDevice): void {
     const { association } = live
+    takeover?.writer.changed(association)
     measured.signIns.inc({ outcome: 'succeeded', reason: '' })
     void commands.replay(association.identity.deviceId)
     setTimeout(() => void watchPublished(live), publicationExpectedWithin).unref()
   }
   async function watchPublished(live: LiveDevice): Promise<void> {
     const { association } = live
-    if (association.closed || twin.isWatching(association) || !live.session.isSignedIn(clock.now())) return
+    if (!twin.isWatching(association)) await watchAll(live)
+  }
+  async function watchAll(live: LiveDevice): Promise<void> {
+    const { association } = live
+    if (association.closed || !live.session.isSignedIn(clock.now())) return
     try {
       await twin.watch(association, await store.resources.links(undefined, association.identity.deviceId))
     } catch (error) {
@@ -169,6 +216,23 @@ export async function startGateway(
     }
   }
 
+  let takeover: Takeover | undefined
+  if (redis !== undefined) {
+    await sealingKeys.start()
+    takeover = await Takeover.begin({
+      snapshots: redisAssociationSnapshots({ redis, clock, lifetime: snapshotLifetime }),
+      store,
+      shard: configuration.shard,
+      gatewayId: id,
+      keys: () => sealingKeys.keys,
+      server: theServer,
+      devices,
+      twin: () => twin,
+      metrics: () => measured,
+      clock,
+      log,
+    })
+  }
   let stopping = false
   const { promise: started, resolve: start } = Promise.withResolvers<void>()
   const tcp = coapsTcpOf(configuration)
@@ -178,6 +242,8 @@ export async function startGateway(
     descriptor: inherited.coaps,
     limits: coapsLimits(configuration),
     ...(tcp === undefined ? {} : { tls: { ...tcp, descriptor: inherited.coapsTcp } }),
+    shard: configuration.shard,
+    beforeReading: async (importer) => takeover?.importAll(importer),
     credentials,
     verifyPeer: admission({ store, clock, log, onRefusedDevice: (refused) => authentication.refused(refused) }),
     resources: [
@@ -200,15 +266,18 @@ export async function startGateway(
       resourceDirectoryResource({ store, twin, log }),
       discoveryResource({ store, endpoints: () => (coapsTcpUri === undefined ? [coapsUri] : [coapsUri, coapsTcpUri]) }),
       deviceTwinResource({ store }),
-      telemetryResource({ batch: telemetry, clock }),
+      telemetryResource({ batch: telemetry, clock, markOf: (request) => takeover?.markOf(request) }),
       timeResource({ clock }),
       anythingElse(),
     ],
     associationsPerPeer: { keyOf: ({ deviceId }) => deviceId, most: mostAssociationsOfDevice },
     async admit(request) {
       await started
+      await takeover?.holder.ensureHeld()
       if (stopping) throw new CodedError('shutting-down', 'Connect again in a moment.')
       devices.of(request.association).session.admit(request.path, clock.now())
+      // Telemetry commits its mark with its measurements.
+      if (request.path !== telemetryPath) await takeover?.admitted(request)
     },
     observer: gatewayObserver({
       devices,
@@ -217,7 +286,10 @@ export async function startGateway(
       authentication,
       metrics: () => measured,
       log,
+      onChanged: (association) => takeover?.writer.changed(association),
+      onHeard: (association) => takeover?.writer.heard(association),
       onClosed(live, wasSignedIn) {
+        takeover?.closed(live.association)
         twin.unwatch(live.association)
         if (!wasSignedIn || stopping) return
         // A device that came back over another association is online there.
@@ -236,10 +308,12 @@ export async function startGateway(
     id,
     coapsUri,
     coapsTcpUri,
+    ...(takeover === undefined ? {} : { keeps: takeover.keeps }),
     clock,
     log,
     onRecovered: () => presence.declareAgain(),
   })
+  const asksOn = (await takeover?.adoptSessions()) ?? []
   const stopWatching = await watchWithdrawals({ store, devices, tokens, log })
   await commands.start()
   presence.start()
@@ -255,26 +329,69 @@ export async function startGateway(
     },
   })
   start()
+  takeover?.start()
+  void commands.lookForWaiting()
+  // Spread, so that a fleet is not asked at once.
+  for (const live of asksOn) setTimeout(() => void watchAll(live), Math.random() * askedAgainWithin).unref()
+
+  /** What a stop and a hand-over have in common: all but devices and lease. */
+  async function letGo(): Promise<void> {
+    clearInterval(failureTimer)
+    sealingKeys.close()
+    await Promise.all([writeFailures(), authentication.settled(), stopWatching()])
+    redis?.disconnect()
+    mutualTls.close()
+    await controlPlane.close()
+    await store.close()
+    await management.close()
+  }
+
+  async function close(): Promise<void> {
+    management.becomeUnready()
+    await within(commands.stop(), longestCommandAtStop)
+    stopping = true
+    await theServer().close()
+    await telemetry.drain()
+    await takeover?.stop().catch((error: unknown) => log.warn({ err: error }, 'snapshots were left to lapse'))
+    await presence.stop()
+    await lease.retire().catch((error: unknown) => log.warn({ err: error }, 'the lease was left to lapse'))
+    await letGo()
+  }
 
   return {
     id,
     coaps: { host: address, port },
     coapsTcp: tlsAddress === undefined ? undefined : { host: tlsAddress.address, port: tlsAddress.port },
     management: management.url,
-    async close() {
+    lost: takeover?.holder.lost ?? new Promise<never>(() => undefined),
+    async handOver() {
+      if (takeover === undefined) {
+        await close()
+        return false
+      }
       management.becomeUnready()
-      await within(commands.stop(), longestCommandAtStop)
-      stopping = true
-      await server.close()
-      await telemetry.drain()
-      clearInterval(failureTimer)
-      await Promise.all([presence.stop(), writeFailures(), authentication.settled(), stopWatching()])
-      await lease.retire().catch((error: unknown) => log.warn({ err: error }, 'the lease was left to lapse'))
-      mutualTls.close()
-      await controlPlane.close()
-      await store.close()
-      await management.close()
+      await within(commands.stop(), longestInFlight)
+      await server.stopReading(longestInFlight)
+      const associations = [...server.associations]
+      const settled = [telemetry.drain(), twin.settled(associations), takeover.marks.drain(), presence.stop()]
+      await within(Promise.allSettled(settled), longestInFlight)
+      try {
+        const left = await takeover.writer.finish(associations)
+        measured.handedOver.inc({}, left)
+        log.info({ ...takeover.holder.claim, associations: left }, 'shard left to a successor')
+      } catch (error) {
+        log.error({ err: error }, 'the associations could not be left to a successor: their devices are told')
+        await close()
+        return false
+      }
+      takeover.holder.stop()
+      await server.abandon()
+      lease.leave()
+      // The devices wait for the successor, which waits for our end.
+      await within(letGo(), longestGoodBye)
+      return true
     },
+    close,
   }
 }
 

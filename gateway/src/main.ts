@@ -28,7 +28,8 @@ async function run(): Promise<void> {
     const inherited = inheritedSockets(process.env, process.pid)
     for (const name of inheritanceVariables) delete process.env[name]
     const gateway = await startGateway(configuration, log, inherited)
-    stopOnSignals(gateway, configuration, log)
+    stopOnSignals(gateway, configuration, log, inherited.coaps !== undefined)
+    endWhenLost(gateway, log)
     announce(gateway, configuration, log)
   } catch (error) {
     log.fatal({ err: error }, 'the gateway could not start')
@@ -61,7 +62,24 @@ function announce(gateway: Gateway, { readyFile }: GatewayConfiguration, log: Lo
   renameSync(draft, readyFile)
 }
 
-function stopOnSignals(gateway: Gateway, { readyFile }: GatewayConfiguration, log: Logger): void {
+/** Another process serves our devices: whatever we still said would disturb it. */
+function endWhenLost(gateway: Gateway, log: Logger): void {
+  void gateway.lost.then(() => {
+    log.fatal({}, 'the gateway ends: its shard is served by another')
+    process.exit(1)
+  })
+}
+
+/**
+ * SIGTERM where somebody else holds the socket is a restart: the devices are left to the successor. SIGINT is for good, and so is
+ * SIGTERM where the port closes with this process: the devices are told.
+ */
+function stopOnSignals(
+  gateway: Gateway,
+  { readyFile }: GatewayConfiguration,
+  log: Logger,
+  socketOutlivesUs: boolean,
+): void {
   let stopping = false
   const stop = (signal: string): void => {
     if (stopping) return
@@ -72,9 +90,10 @@ function stopOnSignals(gateway: Gateway, { readyFile }: GatewayConfiguration, lo
       log.error({}, 'the gateway did not stop in time')
       process.exit(1)
     }, longestStop).unref()
-    gateway.close().then(
-      () => {
-        log.info({}, 'gateway stopped')
+    const stopped = signal === 'SIGTERM' && socketOutlivesUs ? gateway.handOver() : gateway.close()
+    stopped.then(
+      (handedOver) => {
+        log.info({ handedOver: handedOver === true }, 'gateway stopped')
         process.exit(0)
       },
       (error: unknown) => die(log, error),

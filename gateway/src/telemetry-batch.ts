@@ -9,10 +9,11 @@
 
 import { type Duration, milliseconds } from '@sallyport/clock'
 import { CodedError, hasCode } from '@sallyport/errors'
+import type { AssociationMark } from '@sallyport/store'
 
 export interface TelemetryBatchOptions<Row> {
-  /** Resolves once the rows are committed. */
-  readonly append: (rows: readonly Row[]) => Promise<void>
+  /** Resolves once the rows are committed, and the marks with them. */
+  readonly append: (rows: readonly Row[], marks: readonly AssociationMark[]) => Promise<void>
   /** Rows that may wait or be under way. */
   readonly maxBufferedRows: number
   /** How long the first row of a batch waits for company; default 8 ms. */
@@ -23,6 +24,7 @@ export interface TelemetryBatchOptions<Row> {
 
 interface Waiting<Row> {
   readonly rows: readonly Row[]
+  readonly mark: AssociationMark | undefined
   committed(): void
   failed(error: unknown): void
 }
@@ -52,15 +54,16 @@ export class TelemetryBatch<Row> {
   /**
    * Resolves after the commit.
    *
+   * @param mark of the record that brought the rows; undefined where there is none to commit
    * @throws CodedError `overloaded` at once when the buffer is full, or whatever the insert failed with.
    */
-  add(rows: readonly Row[]): Promise<void> {
+  add(rows: readonly Row[], mark?: AssociationMark): Promise<void> {
     if (this.#buffered + rows.length > this.#options.maxBufferedRows) {
       return Promise.reject(new CodedError('overloaded', 'Telemetry waits for the database; send it again later.'))
     }
     this.#buffered += rows.length
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ rows, committed: resolve, failed: reject })
+      this.#waiting.push({ rows, mark, committed: resolve, failed: reject })
       this.#timer ??= setTimeout(() => {
         this.#timer = undefined
         this.#flush()
@@ -105,8 +108,9 @@ export class TelemetryBatch<Row> {
   /** @returns how to tell those who wait; never rejects. */
   async #append(batch: readonly Waiting<Row>[]): Promise<() => void> {
     const rows = batch.flatMap((waiting) => waiting.rows)
+    const marks = batch.flatMap(({ mark }) => (mark === undefined ? [] : [mark]))
     try {
-      await this.#options.append(rows)
+      await this.#options.append(rows, marks)
       this.#options.onCommitted?.(rows.length)
       return () => {
         for (const waiting of batch) waiting.committed()

@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto'
 import { toHex } from '@sallyport/bytes'
 import { seconds } from '@sallyport/clock'
-import type { ClientResponse, CoapsServer } from '@sallyport/coaps'
+import type { ClientResponse, CoapsServer, ImportedObservation } from '@sallyport/coaps'
 import type { Logger } from '@sallyport/diagnostics'
 import { isCodedError } from '@sallyport/errors'
 import { decode, type JsonValue, toJsonValue } from '@sallyport/representation'
@@ -24,19 +24,33 @@ export interface TwinObserverOptions {
   /** The device was heard of. */
   readonly onContact: (association: DeviceAssociation) => void
   readonly onReported: (outcome: 'stored' | 'failed') => void
+  /** What another gateway would have to know of the association has changed. */
+  readonly onChanged: (association: DeviceAssociation) => void
+  /** Before a response has an effect: see `record-marks.ts`. */
+  readonly mark: (association: DeviceAssociation, response: ClientResponse) => Promise<void>
 }
 
 interface WatchedResource {
   cancel: () => void
   retry: NodeJS.Timeout | undefined
   contentFormat: number | undefined
+  answered: boolean
 }
+
+const unasked = (): WatchedResource => ({
+  cancel: () => {},
+  retry: undefined,
+  contentFormat: undefined,
+  answered: false,
+})
 
 interface WatchedDevice {
   readonly resources: Map<string, WatchedResource>
   /** Representations that wait to be stored, the newest of each resource. */
   readonly unstored: Map<string, ClientResponse>
   storing: boolean
+  /** Of what is being stored. */
+  stored: Promise<void>
   asking: Promise<void>
 }
 
@@ -59,10 +73,58 @@ export class TwinObserver {
     const device = this.#watched(association)
     for (const link of links) {
       if (device.resources.has(link.href) || device.resources.size >= mostWatched) continue
-      device.resources.set(link.href, { cancel: () => {}, retry: undefined, contentFormat: undefined })
+      device.resources.set(link.href, unasked())
       device.asking = device.asking.then(() => this.#ask(association, device, link))
     }
     await device.asking
+  }
+
+  /**
+   * Goes on with what another gateway observed: without a question where nothing was open.
+   * @param watched what had answered; of it, what is not observed is not asked again
+   */
+  resume(
+    association: DeviceAssociation,
+    watched: readonly { readonly href: string; readonly contentFormat: number | undefined }[],
+    observations: readonly ImportedObservation[],
+  ): void {
+    const device = this.#watched(association)
+    for (const { href, contentFormat } of watched.slice(0, mostWatched)) {
+      device.resources.set(href, { ...unasked(), contentFormat, answered: true })
+    }
+    for (const observation of observations) {
+      const { path: href } = observation
+      const resource = device.resources.get(href)
+      if (resource === undefined) {
+        observation.cancel()
+        continue
+      }
+      resource.cancel = () => observation.cancel()
+      const link = { href, rt: [], if: [], p: { bm: observableBit } }
+      observation.follow(
+        (notification) => this.#take(association, device, href, notification),
+        () => this.#askLater(association, device, link),
+      )
+    }
+  }
+
+  /** For whoever goes on with it. */
+  watchedBy(association: DeviceAssociation): {
+    readonly watched: readonly { readonly href: string; readonly contentFormat: number | undefined }[]
+    /** Something is still to be asked. */
+    readonly asksOn: boolean
+  } {
+    const resources = [...(this.#devices.get(association)?.resources ?? [])]
+    const watched = resources.filter(([, { answered }]) => answered)
+    return {
+      watched: watched.map(([href, { contentFormat }]) => ({ href, contentFormat })),
+      asksOn: watched.length < resources.length,
+    }
+  }
+
+  /** Resolves when all that was reported so far has been stored, or could not be. */
+  async settled(associations: Iterable<DeviceAssociation>): Promise<void> {
+    for (const association of associations) await this.#devices.get(association)?.stored
   }
 
   isWatching(association: DeviceAssociation): boolean {
@@ -95,7 +157,13 @@ export class TwinObserver {
   #watched(association: DeviceAssociation): WatchedDevice {
     const known = this.#devices.get(association)
     if (known !== undefined) return known
-    const device = { resources: new Map(), unstored: new Map(), storing: false, asking: Promise.resolve() }
+    const device: WatchedDevice = {
+      resources: new Map(),
+      unstored: new Map(),
+      storing: false,
+      stored: Promise.resolve(),
+      asking: Promise.resolve(),
+    }
     this.#devices.set(association, device)
     return device
   }
@@ -143,19 +211,24 @@ export class TwinObserver {
   #take(association: DeviceAssociation, device: WatchedDevice, href: string, response: ClientResponse): void {
     this.#options.onContact(association)
     if (response.code === '4.04') {
-      void this.#withdraw(association, href)
+      void this.#withdraw(association, href, response)
       return
     }
     if (!response.code.startsWith('2.')) return
     const resource = device.resources.get(href)
-    if (resource !== undefined) resource.contentFormat = response.contentFormat
+    if (resource !== undefined) {
+      if (!resource.answered || resource.contentFormat !== response.contentFormat) this.#options.onChanged(association)
+      resource.contentFormat = response.contentFormat
+      resource.answered = true
+    }
     device.unstored.set(href, response)
-    if (!device.storing) void this.#store(association, device)
+    if (!device.storing) device.stored = this.#store(association, device)
   }
 
-  async #withdraw(association: DeviceAssociation, href: string): Promise<void> {
+  async #withdraw(association: DeviceAssociation, href: string, response: ClientResponse): Promise<void> {
     this.unwatch(association, [href])
     try {
+      await this.#options.mark(association, response)
       await this.#options.store.resources.unpublish(
         association.identity.deviceId,
         [href],
@@ -171,6 +244,7 @@ export class TwinObserver {
     for (const [href, response] of device.unstored) {
       device.unstored.delete(href)
       try {
+        await this.#options.mark(association, response)
         await this.#options.store.resources.report(
           association.identity.deviceId,
           href,

@@ -35,6 +35,8 @@ export interface InstallationAroundGateway {
   readonly organizationId: string
   readonly authorities: TestAuthorities
   readonly databaseUrl: string
+  /** Where gateways leave their associations, if they are told so: see `takeoverEnvironment`. */
+  readonly redisUrl: string
   readonly controlPlane: RunningProcess
   /** A gateway in this process. */
   startGateway(environment?: Readonly<Record<string, string>>): Promise<GatewayUnderTest>
@@ -140,7 +142,7 @@ export async function installationAroundGateway(
 
   const gateways: Gateway[] = []
   const gatewayEnvironment = () => ({
-    ...common('gateway'),
+    ...withoutRedis(common('gateway')),
     SALLYPORT_COAPS_PORT: '0',
     SALLYPORT_SERVER_CERTIFICATE: authorities.files.gateway.certificate,
     SALLYPORT_SERVER_KEY: authorities.files.gateway.key,
@@ -184,6 +186,7 @@ export async function installationAroundGateway(
     organizationId,
     authorities,
     databaseUrl: database.url,
+    redisUrl: redis.url,
     get controlPlane() {
       return controlPlane
     },
@@ -251,6 +254,9 @@ export async function installationAroundGateway(
     },
   }
 }
+
+/** Gateways of a test stand side by side, and would take each other's associations over. */
+const withoutRedis = ({ SALLYPORT_REDIS_URL: _, ...rest }: Record<string, string>): Record<string, string> => rest
 
 /** Sign-up answers, as a device keeps them. */
 export interface Tokens {

@@ -163,7 +163,7 @@ export function resumeAssociation<Peer, Resource extends ResourceTraits>(
     association.nextMessageId = (state.nextMessageId + (final ? 0 : messageIdJump)) & 0xffff
   }
   association.requestTags = (state.requestTags + (final ? 0 : requestTagJump)) % 2 ** 32
-  if (state.recent.length > 0) messages.recentOf(association).resume(state.recent, now)
+  if (final && state.recent.length > 0) messages.recentOf(association).resume(state.recent, now)
   const observations = state.observations.slice(0, context.limits.observations).flatMap((kept) => {
     const request = resumedRegistration(context, association, kept)
     if (request === undefined) return []
@@ -178,7 +178,7 @@ export function resumeAssociation<Peer, Resource extends ResourceTraits>(
     const due = final ? renewalAt : soon(context, now)
     return [parts.outgoing.resume(association, { message, token: kept.message.token, newest, renewalAt: due }, now)]
   })
-  for (const message of state.unacknowledged.slice(0, context.limits.waitingConfirmables)) {
+  for (const message of !final ? [] : state.unacknowledged.slice(0, context.limits.waitingConfirmables)) {
     messages.sendConfirmable(association, message.messageId, encodeMessage(message), { kind: 'separate-response' }, now)
   }
   return { observations, subscriptions }

@@ -216,14 +216,18 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
   /**
    * Gives an association that has just been made what another endpoint has exported; a name for why not where the bytes
    * are no such state.
+   *
+   * @param isNext nobody has had the association in between: only then is a final state what it says
    */
   importAssociation(
     association: CoapAssociation<Peer, Resource>,
     bytes: Uint8Array,
+    isNext: boolean,
     now: Instant,
   ): ResumedAssociation<Peer, Resource> | CoapStateRefusal {
     const state = decodeCoapState(bytes)
-    return typeof state === 'string' ? state : resumeAssociation(this.#parts, association, state, now)
+    if (typeof state === 'string') return state
+    return resumeAssociation(this.#parts, association, { ...state, final: state.final && isNext }, now)
   }
 
   handleTimeout(now: Instant): void {

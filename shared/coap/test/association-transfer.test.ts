@@ -30,12 +30,12 @@ function succeed(
   pair: EndpointPair,
   side: 'left' | 'right',
   options: EndOptions,
-  from: { final: boolean; state?: Uint8Array },
+  from: { final: boolean; state?: Uint8Array; isNext?: boolean },
 ): ResumedAssociation<string, TestResource> {
   const before = pair[side]
   const state = from.state ?? before.endpoint.exportAssociation(before.association, from.final, pair.now)
   const end = new End(side, options, pair.random)
-  const resumed = end.endpoint.importAssociation(end.association, state, pair.now)
+  const resumed = end.endpoint.importAssociation(end.association, state, from.isNext ?? true, pair.now)
   if (typeof resumed === 'string') throw new Error(resumed)
   pair[side] = end
   pair.drain()
@@ -208,6 +208,21 @@ describe('numbers', () => {
     }
   })
 
+  it('leap also from a final state that another has gone on from already', () => {
+    const pair = new EndpointPair({ right: { resources, serve } })
+    pair.request(pair.left, { path: '/t' })
+    pair.run()
+    const state = pair.left.endpoint.exportAssociation(pair.left.association, true, pair.now)
+    succeed(pair, 'left', {}, { final: true, state })
+    pair.request(pair.left, { path: '/t' })
+    pair.run()
+    const used = numbersSent(pair.left)
+    succeed(pair, 'left', {}, { final: true, state, isNext: false })
+    pair.request(pair.left, { path: '/t' })
+    pair.run()
+    expect(numbersSent(pair.left).filter((number) => used.includes(number))).toEqual([])
+  })
+
   it('a Request-Tag is not used again', () => {
     const tagOf = (end: End) =>
       end.sent.flatMap(({ options }) =>
@@ -298,7 +313,7 @@ describe('bytes that are no state', () => {
     const state = pair.left.endpoint.exportAssociation(pair.left.association, true, pair.now)
     const imported = (bytes: Uint8Array) => {
       const end = new End('x', { resources, serve }, pair.random)
-      const resumed = end.endpoint.importAssociation(end.association, bytes, pair.now)
+      const resumed = end.endpoint.importAssociation(end.association, bytes, true, pair.now)
       return typeof resumed === 'string' ? resumed : 'imported'
     }
     expect(imported(state)).toBe('imported')

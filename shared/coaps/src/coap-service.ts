@@ -138,8 +138,9 @@ export class CoapService<Identity> {
   importAssociation(
     association: Association<Identity>,
     state: Uint8Array,
+    isNext: boolean,
   ): readonly ImportedObservation[] | CoapStateRefusal {
-    const resumed = this.#endpoint.importAssociation(this.#peerOf(association).coap, state, this.#now())
+    const resumed = this.#endpoint.importAssociation(this.#peerOf(association).coap, state, isNext, this.#now())
     if (typeof resumed === 'string') return resumed
     for (const observation of resumed.observations) this.#resume(observation)
     this.#drain()

@@ -91,6 +91,8 @@ export interface ImportedState<Identity> {
   /** See `AssociationImport` of @sallyport/dtls. */
   readonly generation: number
   readonly recordMark: number
+  /** Nobody has had the association between its exporter and us: what was exported as final is what it says. */
+  readonly isNext: boolean
 }
 
 export interface AssociationImporter<Identity> {

@@ -37,7 +37,7 @@ export function importState<Identity>(
   if (states === undefined) return 'malformed'
   const association = importer.importAssociation({ ...imported, state: states.dtls })
   if (typeof association === 'string') return association
-  const observations = service.importAssociation(association, states.coap)
+  const observations = service.importAssociation(association, states.coap, imported.isNext)
   if (typeof observations !== 'string') return { association, observations }
   association.close()
   return observations

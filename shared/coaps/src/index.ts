@@ -1,4 +1,4 @@
-export type { SealingKey, SealingKeys } from '@sallyport/dtls'
+export { openState, type SealingKey, type SealingKeys, sealState } from '@sallyport/dtls'
 export type {
   Association,
   AssociationCloseReason,

@@ -114,6 +114,7 @@ class Gateway {
             identity: 'imported',
             generation,
             recordMark: -1,
+            isNext: true,
           })
           if (typeof outcome === 'string') this.refused.push(outcome)
           else this.imported.push(outcome)
@@ -322,7 +323,7 @@ describe('a foreign peer', () => {
       port,
       beforeReading: async (importer) => {
         const { id, openedAt, identity } = association
-        const imported = { state, id, openedAt, identity, generation: 1, recordMark: -1 }
+        const imported = { state, id, openedAt, identity, generation: 1, recordMark: -1, isNext: true }
         expect(typeof importer.importAssociation(imported)).toBe('object')
       },
     })

@@ -68,13 +68,16 @@ describe('marks of associations', () => {
     const names = async () =>
       (await around.store.telemetry.last(around.organizationId, device.id)).map(({ name }) => name)
     await around.store.telemetry.append([row('a'), row('b')], under(9))
+    // Over a transport without numbers there is nothing to mark.
+    await around.store.telemetry.append([{ ...row('b'), name: 'over TLS' }], { marks: [], claim })
+    expect(await names()).toContain('over TLS')
     // The same once more changes no measurement, and is no loss of the shard.
     await around.store.telemetry.append([row('a')], under(10))
-    expect(await names()).toEqual(['a', 'b'])
+    expect(await names()).toEqual(['a', 'b', 'over TLS'])
     expect(await markOf(associationId)).toBe(10)
     await claimed(3, 'successor')
     await expect(around.store.telemetry.append([row('c')], under(11))).rejects.toMatchObject({ code: 'shard-lost' })
-    expect(await names()).toEqual(['a', 'b'])
+    expect(await names()).toEqual(['a', 'b', 'over TLS'])
     expect(await markOf(associationId)).toBe(10)
     const bad = { ...row('d'), organizationId: 'no uuid' }
     await expect(around.store.telemetry.append([bad], under(12))).rejects.toThrow()

@@ -37,7 +37,7 @@ export class PostgresTelemetry implements Telemetry {
       return
     }
     // The marks first, all of them: a batch that waits for another's marks waits before it has locked a measurement.
-    const insert = insertOf(rows, sql`where (select count(*) from marked) > 0`)
+    const insert = insertOf(rows, sql`where exists (select from held) and (select count(*) from marked) >= 0`)
     const row = await this.#database.read((query) =>
       query.first<{ readonly held: boolean }>(sql`
         with ${heldAndMarked(under.marks, under.claim)}, inserted as (${insert} returning 1)
