@@ -33,14 +33,9 @@ export type CryptographicQuestion = Exclude<Question, { kind: 'verifyPeer' | 're
 export function answerWithNodeCrypto(question: CryptographicQuestion, privateKey: KeyObject | undefined): Answer {
   switch (question.kind) {
     case 'makeKeyShare':
-      return {
-        kind: 'makeKeyShare',
-        keyShare: makeKeyShare(question.group),
-        random: randomBytes(32),
-        connectionId: randomBytes(7),
-      }
+      return { kind: 'makeKeyShare', keyShare: makeKeyShare(question.group), ...makeRandom() }
     case 'makeRandom':
-      return { kind: 'makeRandom', random: randomBytes(32), connectionId: randomBytes(7) }
+      return { kind: 'makeRandom', ...makeRandom() }
     case 'agree':
       return { kind: 'agree', sharedSecret: agree(question.group, question.privateKey, question.peerPublicKey) }
     case 'sign':
@@ -64,6 +59,11 @@ export function requireCurve(credentials: DtlsCredentials): CurveName {
     throw new CodedError('configuration-invalid', 'the DTLS private key does not belong to the certificate')
   }
   return key.curve
+}
+
+function makeRandom(): { readonly random: Uint8Array; readonly connectionId: Uint8Array } {
+  const bytes = randomBytes(32 + 7)
+  return { random: bytes.subarray(0, 32), connectionId: bytes.subarray(32) }
 }
 
 const curveNames = { secp256r1: 'P-256', secp384r1: 'P-384' } as const

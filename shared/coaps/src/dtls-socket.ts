@@ -106,48 +106,57 @@ export function stopReading(socket: Socket): boolean {
 /** Closes once what was handed to the socket has left. */
 export class DatagramSender {
   readonly #socket: Socket
-  #pending = 0
-  #closed: (() => void) | undefined
+  #closed = false
 
   constructor(socket: Socket) {
     this.#socket = socket
   }
 
+  /** Nearly always handed to the kernel at once: nobody waits for it, so there is no callback to make and call. */
   send(datagram: Uint8Array, to?: Pick<RemoteInfo, 'address' | 'port'>): void {
-    if (this.#closed !== undefined) return
-    this.#pending += 1
-    const sent = (): void => {
-      this.#pending -= 1
-      if (this.#pending === 0 && this.#closed !== undefined) this.#socket.close(this.#closed)
-    }
-    if (to === undefined) this.#socket.send(datagram, sent)
-    else this.#socket.send(datagram, to.port, to.address, sent)
+    if (this.#closed) return
+    if (to === undefined) this.#socket.send(datagram)
+    else this.#socket.send(datagram, to.port, to.address)
   }
 
   close(): Promise<void> {
-    if (this.#closed !== undefined) return Promise.resolve()
+    if (this.#closed) return Promise.resolve()
+    this.#closed = true
     return new Promise((resolve) => {
-      this.#closed = resolve
-      if (this.#pending === 0) this.#socket.close(resolve)
+      const closeWhenSent = (): void => {
+        if (this.#socket.getSendQueueCount() === 0) this.#socket.close(resolve)
+        else setTimeout(closeWhenSent, lookAgainAfter)
+      }
+      closeWhenSent()
     })
   }
 }
 
-/** The timer of a machine: one at a time, the newest request counts. */
+/** Milliseconds: what is queued waits for room in the kernel's buffer. */
+const lookAgainAfter = 5
+
+/** The timer of a machine: it comes when the machine asked for, or earlier, which does no harm: it is set anew then. */
 export class MachineTimer {
   readonly #due: () => void
   #timer: NodeJS.Timeout | undefined
+  #at = Number.POSITIVE_INFINITY
 
   constructor(due: () => void) {
     this.#due = due
   }
 
   set(at: Instant | undefined): void {
+    // In a handshake the next deadline moves with every message, nearly always away.
+    if (at !== undefined && at >= this.#at) return
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#at = at ?? Number.POSITIVE_INFINITY
     if (at === undefined) return
     const delay = Math.min(Math.max(0, Math.ceil(at - monotonicClock.now())), 0x7fffffff)
-    this.#timer = setTimeout(this.#due, delay)
+    this.#timer = setTimeout(() => {
+      this.#at = Number.POSITIVE_INFINITY
+      this.#due()
+    }, delay)
     // The socket is what keeps a process alive.
     this.#timer.unref()
   }

@@ -11,9 +11,9 @@
  * Two secrets live at a time: a cookie made just before a change still holds for one more period.
  */
 
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import { concat, constantTimeEqual } from '@sallyport/bytes'
 import type { HelloCookie } from './client-hello.ts'
+import { Hmac } from './hmac.ts'
 import type { PeerAddress } from './output.ts'
 
 export const cookieLength = 32
@@ -21,17 +21,17 @@ export const cookieLength = 32
 const halfLength = cookieLength / 2
 
 export class CookieSecrets {
-  #current: KeyObject
-  #previous: KeyObject | undefined
+  #current: Hmac
+  #previous: Hmac | undefined
 
   constructor(secret: Uint8Array) {
-    this.#current = createSecretKey(secret)
+    this.#current = new Hmac('sha256', secret)
   }
 
   /** The former secret stays good until the next change. */
   rotate(secret: Uint8Array): void {
     this.#previous = this.#current
-    this.#current = createSecretKey(secret)
+    this.#current = new Hmac('sha256', secret)
   }
 
   /** @param hello the whole of it, or its first piece */
@@ -60,7 +60,7 @@ export class CookieSecrets {
     )
   }
 
-  #secretOf(peer: PeerAddress, hello: HelloCookie): KeyObject | undefined {
+  #secretOf(peer: PeerAddress, hello: HelloCookie): Hmac | undefined {
     if (hello.cookie.length !== cookieLength) return undefined
     const shown = hello.cookie.subarray(0, halfLength)
     if (constantTimeEqual(shown, proveAddress(this.#current, peer, hello))) return this.#current
@@ -70,16 +70,13 @@ export class CookieSecrets {
   }
 }
 
-const half = (secret: KeyObject, label: string, ...parts: readonly Uint8Array[]): Uint8Array => {
-  const mac = createHmac('sha256', secret).update(label)
-  for (const part of parts) mac.update(part)
-  return mac.digest().subarray(0, halfLength)
-}
+const half = (secret: Hmac, label: string, ...parts: readonly Uint8Array[]): Uint8Array =>
+  secret.of(Buffer.from(label), ...parts).subarray(0, halfLength)
 
-const proveAddress = (secret: KeyObject, peer: PeerAddress, { beforeCookie, lengthBeside }: HelloCookie): Uint8Array =>
+const proveAddress = (secret: Hmac, peer: PeerAddress, { beforeCookie, lengthBeside }: HelloCookie): Uint8Array =>
   half(secret, `address|${peer.address}|${peer.port}|${lengthBeside}|`, beforeCookie)
 
-const coverRest = (secret: KeyObject, address: Uint8Array, { afterCookie }: HelloCookie): Uint8Array =>
+const coverRest = (secret: Hmac, address: Uint8Array, { afterCookie }: HelloCookie): Uint8Array =>
   half(secret, 'rest|', address, afterCookie)
 
-const coverNothing = (secret: KeyObject, address: Uint8Array): Uint8Array => half(secret, 'pieces|', address)
+const coverNothing = (secret: Hmac, address: Uint8Array): Uint8Array => half(secret, 'pieces|', address)

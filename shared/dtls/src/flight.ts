@@ -87,11 +87,10 @@ export interface RecordWriter {
 /** Cuts a flight into datagrams of at most `mtu` bytes of UDP payload, and records that the peer takes. */
 export function packFlight(flight: Flight, epoch: number, mtu: number, writer: RecordWriter): Uint8Array[] {
   const datagrams: Uint8Array[] = []
-  let datagram = new Uint8Array(mtu)
+  const datagram = new Uint8Array(mtu)
   let used = 0
   const finish = (): void => {
-    if (used > 0) datagrams.push(datagram.subarray(0, used))
-    datagram = new Uint8Array(mtu)
+    if (used > 0) datagrams.push(datagram.slice(0, used))
     used = 0
   }
   let current = epoch

@@ -1,6 +1,6 @@
 /** The pseudorandom function of TLS 1.2 (RFC 5246 section 5): P_hash over label and seed. */
 
-import { concat, utf8 } from '@sallyport/bytes'
+import { concat } from '@sallyport/bytes'
 import { type HashName, Hmac } from './hmac.ts'
 
 export function prf(
@@ -11,7 +11,7 @@ export function prf(
   length: number,
 ): Uint8Array {
   const hmac = new Hmac(hash, secret)
-  const labelAndSeed = concat(utf8(label), ...seeds)
+  const labelAndSeed = concat(Buffer.from(label, 'latin1'), ...seeds)
   const output = new Uint8Array(length)
   let a = hmac.of(labelAndSeed)
   for (let offset = 0; offset < length; ) {
