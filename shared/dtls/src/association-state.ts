@@ -31,7 +31,6 @@ const currentVersion = 2
 /** No association's state is longer: a ticket in the last flight is the largest part. */
 export const maxAssociationStateBytes = 8192
 
-const saltLength = 4
 const randomLength = 32
 const maxLastFlightParts = 4
 
@@ -77,7 +76,7 @@ export function encodeAssociationState(connection: Connection): Uint8Array {
   for (const { keys, connectionId } of [write, read]) {
     writer
       .vector8((to) => to.bytes(keys.key))
-      .bytes(keys.salt)
+      .u32(keys.salt)
       .vector8((to) => to.bytes(connectionId))
   }
   return writer
@@ -131,7 +130,7 @@ function readState(reader: ByteReader): AssociationState | undefined {
   const clientRandom = reader.bytes(randomLength)
   const lastHeardAt = instant(reader.u48())
   const direction = (): AssociationDirection => ({
-    keys: { cipherSuite: suite.name, key: reader.vector8().rest(), salt: reader.bytes(saltLength) },
+    keys: { cipherSuite: suite.name, key: reader.vector8().rest(), salt: reader.u32() },
     connectionId: reader.vector8().rest(),
   })
   const write = direction()

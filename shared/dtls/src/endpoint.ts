@@ -235,7 +235,7 @@ export class Endpoint implements HandshakeContext {
       records,
       cipherSuite: suite.name,
       clientRandom,
-      peerFinished: { messageSequence: peerFinished.messageSequence, verifyData: peerFinished.body },
+      peerFinished: { messageSequence: peerFinished.messageSequence, verifyData: peerFinished.body.slice() },
       lastFlight,
       lastHeardAt: this.now,
       refusedRenegotiations: 0,

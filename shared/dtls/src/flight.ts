@@ -108,7 +108,8 @@ export function packFlight(flight: Flight, epoch: number, mtu: number, writer: R
       const rest = body.length - offset
       // A few bytes left at the end of a datagram are not worth a fragment's header.
       if (mtu - used - overhead < Math.min(rest, 32)) finish()
-      const bytes = body.subarray(offset, offset + Math.min(rest, longest, mtu - used - overhead))
+      const length = Math.min(rest, longest, mtu - used - overhead)
+      const bytes = length === body.length ? body : body.subarray(offset, offset + length)
       const fragment = new Uint8Array(handshakeHeaderLength + bytes.length)
       writeHandshakeFragment(fragment, 0, { type, length: body.length, messageSequence, offset, bytes })
       used += writer.write(current, contentTypes.handshake, fragment, datagram, used)

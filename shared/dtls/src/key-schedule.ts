@@ -3,6 +3,7 @@
  * section 6.3), Finished (section 7.4.9). Only a peer with a pre-shared key gets a master secret without the session hash.
  */
 
+import { ByteReader } from '@sallyport/bytes'
 import type { CipherSuite, CipherSuiteName } from './cipher-suite.ts'
 import { prf } from './prf.ts'
 
@@ -10,8 +11,8 @@ import { prf } from './prf.ts'
 export interface TrafficKeys {
   readonly cipherSuite: CipherSuiteName
   readonly key: Uint8Array
-  /** The four implicit bytes of the nonce. */
-  readonly salt: Uint8Array
+  /** The four implicit bytes of the nonce, as one number. */
+  readonly salt: number
 }
 
 export interface AssociationKeys {
@@ -58,15 +59,17 @@ export function deriveKeys(
     client: {
       cipherSuite: suite.name,
       key: block.slice(0, keyLength),
-      salt: block.slice(salts, salts + 4),
+      salt: readSalt(block, salts),
     },
     server: {
       cipherSuite: suite.name,
       key: block.slice(keyLength, salts),
-      salt: block.slice(salts + 4, salts + 8),
+      salt: readSalt(block, salts + 4),
     },
   }
 }
+
+const readSalt = (block: Uint8Array, at: number): number => new ByteReader(block, at).u32()
 
 export function verifyData(
   suite: CipherSuite,

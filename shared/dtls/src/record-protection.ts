@@ -49,25 +49,25 @@ export const protectWithNodeCrypto: ProtectRecords = (keys, connectionId = noCon
   new NodeRecordProtection(cipherSuites[keys.cipherSuite], keys, connectionId)
 
 class NodeRecordProtection implements RecordProtection {
-  readonly overhead: number
   readonly #suite: CipherSuite
-  /** Imported once: raw bytes would be imported anew for each record, at four times the cost. */
-  readonly #key: KeyObject
-  readonly #nonce: Uint8Array
+  readonly #keys: TrafficKeys
   readonly #connectionId: Uint8Array
-  readonly #headerLength: number
-  readonly #additionalData: AdditionalData
+  /** Raw bytes would be imported anew for each record, at four times the cost; one that rests does without. */
+  #key: KeyObject | undefined
 
   constructor(suite: CipherSuite, keys: TrafficKeys, connectionId: Uint8Array) {
     this.#suite = suite
+    this.#keys = keys
     this.#connectionId = connectionId
-    this.#headerLength = recordHeaderLength + connectionId.length
-    this.#additionalData = connectionId.length === 0 ? plainAdditionalData() : connectionIdAdditionalData(connectionId)
-    this.#key = createSecretKey(keys.key)
-    this.#nonce = new Uint8Array(12)
-    this.#nonce.set(keys.salt)
-    const innerTypeLength = connectionId.length === 0 ? 0 : 1
-    this.overhead = this.#headerLength + explicitNonceLength + innerTypeLength + suite.tagLength
+  }
+
+  get overhead(): number {
+    const { length } = this.#connectionId
+    return recordHeaderLength + length + explicitNonceLength + (length === 0 ? 0 : 1) + this.#suite.tagLength
+  }
+
+  dropKey(): void {
+    this.#key = undefined
   }
 
   seal(record: PlainRecord, into: Uint8Array, offset: number): number {
@@ -75,19 +75,21 @@ class NodeRecordProtection implements RecordProtection {
     const { tagLength: authTagLength, aead } = this.#suite
     const connectionId = this.#connectionId
     const whole = this.overhead + record.plaintext.length
-    const body = offset + this.#headerLength
+    const headerLength = recordHeaderLength + connectionId.length
+    const body = offset + headerLength
     const type = connectionId.length === 0 ? record.type : connectionIdRecordType
-    writeRecordHeader(into, offset, { type, epoch, sequence, connectionId, length: whole - this.#headerLength })
+    writeRecordHeader(into, offset, { type, epoch, sequence, connectionId, length: whole - headerLength })
     writeEpochAndSequence(into, body, epoch, sequence)
     const content = body + explicitNonceLength
     const tag = offset + whole - authTagLength
     const plaintext = this.#writeInnerType(record, into, content, tag)
-    this.#prepare(type, into.subarray(body, content), plaintext.length)
+    const additionalData = this.#prepare(type, into.subarray(body, content), plaintext.length)
+    const key = this.#liveKey()
     const cipher =
       aead === 'aes-128-ccm'
-        ? createCipheriv(aead, this.#key, this.#nonce, { authTagLength })
-        : createCipheriv(aead, this.#key, this.#nonce, { authTagLength })
-    cipher.setAAD(this.#additionalData.bytes, { plaintextLength: plaintext.length })
+        ? createCipheriv(aead, key, nonce, { authTagLength })
+        : createCipheriv(aead, key, nonce, { authTagLength })
+    cipher.setAAD(additionalData, { plaintextLength: plaintext.length })
     into.set(cipher.update(plaintext), content)
     cipher.final()
     into.set(cipher.getAuthTag(), tag)
@@ -103,15 +105,16 @@ class NodeRecordProtection implements RecordProtection {
     const { fragment } = record
     const length = this.contentLength(record)
     if (length < 0 || record.version !== versions.dtls12) return undefined
-    this.#prepare(record.type, record.whole.subarray(3, 11), length)
+    const additionalData = this.#prepare(record.type, record.whole.subarray(3, 11), length)
     // RFC 6655 and 5288 let a sender choose its explicit nonce, so it is read from the record, not from the header.
-    this.#nonce.set(fragment.subarray(0, explicitNonceLength), 4)
+    nonce.set(fragment.subarray(0, explicitNonceLength), 4)
+    const key = this.#liveKey()
     const decipher =
       aead === 'aes-128-ccm'
-        ? createDecipheriv(aead, this.#key, this.#nonce, { authTagLength })
-        : createDecipheriv(aead, this.#key, this.#nonce, { authTagLength })
+        ? createDecipheriv(aead, key, nonce, { authTagLength })
+        : createDecipheriv(aead, key, nonce, { authTagLength })
     decipher.setAuthTag(fragment.subarray(explicitNonceLength + length))
-    decipher.setAAD(this.#additionalData.bytes, { plaintextLength: length })
+    decipher.setAAD(additionalData, { plaintextLength: length })
     try {
       const plaintext = decipher.update(fragment.subarray(explicitNonceLength, explicitNonceLength + length))
       decipher.final()
@@ -130,37 +133,75 @@ class NodeRecordProtection implements RecordProtection {
     return into.subarray(content, tag)
   }
 
-  /** Nonce: salt ‖ numbers. */
-  #prepare(type: number, numbers: Uint8Array, plaintextLength: number): void {
-    const { bytes, numbersAt, typeAt } = this.#additionalData
-    this.#nonce.set(numbers, 4)
+  /** Nonce: salt ‖ numbers. Answers the additional data. */
+  #prepare(type: number, numbers: Uint8Array, plaintextLength: number): Uint8Array {
+    const { bytes, numbersAt, typeAt, connectionIdAt } = additionalDataFor(this.#connectionId.length)
+    const { salt } = this.#keys
+    nonce[0] = salt >>> 24
+    nonce[1] = salt >>> 16
+    nonce[2] = salt >>> 8
+    nonce[3] = salt
+    nonce.set(numbers, 4)
     bytes.set(numbers, numbersAt)
+    bytes.set(this.#connectionId, connectionIdAt)
     bytes[typeAt] = type
     bytes[bytes.length - 2] = plaintextLength >> 8
     bytes[bytes.length - 1] = plaintextLength
+    return bytes
+  }
+
+  #liveKey(): KeyObject {
+    if (this.#key !== undefined) return this.#key
+    // From a copy: node:crypto gives an array that it reads a buffer of its own outside the heap, for good.
+    this.#key = createSecretKey(Buffer.from(this.#keys.key))
+    liveKeys[nextLiveKey]?.dropKey()
+    liveKeys[nextLiveKey] = this
+    nextLiveKey = (nextLiveKey + 1) % mostLiveKeys
+    return this.#key
   }
 }
 
-/** Made once for each direction; a record fills in its numbers, its type and, at the end, the length of its plaintext. */
+/**
+ * Those that have their key imported, in the order of the imports; the oldest gives way. An imported key costs a
+ * kilobyte, too much for each of ten thousand associations that rest, and 2 µs, little for one that wakes up.
+ */
+const mostLiveKeys = 2048
+const liveKeys: NodeRecordProtection[] = []
+let nextLiveKey = 0
+
+// Sealing and opening never suspend, so what they prepare has one place for all.
+
+const nonce = new Uint8Array(12)
+
+/** A record fills in its numbers, its type, its CID and, at the end, the length of its plaintext. */
 interface AdditionalData {
   readonly bytes: Uint8Array
   readonly numbersAt: number
   readonly typeAt: number
+  readonly connectionIdAt: number
+}
+
+/** By the length of the CID: there are few. */
+const additionalData: AdditionalData[] = []
+
+function additionalDataFor(connectionIdLength: number): AdditionalData {
+  additionalData[connectionIdLength] ??=
+    connectionIdLength === 0 ? plainAdditionalData() : connectionIdAdditionalData(connectionIdLength)
+  return additionalData[connectionIdLength]
 }
 
 /** numbers(8) ‖ type(1) ‖ version(2) ‖ length(2): RFC 5246 section 6.2.3.3 */
 function plainAdditionalData(): AdditionalData {
   const bytes = new Uint8Array(13)
   bytes.set([versions.dtls12 >> 8, versions.dtls12 & 0xff], 9)
-  return { bytes, numbersAt: 0, typeAt: 8 }
+  return { bytes, numbersAt: 0, typeAt: 8, connectionIdAt: 11 }
 }
 
 /** 8 × FF ‖ type(1) ‖ length of the CID(1) ‖ type(1) ‖ version(2) ‖ numbers(8) ‖ CID ‖ length(2): RFC 9146 section 5.3 */
-function connectionIdAdditionalData(connectionId: Uint8Array): AdditionalData {
-  const bytes = new Uint8Array(23 + connectionId.length)
+function connectionIdAdditionalData(connectionIdLength: number): AdditionalData {
+  const bytes = new Uint8Array(23 + connectionIdLength)
   bytes.fill(0xff, 0, 8)
-  bytes.set([connectionIdRecordType, connectionId.length, connectionIdRecordType], 8)
+  bytes.set([connectionIdRecordType, connectionIdLength, connectionIdRecordType], 8)
   bytes.set([versions.dtls12 >> 8, versions.dtls12 & 0xff], 11)
-  bytes.set(connectionId, 21)
-  return { bytes, numbersAt: 13, typeAt: 10 }
+  return { bytes, numbersAt: 13, typeAt: 10, connectionIdAt: 21 }
 }

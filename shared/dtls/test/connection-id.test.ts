@@ -301,7 +301,11 @@ describe('RFC 9146 sections 4 and 5.3: a record with a CID', () => {
     const inner = Uint8Array.of(1, contentTypes.alert)
     const forged = () =>
       sealByHand({
-        keys: { cipherSuite: 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8', key: randomBytes(16), salt: randomBytes(4) },
+        keys: {
+          cipherSuite: 'TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8',
+          key: randomBytes(16),
+          salt: randomBytes(4).readUInt32BE(),
+        },
         connectionId: requireConnectionId(client),
         sequence: 3,
         inner,
@@ -372,7 +376,7 @@ describe('RFC 9146 sections 4 and 5.3: a record with a CID', () => {
     const keys = {
       cipherSuite: 'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
       key: randomBytes(16),
-      salt: randomBytes(4),
+      salt: randomBytes(4).readUInt32BE(),
     } as const
     fc.assert(
       fc.property(

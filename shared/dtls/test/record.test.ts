@@ -13,7 +13,7 @@ const suiteNames = Object.keys(cipherSuites) as CipherSuiteName[]
 const keysFor = (cipherSuite: CipherSuiteName) => ({
   cipherSuite,
   key: new Uint8Array(randomBytes(cipherSuites[cipherSuite].keyLength)),
-  salt: new Uint8Array(randomBytes(4)),
+  salt: randomBytes(4).readUInt32BE(),
 })
 
 describe('record headers', () => {

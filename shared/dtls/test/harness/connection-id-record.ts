@@ -36,7 +36,9 @@ export function sealByHand(record: HandMadeRecord): Uint8Array {
     inner.length >> 8,
     inner.length & 0xff,
   ])
-  const nonce = Buffer.concat([keys.salt, numbers])
+  const salt = Buffer.alloc(4)
+  salt.writeUInt32BE(keys.salt)
+  const nonce = Buffer.concat([salt, numbers])
   const cipher = createCipheriv('aes-128-ccm', keys.key, nonce, { authTagLength: 8 })
   cipher.setAAD(additionalData, { plaintextLength: inner.length })
   const sealed = Buffer.concat([cipher.update(inner), cipher.final(), cipher.getAuthTag()])
