@@ -238,8 +238,8 @@ describe('make run', () => {
     const started = performance.now()
     const run = makeRun()
     const after = await ready(run)
-    // 10 s on two free cores; a machine that is busy with other tests gets the double.
-    expect(performance.now() - started).toBeLessThan(20_000)
+    // Some 5 s on two free cores; other tests share them here, so this is a bound on hanging and no figure.
+    expect(performance.now() - started).toBeLessThan(60_000)
     expect(run.said()).toContain('the last run was not stopped in order')
     expect(after.enrollmentGroup).toEqual(before.enrollmentGroup)
     expect(after.admin).toEqual(before.admin)
