@@ -6,11 +6,12 @@
  *      that names our devices, gets nobody in;
  *   3. neither certificate nor device has been withdrawn.
  *
- * Asked after the peer has proven that it holds the key.
+ * Asked after the peer has proven that it holds the key. A device that comes back with a session is looked up again, in the
+ * same books and with the same answers; only its chain is not walked a second time.
  */
 
 import { type Clock, type Instant, seconds } from '@sallyport/clock'
-import type { PeerVerdict, PeerVerdictRefused, RemoteAddress, VerifyPeer } from '@sallyport/coaps'
+import type { PeerVerdict, PeerVerdictRefused, RemoteAddress, ResumePeer, VerifyPeer } from '@sallyport/coaps'
 import type { Logger } from '@sallyport/diagnostics'
 import { isCodedError } from '@sallyport/errors'
 import {
@@ -25,6 +26,7 @@ import {
 } from '@sallyport/pki'
 import type { RecordedIdentity, Store } from '@sallyport/store'
 import type { DeviceIdentity } from './device-identity.ts'
+import { decodeResumableDevice, encodeResumableDevice } from './resumable-device.ts'
 
 export interface AdmissionOptions {
   readonly store: {
@@ -42,8 +44,17 @@ export interface AdmissionOptions {
   }) => void
 }
 
-export function admission(options: AdmissionOptions): VerifyPeer<DeviceIdentity> {
+export interface Admission {
+  readonly verifyPeer: VerifyPeer<DeviceIdentity>
+  readonly resumePeer: ResumePeer<DeviceIdentity>
+}
+
+export function admission(options: AdmissionOptions): Admission {
   const anchors = new IdentityAnchors(options)
+  return { verifyPeer: admitDevices(options, anchors), resumePeer: resumeDevices(options, anchors) }
+}
+
+function admitDevices(options: AdmissionOptions, anchors: IdentityAnchors): VerifyPeer<DeviceIdentity> {
   return async (chain, peer) => {
     try {
       const path = await validateIdentityPath(chain, anchors, options.clock.now())
@@ -54,6 +65,30 @@ export function admission(options: AdmissionOptions): VerifyPeer<DeviceIdentity>
       options.log.error({ err: error, address: peer.address }, 'a device could not be looked up')
       const code = isCodedError(error) ? error.code : 'internal'
       return { accepted: false, alert: 'internal_error', code, detail: 'the device could not be looked up' }
+    }
+  }
+}
+
+/** What it refuses, or cannot look up, `admitDevices` will judge next: there the device is told, and the refusal recorded. */
+function resumeDevices({ store, clock }: AdmissionOptions, anchors: IdentityAnchors): ResumePeer<DeviceIdentity> {
+  return async (resumable) => {
+    const device = decodeResumableDevice(resumable)
+    if (device === undefined) return refusal('certificate-not-recorded', 'a session of another version of the gateway')
+    const { deviceId, certificateSha256, certificateNotAfter, authoritySha256 } = device
+    const now = clock.now()
+    if (now > certificateNotAfter) return refusal('certificate-expired', `certificate of device ${deviceId}`)
+    const known = await anchors.known(now)
+    if (!known.some(({ sha256 }) => sha256 === authoritySha256)) {
+      return refusal('certificate-authority-unknown', `the authority of device ${deviceId} is not ours any more`)
+    }
+    const recorded = await store.certificates.findRecorded(certificateSha256)
+    if (recorded === undefined) return refusal('certificate-not-recorded', `certificate of device ${deviceId}`)
+    const withdrawn = withdrawnCode(recorded, deviceId)
+    if (withdrawn !== undefined) return refusal(withdrawn, `certificate ${recorded.serialNumber} of device ${deviceId}`)
+    const { organizationId, serialNumber: certificateSerial } = recorded
+    return {
+      accepted: true,
+      identity: { deviceId, organizationId, certificateSha256, certificateSerial, certificateNotAfter },
     }
   }
 }
@@ -80,8 +115,9 @@ async function judgeRecorded(
   peer: RemoteAddress,
 ): Promise<PeerVerdict<DeviceIdentity>> {
   const [leaf] = path
+  const authority = path.at(-1)
   const deviceId = deviceIdFromCommonName(leaf?.commonName)
-  if (leaf === undefined || deviceId === undefined) {
+  if (leaf === undefined || authority === undefined || deviceId === undefined) {
     return refusal('certificate-purpose-wrong', 'the common name is not uuid:<device id>')
   }
   const recorded = await options.store.certificates.findRecorded(leaf.sha256)
@@ -101,6 +137,12 @@ async function judgeRecorded(
       certificateSerial: leaf.serialNumber,
       certificateNotAfter: leaf.notAfter,
     },
+    resumable: encodeResumableDevice({
+      deviceId,
+      certificateSha256: leaf.sha256,
+      certificateNotAfter: leaf.notAfter,
+      authoritySha256: authority.sha256,
+    }),
   }
 }
 

@@ -60,8 +60,8 @@ export function gatewayMetrics(metrics: Metrics, counts: () => GatewayCounts) {
     }),
     handshakes: metrics.counter({
       name: 'sallyport_gateway_handshakes_total',
-      help: 'Finished and failed handshakes; reason is an error code.',
-      labels: ['outcome', 'reason', 'transport'],
+      help: 'Finished handshakes, full or resumed, and failed ones; reason is an error code.',
+      labels: ['outcome', 'kind', 'reason', 'transport'],
     }),
     associationsClosed: metrics.counter({
       name: 'sallyport_gateway_associations_closed_total',

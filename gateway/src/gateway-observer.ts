@@ -42,10 +42,12 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
   return {
     associationOpened(association) {
       devices.of(association)
-      options.metrics().handshakes.inc({ outcome: 'finished', reason: '', transport: association.transport })
+      const { transport, resumed = false } = association
+      const kind = resumed ? 'resumed' : 'full'
+      options.metrics().handshakes.inc({ outcome: 'finished', kind, reason: '', transport })
       const correlationId = randomUUID()
       options.authentication.succeeded(association, correlationId)
-      log.info({ ...logFieldsOf(association), correlationId }, 'association opened')
+      log.info({ ...logFieldsOf(association), resumed, correlationId }, 'association opened')
       options.onChanged(association)
     },
     associationChanged(association) {
@@ -59,7 +61,7 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
       options.onClosed(live, wasSignedIn)
     },
     handshakeFailed({ remote, transport, code, alert, direction, detail }) {
-      options.metrics().handshakes.inc({ outcome: 'failed', reason: code, transport })
+      options.metrics().handshakes.inc({ outcome: 'failed', kind: '', reason: code, transport })
       if (knownDeviceRefusals.has(code) || options.failures.count(remote.address, code) > 1) return
       log.warn({ address: remote.address, transport, reason: code, alert, direction, detail }, 'handshake failed')
     },

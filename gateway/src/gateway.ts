@@ -217,8 +217,8 @@ export async function startGateway(
   }
 
   let takeover: Takeover | undefined
+  await sealingKeys.start()
   if (redis !== undefined) {
-    await sealingKeys.start()
     takeover = await Takeover.begin({
       snapshots: redisAssociationSnapshots({ redis, clock, lifetime: snapshotLifetime }),
       store,
@@ -245,7 +245,8 @@ export async function startGateway(
     shard: configuration.shard,
     beforeReading: async (importer) => takeover?.importAll(importer),
     credentials,
-    verifyPeer: admission({ store, clock, log, onRefusedDevice: (refused) => authentication.refused(refused) }),
+    ...admission({ store, clock, log, onRefusedDevice: (refused) => authentication.refused(refused) }),
+    ...(sealingKeys.keys === undefined ? {} : { sealingKeys: sealingKeys.keys }),
     resources: [
       accountResource({ endpoint, tokens, devices, store, log }),
       sessionResource({

@@ -1,4 +1,4 @@
-export { openState, type SealingKey, type SealingKeys, sealState } from '@sallyport/dtls'
+export { type ClientSession, openState, type SealingKey, type SealingKeys, sealState } from '@sallyport/dtls'
 export type {
   Association,
   AssociationCloseReason,

@@ -1,0 +1,147 @@
+/** Devices that come back with a session: with fewer bytes and no signatures, and never around what the books say. */
+
+import { randomBytes, randomUUID } from 'node:crypto'
+import { instant } from '@sallyport/clock'
+import type { ClientSession } from '@sallyport/coaps'
+import { type CoapsClient, connectCoaps } from '@sallyport/coaps'
+import { hasCode } from '@sallyport/errors'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { decodeResumableDevice, encodeResumableDevice } from '../src/resumable-device.ts'
+import {
+  DeviceAtGateway,
+  eventually,
+  type GatewayUnderTest,
+  type InstallationAroundGateway,
+  installationAroundGateway,
+  type ProvisionedDevice,
+  system,
+} from './installation-around-gateway.ts'
+
+let installation: InstallationAroundGateway
+let under: GatewayUnderTest
+
+beforeAll(async () => {
+  installation = await installationAroundGateway()
+  under = await installation.startGateway()
+})
+afterAll(() => installation.close())
+
+interface Visit {
+  readonly client: CoapsClient<undefined>
+  readonly session: ClientSession | undefined
+}
+
+async function visit(device: ProvisionedDevice, session?: ClientSession, at = under): Promise<Visit> {
+  let next: ClientSession | undefined
+  const client = await connectCoaps<undefined>({
+    host: at.gateway.coaps.host,
+    port: at.gateway.coaps.port,
+    credentials: { chain: device.credentials.chain, privateKey: device.credentials.privateKey },
+    verifyPeer: () => ({ accepted: true, identity: undefined }),
+    session,
+    onSession: (given) => {
+      next = given
+    },
+  })
+  return { client, session: next }
+}
+
+async function alertFor(device: ProvisionedDevice, session: ClientSession | undefined): Promise<unknown> {
+  try {
+    const { client } = await visit(device, session)
+    await client.close()
+    return client.association.resumed === true ? 'resumed' : 'admitted'
+  } catch (error) {
+    return hasCode(error, 'handshake-failed') ? error.details.alert : error
+  }
+}
+
+const handshakes = async (kind: 'full' | 'resumed'): Promise<number> => {
+  const lines = (await under.metric('sallyport_gateway_handshakes_total')).split('\n')
+  const line = lines.find((it) => it.includes(`kind="${kind}"`))
+  return line === undefined ? 0 : Number(line.split(' ').at(-1))
+}
+
+describe('a device that comes back', () => {
+  it('goes on with its session, signs in over it, and is the same device with the same certificate', async () => {
+    const device = await installation.provision()
+    const first = await visit(device)
+    const tokens = await new DeviceAtGateway(first.client, device.id).enter(device.code)
+    await first.client.close()
+    const [full, resumed] = [await handshakes('full'), await handshakes('resumed')]
+    const second = await visit(device, first.session)
+    expect(second.client.association.resumed).toBe(true)
+    expect((await new DeviceAtGateway(second.client, device.id).signIn(tokens)).code).toBe('2.04')
+    expect([await handshakes('full'), await handshakes('resumed')]).toEqual([full, resumed + 1])
+    const opened = under.log.filter(({ msg, deviceId }) => msg === 'association opened' && deviceId === device.id)
+    expect(opened.map((line) => [line.resumed, line.certificateSerial])).toEqual([
+      [false, device.credentials.certificate.serialNumber],
+      [true, device.credentials.certificate.serialNumber],
+    ])
+    await second.client.close()
+  })
+
+  it('goes on at another gateway, which has the keys of the same control plane', async () => {
+    const device = await installation.provision()
+    const { client, session } = await visit(device)
+    await client.close()
+    const other = await installation.startGateway()
+    const there = await visit(device, session, other)
+    expect(there.client.association.resumed).toBe(true)
+    await there.client.close()
+  })
+
+  it('[F14] is refused once it is deleted, with certificate_revoked, and its session opens nothing', async () => {
+    const device = await installation.provision()
+    const { client, session } = await visit(device)
+    expect(session?.ticket.length).toBeGreaterThan(0)
+    await client.close()
+    expect(await alertFor(device, session)).toBe('resumed')
+    await installation.store.devices.delete(installation.organizationId, device.id, system)
+    expect(await alertFor(device, session)).toBe('certificate_revoked')
+  })
+
+  it('[F14] is refused once the certificate of its session has expired', async () => {
+    const device = await installation.provision({ validity: { startsAt: Date.now() - 86_400_000 + 4000, days: 1 } })
+    const { client, session } = await visit(device)
+    await client.close()
+    expect(await alertFor(device, session)).toBe('resumed')
+    await eventually(async () => expect(await alertFor(device, session)).toBe('certificate_expired'), 10_000)
+  })
+
+  it('does not get around a session that was altered: it handshakes in full', async () => {
+    const device = await installation.provision()
+    const { client, session } = await visit(device)
+    await client.close()
+    if (session === undefined) throw new Error('no session')
+    const ticket = session.ticket.map((byte, index) => (index === 40 ? byte ^ 1 : byte))
+    expect(await alertFor(device, { ...session, ticket })).toBe('admitted')
+  })
+})
+
+describe('what a session keeps of a device', () => {
+  it('comes back as it was, of 87 bytes', () => {
+    const device = {
+      deviceId: randomUUID(),
+      certificateSha256: randomBytes(32).toString('hex'),
+      certificateNotAfter: instant(253_402_300_799_000),
+      authoritySha256: randomBytes(32).toString('hex'),
+    }
+    const bytes = encodeResumableDevice(device)
+    expect(bytes).toHaveLength(87)
+    expect(decodeResumableDevice(bytes)).toEqual(device)
+  })
+
+  it('of another version, too short or too long is nothing', () => {
+    const bytes = encodeResumableDevice({
+      deviceId: randomUUID(),
+      certificateSha256: '00'.repeat(32),
+      certificateNotAfter: instant(0),
+      authoritySha256: '00'.repeat(32),
+    })
+    expect(decodeResumableDevice(Uint8Array.from([2, ...bytes.subarray(1)]))).toBeUndefined()
+    expect(decodeResumableDevice(bytes.subarray(0, 86))).toBeUndefined()
+    expect(decodeResumableDevice(Uint8Array.from([...bytes, 0]))).toBeUndefined()
+    expect(decodeResumableDevice(new Uint8Array(0))).toBeUndefined()
+  })
+})
