@@ -85,7 +85,7 @@ describe('a device that comes back', () => {
     const device = await installation.provision()
     const { client, session } = await visit(device)
     await client.close()
-    const other = await installation.startGateway()
+    const other = await installation.startGateway({ SALLYPORT_SHARD: '1' })
     const there = await visit(device, session, other)
     expect(there.client.association.resumed).toBe(true)
     await there.client.close()
