@@ -68,6 +68,11 @@ describe('admission with a manufacturer certificate', () => {
     expect(decision.peer.recordId).toBe(provisioningRecordId(device.certificate.spki))
   })
 
+  it('[4.4] admits a device whose factory gave it a key of Ed25519', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    expect((await decide((await maker.device({ privateKey })).chain)).admitted).toBe(true)
+  })
+
   it('[4.5] admits a device that sends its leaf alone where the lead authority issued it', async () => {
     const device = await maker.device()
     expect((await decide([device.certificate.der])).admitted).toBe(true)

@@ -1,6 +1,6 @@
 /** A manufacturer for tests: root → intermediate → device, made anew with keys in memory. */
 
-import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
 import { type CertificateProfile, issueCertificate, type Signer, softwareSigner, validityFor } from '@sallyport/issuer'
 import type { Certificate } from '@sallyport/pki'
 
@@ -26,6 +26,8 @@ export interface TestManufacturer {
     readonly profile?: CertificateProfile
     readonly startsAt?: number
     readonly days?: number
+    /** Default: P-256. */
+    readonly privateKey?: KeyObject
   }): Promise<TestDevice>
 }
 
@@ -37,11 +39,12 @@ export async function createManufacturer(name: string): Promise<TestManufacturer
     intermediate,
     async device(options = {}) {
       const id = options.id ?? crypto.randomUUID()
-      const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      const privateKey = options.privateKey ?? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+      const spki = new Uint8Array(createPublicKey(privateKey).export({ type: 'spki', format: 'der' }))
       const certificate = await issueCertificate({
         profile: options.profile ?? 'manufacturer-device',
         subject: { commonName: `uuid:${id}` },
-        spki: softwareSigner(privateKey).publicKey,
+        spki,
         issuer: intermediate,
         serialNumber: serialNumber(),
         ...validityFor(options.startsAt ?? Date.now() - day, options.days ?? 365),

@@ -5,6 +5,7 @@
  */
 
 import {
+  constants,
   createPublicKey,
   diffieHellman,
   generateKeyPairSync,
@@ -16,6 +17,7 @@ import {
 import {
   type Answer,
   type CurveName,
+  fitsKey,
   type KeyShare,
   type NamedGroupName,
   type Question,
@@ -92,16 +94,24 @@ const spkiPrefixes: Readonly<Record<NamedGroupName, Uint8Array>> = {
   x25519: Buffer.from('302a300506032b656e032100', 'hex'),
 }
 
+/** RFC 8446 section 4.2.3: the salt is as long as the hash, and MGF1 has the same. */
+const pssParameters = {
+  padding: constants.RSA_PKCS1_PSS_PADDING,
+  saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
+} as const
+
 function checkSignature(question: CryptographicQuestion & { kind: 'verifySignature' }): SignatureVerdict {
   const certificateKey = readCertificateKey(question.certificate)
   if (certificateKey === undefined) return 'certificate-malformed'
-  if (certificateKey.curve === undefined) return 'key-unsupported'
+  if (certificateKey.kind === undefined) return 'key-unsupported'
+  const scheme = signatureSchemes[question.scheme]
+  // node:crypto goes by the key alone: it would verify an RSA signature where ECDSA was named.
+  if (!fitsKey(scheme, certificateKey.kind)) return 'invalid'
   const key = publicKeyOf(certificateKey.spki)
   if (key === undefined) return 'certificate-malformed'
   try {
-    return verify(signatureSchemes[question.scheme].hash, question.content, key, question.signature)
-      ? 'valid'
-      : 'invalid'
+    const how = scheme.algorithm === 'rsa-pss' ? { key, ...pssParameters } : key
+    return verify(scheme.hash, question.content, how, question.signature) ? 'valid' : 'invalid'
   } catch {
     // Whatever OpenSSL cannot even try is no valid signature; a peer's bytes must not throw through the machine.
     return 'invalid'

@@ -18,6 +18,8 @@ const leaves = {
   'device-p384': { key: 'P-384', issuer: 'root' },
   'device-big': { key: 'P-256', issuer: 'rsa-intermediate' },
   'device-rsa': { key: 'rsa', issuer: 'root' },
+  'device-rsa-1024': { key: 'rsa-1024', issuer: 'root' },
+  'device-ed25519': { key: 'ed25519', issuer: 'root' },
 } as const
 
 export type LeafName = keyof typeof leaves
@@ -39,8 +41,10 @@ export function makeDtlsCertificates(): DtlsCertificates {
       throw new Error('this test needs the program openssl (Debian package openssl)', { cause })
     }
   }
-  const newKey = (name: string, kind: 'P-256' | 'P-384' | 'rsa'): void => {
+  const newKey = (name: string, kind: 'P-256' | 'P-384' | 'rsa' | 'rsa-1024' | 'ed25519'): void => {
     if (kind === 'rsa') openssl(`genrsa -out ${name}.key 3072`)
+    else if (kind === 'rsa-1024') openssl(`genrsa -out ${name}.key 1024`)
+    else if (kind === 'ed25519') openssl(`genpkey -algorithm ed25519 -out ${name}.key`)
     else openssl(`ecparam -name ${kind === 'P-256' ? 'prime256v1' : 'secp384r1'} -genkey -noout -out ${name}.key`)
   }
   const issue = (name: string, issuer: string, extensions: string): void => {

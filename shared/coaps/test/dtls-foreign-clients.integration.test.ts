@@ -143,12 +143,25 @@ describe('openssl s_client', () => {
     expect(opened).toEqual([])
   })
 
-  it('with an RSA certificate it is refused with unsupported_certificate', async () => {
+  for (const [key, leaf, more] of [
+    ['Ed25519', 'device-ed25519', []],
+    ['RSA with PSS', 'device-rsa', ['-sigalgs', 'ECDSA+SHA256:rsa_pss_rsae_sha256']],
+    ['RSA with PKCS#1', 'device-rsa', ['-sigalgs', 'ECDSA+SHA256:rsa_pkcs1_sha384']],
+  ] as const) {
+    it(`proves a certificate with a key of ${key}, and is heard`, async () => {
+      const { port, opened } = await serve()
+      await expectEcho(sClient(port, leaf, 'ECDHE-ECDSA-AES128-CCM8', ...more))
+      expect(opened).toHaveLength(1)
+    })
+  }
+
+  it('with an RSA key of 1024 bits it is refused with unsupported_certificate', async () => {
     const { port, failures, until } = await serve()
-    const client = sClient(port, 'device-rsa', 'ECDHE-ECDSA-AES128-CCM8')
+    const client = sClient(port, 'device-rsa-1024', 'ECDHE-ECDSA-AES128-CCM8')
     await client.says(/alert unsupported certificate/i)
     await client.end()
     await until(() => failures.length === 1)
+    expect(failures[0]).toMatchObject({ code: 'certificate-key-unsupported', alert: 'unsupported_certificate' })
   })
 
   it('what verifyPeer refuses is told with the alert it names', async () => {

@@ -2,12 +2,13 @@
 
 import { ByteReader, ByteWriter } from '@sallyport/bytes'
 import { HandshakeFault } from './handshake-fault.ts'
-import { announcedSignatureSchemes } from './signature-scheme.ts'
+import { requestedSignatureSchemes } from './signature-scheme.ts'
 
 /** Enough for any chain that fits a message; a bound, so that a list of empty ones ends early. */
 const maxChainLength = 16
 
-/** ecdsa_sign (RFC 8422 section 5.5) */
+/** Types of certificates: rsa_sign (RFC 5246 section 7.4.4), ecdsa_sign, which Ed25519 goes under (RFC 8422 section 5.5). */
+const rsaSign = 1
 const ecdsaSign = 64
 
 export function writeCertificate(chain: readonly Uint8Array[]): Uint8Array {
@@ -38,9 +39,9 @@ export function readCertificate(body: Uint8Array): readonly Uint8Array[] {
 /** Names no authorities: which CA counts depends on the enrollment groups, and the list would fill datagrams. */
 export function writeCertificateRequest(): Uint8Array {
   const writer = new ByteWriter(32)
-  writer.u8(1).u8(ecdsaSign)
+  writer.u8(2).u8(ecdsaSign).u8(rsaSign)
   writer.vector16((schemes) => {
-    for (const number of announcedSignatureSchemes) schemes.u16(number)
+    for (const number of requestedSignatureSchemes) schemes.u16(number)
   })
   return writer.u16(0).finish()
 }

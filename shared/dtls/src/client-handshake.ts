@@ -317,7 +317,7 @@ export class ClientHandshake implements Handshake {
     const chain = readCertificate(message.body)
     const [leaf] = chain
     if (leaf === undefined) throw new HandshakeFault('certificate-missing', 'the server sent no certificate')
-    requireUsableKey(leaf)
+    requireUsableKey(leaf, ['P-256', 'P-384'])
     append(this.layer.transcript, message)
     this.state = { ...state, name: 'expecting-server-key-exchange', chain, leaf }
   }
@@ -342,7 +342,8 @@ export class ClientHandshake implements Handshake {
     const scheme = announcedSignatureSchemes.includes(signed.scheme)
       ? signatureSchemeByNumber.get(signed.scheme)
       : undefined
-    if (scheme === undefined) {
+    // The suites are ECDSA's: the other schemes are announced for the chain alone.
+    if (scheme?.algorithm !== 'ecdsa') {
       throw new HandshakeFault('signature-scheme-not-offered', `signature scheme ${signed.scheme.toString(16)}`)
     }
     this.state = { ...state, name: 'verifying-signature' }

@@ -34,6 +34,7 @@ export const handshakeFaults = {
   'certificate-malformed': { alert: 'bad_certificate', code: 'certificate-malformed' },
   'certificate-key-unsupported': { alert: 'unsupported_certificate', code: 'certificate-key-unsupported' },
   'signature-scheme-not-offered': { alert: 'illegal_parameter', code: 'proof-of-possession-failed' },
+  'signature-scheme-unfit': { alert: 'illegal_parameter', code: 'proof-of-possession-failed' },
   'signature-wrong': { alert: 'decrypt_error', code: 'proof-of-possession-failed' },
   'psk-identity-unusable': { alert: 'illegal_parameter', code: 'handshake-failed' },
   // One alert for every way in which a key can be wrong: RFC 4279 section 2 lets us hide which identities there are.

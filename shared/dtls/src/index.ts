@@ -1,5 +1,5 @@
 export { type AlertName, alertNumbers } from './alert.ts'
-export { readCertificateKey, type UnverifiedCertificateKey } from './certificate-key.ts'
+export { type CertificateKeyKind, readCertificateKey, type UnverifiedCertificateKey } from './certificate-key.ts'
 export { type CipherSuiteName, cipherSuites, defaultCipherSuites, defaultPskCipherSuites } from './cipher-suite.ts'
 export type { ClientSession } from './client-session.ts'
 export { DtlsClient, type DtlsClientConfiguration } from './dtls-client.ts'
@@ -31,4 +31,10 @@ export type { PlainRecord, ProtectRecords, RecordProtection } from './record-pro
 export { type MaxFragmentLength, maxFragmentLengths } from './record-size.ts'
 export { openState, type SealingKey, type SealingKeys, type SealingPurpose, sealState } from './sealing.ts'
 export { maxResumableBytes } from './session.ts'
-export { type CurveName, type SignatureSchemeName, signatureSchemes } from './signature-scheme.ts'
+export {
+  type CurveName,
+  fitsKey,
+  type SignatureScheme,
+  type SignatureSchemeName,
+  signatureSchemes,
+} from './signature-scheme.ts'

@@ -25,7 +25,7 @@
 
 import type { KeyObject } from 'node:crypto'
 import { constantTimeEqual } from '@sallyport/bytes'
-import { requireUsableKey } from './certificate-key.ts'
+import { type CertificateKeyKind, requireUsableKey } from './certificate-key.ts'
 import { readCertificate, readCertificateVerify } from './certificate-messages.ts'
 import type { FlightPart } from './flight.ts'
 import { HandshakeFault } from './handshake-fault.ts'
@@ -50,7 +50,7 @@ import type { Answer } from './output.ts'
 import { writeServerHello } from './server-hello.ts'
 import { sessionIdFrom } from './server-sessions.ts'
 import type { Session } from './session.ts'
-import { announcedSignatureSchemes, signatureSchemeByNumber } from './signature-scheme.ts'
+import { fitsKey, requestedSignatureSchemes, signatureSchemeByNumber } from './signature-scheme.ts'
 import { append, transcriptBytes, transcriptHash } from './transcript.ts'
 
 interface Exchange {
@@ -61,6 +61,7 @@ interface Exchange {
 interface Presented extends Exchange {
   readonly chain: readonly Uint8Array[]
   readonly leaf: Uint8Array
+  readonly leafKey: CertificateKeyKind
 }
 
 interface Exchanged extends Presented {
@@ -224,9 +225,9 @@ export class ServerHandshake implements Handshake {
     const chain = readCertificate(message.body)
     const [leaf] = chain
     if (leaf === undefined) throw new HandshakeFault('certificate-missing', 'the client sent no certificate')
-    requireUsableKey(leaf)
+    const leafKey = requireUsableKey(leaf, ['P-256', 'P-384', 'Ed25519', 'RSA'])
     append(this.layer.transcript, message)
-    this.state = { ...state, name: 'expecting-client-key-exchange', chain, leaf }
+    this.state = { ...state, name: 'expecting-client-key-exchange', chain, leaf, leafKey }
   }
 
   #haveClientKeyExchange(
@@ -245,9 +246,12 @@ export class ServerHandshake implements Handshake {
     context: HandshakeContext,
   ): void {
     const { scheme: number, signature } = readCertificateVerify(message.body)
-    const scheme = announcedSignatureSchemes.includes(number) ? signatureSchemeByNumber.get(number) : undefined
+    const scheme = requestedSignatureSchemes.includes(number) ? signatureSchemeByNumber.get(number) : undefined
     if (scheme === undefined) {
       throw new HandshakeFault('signature-scheme-not-offered', `signature scheme ${number.toString(16)}`)
+    }
+    if (!fitsKey(scheme, state.leafKey)) {
+      throw new HandshakeFault('signature-scheme-unfit', `${scheme.name} with a key of ${state.leafKey}`)
     }
     // Signed is everything before this message (RFC 5246 section 7.4.8), so it is entered after.
     const content = transcriptBytes(this.layer.transcript)
@@ -275,10 +279,7 @@ export class ServerHandshake implements Handshake {
       case 'certificate-malformed':
         throw new HandshakeFault('certificate-malformed', 'the client certificate cannot be read')
       case 'key-unsupported':
-        throw new HandshakeFault(
-          'certificate-key-unsupported',
-          'the key of the client certificate is not P-256 or P-384',
-        )
+        throw new HandshakeFault('certificate-key-unsupported', 'the key of the client certificate signs no handshake')
     }
     const { privateKey, clientPublicKey: peerPublicKey } = state
     this.state = { ...state, name: 'agreeing' }

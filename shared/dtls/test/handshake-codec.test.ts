@@ -176,20 +176,23 @@ describe('signature schemes', () => {
 describe('the key in a certificate', () => {
   const made = new Map<string, TestIdentity>()
   beforeAll(() => {
-    for (const key of ['P-256', 'P-384', 'P-521', 'RSA', 'Ed25519'] as const) made.set(key, makeIdentity(key))
+    for (const key of ['P-256', 'P-384', 'P-521', 'RSA', 'RSA of 1024 bits', 'Ed25519'] as const)
+      made.set(key, makeIdentity(key))
   })
 
-  it('is found, with its curve where it is one of ours', () => {
-    for (const [key, curve] of [
-      ['P-256', 'P-256'],
-      ['P-384', 'P-384'],
-      ['P-521', undefined],
-      ['RSA', undefined],
-      ['Ed25519', undefined],
+  it('is found, with its kind and its curve where it is one of ours', () => {
+    for (const [key, kind, curve] of [
+      ['P-256', 'P-256', 'P-256'],
+      ['P-384', 'P-384', 'P-384'],
+      ['P-521', undefined, undefined],
+      ['RSA', 'RSA', undefined],
+      ['RSA of 1024 bits', undefined, undefined],
+      ['Ed25519', 'Ed25519', undefined],
     ] as const) {
       const der = made.get(key)?.chain[0] ?? new Uint8Array(0)
       const found = readCertificateKey(der)
       expect(found).toBeDefined()
+      expect(found?.kind).toBe(kind)
       expect(found?.curve).toBe(curve)
     }
   })

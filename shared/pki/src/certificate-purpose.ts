@@ -27,12 +27,13 @@ export function leafRefusal(leaf: Certificate, purpose: CertificatePurpose): Pat
   if (leaf.isCa || keyUsage?.has('keyCertSign') === true) {
     return pathRefusal('certificate-purpose-wrong', 0, 'the leaf is the certificate of a certificate authority')
   }
-  const keyRefusal = endEntityKeyRefusal(leaf.publicKey)
+  const allowsRsa = purpose === 'manufacturer-device'
+  const keyRefusal = endEntityKeyRefusal(leaf.publicKey, allowsRsa)
   if (keyRefusal !== undefined) {
     return pathRefusal(
       'certificate-key-unsupported',
       0,
-      `the key of the leaf is ${keyRefusal}; P-256 or P-384 is needed`,
+      `the key of the leaf is ${keyRefusal}; P-256, P-384${allowsRsa ? ', Ed25519 or RSA' : ' or Ed25519'} is needed`,
     )
   }
   if (keyUsage !== undefined && !keyUsage.has('digitalSignature')) {

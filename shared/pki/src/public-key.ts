@@ -139,6 +139,11 @@ export function authorityKeyRefusal(key: PublicKey): string | undefined {
   return undefined
 }
 
-/** Why the key may not belong to an end entity, or undefined: those hold P-256, P-384 or Ed25519 (design: identities). */
-export const endEntityKeyRefusal = (key: PublicKey): string | undefined =>
-  key.type === 'P-256' || key.type === 'P-384' || key.type === 'Ed25519' ? undefined : key.description
+/**
+ * Why the key may not belong to an end entity, or undefined: those hold P-256, P-384 or Ed25519 (design: identities). What
+ * a factory has put into a device, as into a TPM, may be RSA, within the bounds of authorities.
+ */
+export function endEntityKeyRefusal(key: PublicKey, allowsRsa: boolean): string | undefined {
+  if (key.type === 'RSA' && allowsRsa) return authorityKeyRefusal(key)
+  return key.type === 'P-256' || key.type === 'P-384' || key.type === 'Ed25519' ? undefined : key.description
+}

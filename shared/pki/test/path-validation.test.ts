@@ -286,10 +286,18 @@ describe('authorities', () => {
 })
 
 describe('the leaf', () => {
+  it('[4.4] [4.5] may have a key of RSA from a factory, and none as identity or server', () => {
+    const rsa = device(issuing, { key: rsaKey(2048) })
+    expect(judge([rsa, issuing], [trusted])).toMatchObject(accepted)
+    for (const purpose of ['identity-device', 'server'] as const) {
+      expect(judge([rsa, issuing], [trusted], { purpose })).toMatchObject({ code: 'certificate-key-unsupported' })
+    }
+  })
+
   it.each([
     ['P-192', () => ecKey('prime192v1')],
     ['P-521', () => ecKey('P-521')],
-    ['RSA of 2048 bits', () => rsaKey(2048)],
+    ['RSA of 1024 bits', () => rsaKey(1024)],
     ['explicit curve parameters', explicitCurveKey],
   ] as const)('[4.4] [4.5] with a key of %s is refused with unsupported_certificate', (_, makeKey) => {
     expect(judge([device(issuing, { key: makeKey() }), issuing], [trusted])).toMatchObject({

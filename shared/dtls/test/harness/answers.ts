@@ -1,6 +1,7 @@
 /** Answers to the machines' questions, at once and by node:crypto; a test may put its own in place of any. */
 
 import {
+  constants,
   createPublicKey,
   diffieHellman,
   generateKeyPairSync,
@@ -57,7 +58,7 @@ export function answerFor(
     case 'verifySignature': {
       const key = readCertificateKey(question.certificate)
       if (key === undefined) return { kind: 'verifySignature', verdict: 'certificate-malformed' }
-      if (key.curve === undefined) return { kind: 'verifySignature', verdict: 'key-unsupported' }
+      if (key.kind === undefined) return { kind: 'verifySignature', verdict: 'key-unsupported' }
       return { kind: 'verifySignature', verdict: checkSignature(question, key.spki) }
     }
     case 'verifyPeer':
@@ -72,11 +73,17 @@ export function answerFor(
   }
 }
 
+export const pssParameters = {
+  padding: constants.RSA_PKCS1_PSS_PADDING,
+  saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
+} as const
+
 function checkSignature(question: Question & { kind: 'verifySignature' }, spki: Uint8Array): SignatureVerdict {
   try {
     const publicKey = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
-    const { hash } = signatureSchemes[question.scheme]
-    return verify(hash, question.content, publicKey, question.signature) ? 'valid' : 'invalid'
+    const { hash, algorithm } = signatureSchemes[question.scheme]
+    const key = algorithm === 'rsa-pss' ? { key: publicKey, ...pssParameters } : publicKey
+    return verify(hash, question.content, key, question.signature) ? 'valid' : 'invalid'
   } catch {
     return 'certificate-malformed'
   }

@@ -38,7 +38,7 @@ import type { RecordSizeExtensions } from '../../src/record-size.ts'
 import { readHelloVerifyRequest, readServerHello, type ServerHello } from '../../src/server-hello.ts'
 import { type SignatureSchemeName, signatureSchemes } from '../../src/signature-scheme.ts'
 import { append, createTranscript, type Transcript, transcriptBytes, transcriptHash } from '../../src/transcript.ts'
-import { agree, makeKeyShare } from './answers.ts'
+import { agree, makeKeyShare, pssParameters } from './answers.ts'
 import type { TestIdentity } from './identity.ts'
 import type { ServerUnderTest } from './server-under-test.ts'
 
@@ -250,9 +250,10 @@ export class HostileClient {
   ): Heard[] {
     const signer = options.signer ?? this.identity
     if (signer === undefined) throw new Error('no key to sign with')
-    const { number, hash } = signatureSchemes[options.scheme ?? 'ecdsa_sha256']
+    const { number, hash, algorithm } = signatureSchemes[options.scheme ?? 'ecdsa_sha256']
     const content = options.content ?? transcriptBytes(this.transcript)
-    const signature = sign(options.hash ?? hash, content, signer.privateKey)
+    const key = algorithm === 'rsa-pss' ? { key: signer.privateKey, ...pssParameters } : signer.privateKey
+    const signature = sign(options.hash ?? hash, content, key)
     const body = writeCertificateVerify({ scheme: options.schemeNumber ?? number, signature })
     return this.message(handshakeTypes.certificateVerify, body, options)
   }

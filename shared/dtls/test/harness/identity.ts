@@ -18,6 +18,7 @@ const keyOptions = {
   'P-384': ['ec', '-pkeyopt', 'ec_paramgen_curve:P-384'],
   'P-521': ['ec', '-pkeyopt', 'ec_paramgen_curve:P-521'],
   RSA: ['rsa:2048'],
+  'RSA of 1024 bits': ['rsa:1024'],
   Ed25519: ['ed25519'],
 } as const
 
