@@ -3,12 +3,13 @@
  *
  *   node bench-server.ts PORT CA.pem SERVER.pem SERVER.key
  *
- * The chain of each device is judged as in the product (RFC 5280 path, purpose), but nothing is looked up in books.
+ * The chain of each device is judged as in the product (RFC 5280 path, purpose), but nothing is looked up in books. Sessions are
+ * resumed by ticket.
  * With `--expose-gc`, SIGUSR2 collects garbage and gives freed pages back, as V8 does when memory is short: what idle associations
  * hold can then be told from what has been freed and is kept for the next burst.
  */
 
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { clockFrom } from '@sallyport/clock'
 import { listenCoaps, type PeerVerdict } from '@sallyport/coaps'
@@ -20,9 +21,15 @@ const anchors = certificatesFromPem(readFileSync(caFile, 'utf8'))
 
 function verifyPeer(chain: readonly Uint8Array[]): PeerVerdict<string> {
   const path = validatePath({ chain, anchors, at: clock.now(), purpose: 'manufacturer-device' })
-  if (path.valid) return { accepted: true, identity: path.path[0]?.commonName ?? '' }
+  if (path.valid) return accepted(path.path[0]?.commonName ?? '')
   return { accepted: false, alert: path.alert, code: path.code, detail: path.detail }
 }
+
+const accepted = (identity: string): PeerVerdict<string> => ({
+  accepted: true,
+  identity,
+  resumable: Buffer.from(identity),
+})
 
 const server = await listenCoaps({
   host: '127.0.0.1',
@@ -33,6 +40,8 @@ const server = await listenCoaps({
     privateKey: createPrivateKey(readFileSync(keyFile)),
   },
   verifyPeer,
+  resumePeer: (resumable) => accepted(Buffer.from(resumable).toString()),
+  sealingKeys: { current: { id: randomBytes(8), key: randomBytes(32) } },
   resources: [
     {
       path: '/time',

@@ -6,14 +6,16 @@
  * It obeys lines on standard input and answers each with one line, so that whoever measures knows when a phase begins and ends:
  *
  *   connect N   N full mutual handshakes, eight at a time; the associations are kept     connected N SECONDS
+ *   resume N    N handshakes with the session of the first association, eight at a time      resumed N SECONDS
+ *               (N: those that the server did resume)
  *   get N       N confirmable GET /time, spread over all associations, one in flight     answered N SECONDS
  *               on each (NSTART = 1, RFC 7252 section 4.7)
- *   rest        forgets the keys and keeps the sockets, so that the server's             resting
- *               associations stay and their addresses are not used again
+ *   rest        forgets all associations but the first without a word, so that the       resting
+ *               server keeps its side; their address is not used again
  *   close       close_notify on all                                                      closed
  *
  * A datagram lost is sent again after a second, three times; anything else that goes wrong ends it with exit code 1. It talks to
- * 127.0.0.1 only. Resumed handshakes have their place beside `connect`: keep SSL_get1_session, give it to the next SSL.
+ * 127.0.0.1 only, from 127.0.0.2 and on: another one after each rest.
  */
 
 #include <arpa/inet.h>
@@ -31,7 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { handshakesAtOnce = 8, maxAssociations = 15000, maxEvents = 256, retransmitAfterMs = 1000, maxRetransmits = 3, lookEveryMs = 100 };
+enum { handshakesAtOnce = 8, maxAssociations = 25000, maxEvents = 256, retransmitAfterMs = 1000, maxRetransmits = 3, lookEveryMs = 100 };
 static const double longestPhase = 240;
 
 struct association {
@@ -48,6 +50,9 @@ static int count;
 static int epoll;
 static uint16_t serverPort;
 static SSL_CTX *context;
+/* Given to the handshakes that begin; NULL: full ones. */
+static SSL_SESSION *session;
+static int rests;
 
 static void fail(const char *format, ...) {
   va_list arguments;
@@ -79,7 +84,7 @@ static SSL_CTX *clientContext(const char *ca, const char *certificate, const cha
   if (SSL_CTX_use_PrivateKey_file(made, key, SSL_FILETYPE_PEM) != 1) fail("cannot read %s", key);
   SSL_CTX_set_verify(made, SSL_VERIFY_PEER, NULL);
   SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_options(made, SSL_OP_NO_TICKET | SSL_OP_NO_QUERY_MTU);
+  SSL_CTX_set_options(made, SSL_OP_NO_QUERY_MTU);
   return made;
 }
 
@@ -89,6 +94,8 @@ static void openAssociation(int index) {
   server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   association->socket = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (association->socket < 0) fail("no socket: %s", strerror(errno));
+  struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + rests)};
+  if (bind(association->socket, (struct sockaddr *)&own, sizeof own) != 0) fail("bind: %s", strerror(errno));
   if (connect(association->socket, (struct sockaddr *)&server, sizeof server) != 0) fail("connect: %s", strerror(errno));
   BIO *datagrams = BIO_new_dgram(association->socket, BIO_NOCLOSE);
   BIO_ctrl(datagrams, BIO_CTRL_DGRAM_SET_CONNECTED, 0, &server);
@@ -97,6 +104,7 @@ static void openAssociation(int index) {
   SSL_set_bio(association->ssl, datagrams, datagrams);
   SSL_set_mtu(association->ssl, 1200);
   SSL_set_connect_state(association->ssl);
+  if (session != NULL && SSL_set_session(association->ssl, session) != 1) fail("no session to resume");
   struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)index};
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, association->socket, &event) != 0) fail("epoll: %s", strerror(errno));
 }
@@ -116,6 +124,12 @@ static void passOver(struct association *association) {
   uint8_t late[2048];
   int length = SSL_read(association->ssl, late, sizeof late);
   if (length <= 0 && SSL_get_error(association->ssl, length) != SSL_ERROR_WANT_READ) fail("an association ended");
+}
+
+static int resumedFrom(int first) {
+  int resumed = 0;
+  for (int index = first; index < count; index += 1) resumed += SSL_session_reused(associations[index].ssl);
+  return resumed;
 }
 
 static void connectMany(int wanted) {
@@ -148,7 +162,16 @@ static void connectMany(int wanted) {
     if (now() - start > longestPhase) fail("the handshakes took longer than %.0f s", longestPhase);
   }
   count = last;
-  printf("connected %d %.3f\n", wanted, now() - start);
+  if (session == NULL) printf("connected %d %.3f\n", wanted, now() - start);
+  else printf("resumed %d %.3f\n", resumedFrom(first), now() - start);
+}
+
+static void resumeMany(int wanted) {
+  if (count == 0) fail("resume wants an association");
+  session = SSL_get1_session(associations[0].ssl);
+  connectMany(wanted);
+  SSL_SESSION_free(session);
+  session = NULL;
 }
 
 /* CON GET /time with a token of two bytes, the message id again (RFC 7252 section 3). */
@@ -174,15 +197,19 @@ static int receiveAnswer(struct association *association) {
 }
 
 static void getMany(int wanted) {
-  if (count == 0 || wanted < count) fail("get wants at least one request for each association");
+  int live = 0;
+  for (int index = 0; index < count; index += 1) live += associations[index].ssl != NULL;
+  if (live == 0 || wanted < live) fail("get wants at least one request for each association");
   const double start = now();
   int sent = 0, answered = 0;
   double lookedAt = start;
   struct epoll_event events[maxEvents];
-  for (int index = 0; index < count; index += 1, sent += 1) {
+  for (int index = 0; index < count; index += 1) {
+    if (associations[index].ssl == NULL) continue;
     associations[index].messageId += 1;
     associations[index].retransmits = 0;
     sendRequest(&associations[index]);
+    sent += 1;
   }
   while (answered < wanted) {
     int ready = epoll_wait(epoll, events, maxEvents, 100);
@@ -211,13 +238,14 @@ static void getMany(int wanted) {
 }
 
 static void forget(int closing) {
-  for (int index = 0; index < count; index += 1) {
+  for (int index = closing ? 0 : 1; index < count; index += 1) {
     if (associations[index].ssl == NULL) continue;
     if (closing) SSL_shutdown(associations[index].ssl);
     SSL_free(associations[index].ssl);
     associations[index].ssl = NULL;
-    epoll_ctl(epoll, EPOLL_CTL_DEL, associations[index].socket, NULL);
+    close(associations[index].socket);
   }
+  if (!closing) rests += 1;
   printf(closing ? "closed\n" : "resting\n");
 }
 
@@ -235,6 +263,7 @@ int main(int argumentCount, char **arguments) {
   while (fgets(line, sizeof line, stdin) != NULL) {
     int number = 0;
     if (sscanf(line, "connect %d", &number) == 1) connectMany(number);
+    else if (sscanf(line, "resume %d", &number) == 1) resumeMany(number);
     else if (sscanf(line, "get %d", &number) == 1) getMany(number);
     else if (strcmp(line, "rest\n") == 0) forget(0);
     else if (strcmp(line, "close\n") == 0) forget(1);

@@ -21,22 +21,28 @@ export class LoadGenerator {
   }
 
   /** Full mutual handshakes; the associations stay. */
-  connect(count: number): Promise<void> {
-    return this.#order(`connect ${count}`, 'connected')
+  async connect(count: number): Promise<void> {
+    await this.#order(`connect ${count}`, 'connected')
   }
 
-  /** Confirmable GETs, spread over all associations. */
-  get(count: number): Promise<void> {
-    return this.#order(`get ${count}`, 'answered')
+  /** Handshakes with the session of the first association; answers how many of them the server did resume. */
+  async resume(count: number): Promise<number> {
+    const said = await this.#order(`resume ${count}`, 'resumed')
+    return Number(said.split(' ')[1])
   }
 
-  /** Lets the associations idle for ever. */
-  rest(): Promise<void> {
-    return this.#order('rest', 'resting')
+  /** Confirmable GETs, spread over all associations that are not at rest. */
+  async get(count: number): Promise<void> {
+    await this.#order(`get ${count}`, 'answered')
   }
 
-  close(): Promise<void> {
-    return this.#order('close', 'closed')
+  /** Lets all associations but the first idle for ever. */
+  async rest(): Promise<void> {
+    await this.#order('rest', 'resting')
+  }
+
+  async close(): Promise<void> {
+    await this.#order('close', 'closed')
   }
 
   stop(): void {
@@ -44,10 +50,10 @@ export class LoadGenerator {
   }
 
   /** @throws SetupFailure with what the generator said when it could not do it; it bounds its own time */
-  async #order(command: string, answer: string): Promise<void> {
+  async #order(command: string, answer: string): Promise<string> {
     this.#process.stdin.write(`${command}\n`)
     const { value, done } = await this.#lines.next()
-    if (done !== true && value.startsWith(answer)) return
+    if (done !== true && value.startsWith(answer)) return value
     throw new SetupFailure(`the load generator failed at "${command}": ${this.#said.trim().split('\n')[0] ?? ''}`)
   }
 }

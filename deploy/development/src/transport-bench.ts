@@ -29,14 +29,16 @@ interface Measure {
   readonly digits: number
 }
 
-/** In the order of the table. Resumed handshakes have their place after the full ones. */
+/** In the order of the table. */
 const measures = {
   handshakeCcm: { name: 'full mutual handshake, AES_128_CCM_8', unit: 'ms CPU', digits: 2 },
   handshakeGcm: { name: 'full mutual handshake, AES_128_GCM', unit: 'ms CPU', digits: 2 },
+  resumed: { name: 'resumed handshake (ticket), AES_128_CCM_8', unit: 'ms CPU', digits: 2 },
   getOverOne: { name: 'CON GET over 1 association', unit: 'µs CPU', digits: 1 },
   getOverMany: { name: 'CON GET over 100 associations', unit: 'µs CPU', digits: 1 },
   memoryOfFew: { name: 'memory of an idle association, 1 000', unit: 'kB', digits: 1 },
   memoryOfMany: { name: 'memory of an idle association, 10 000', unit: 'kB', digits: 1 },
+  memoryOfMost: { name: 'memory of an idle association, 20 000', unit: 'kB', digits: 1 },
 } as const satisfies Record<string, Measure>
 
 type MeasureName = keyof typeof measures
@@ -48,6 +50,7 @@ const handshakes = 500
 const requests = 30_000
 const few = 1000
 const many = 10_000
+const most = 20_000
 const programs = {
   cc: 'gcc libc6-dev',
   openssl: 'openssl',
@@ -117,6 +120,7 @@ async function measureServer(scene: Scene): Promise<Figures> {
     return {
       handshakeCcm: await load('ccm', (generator) => handshakeCost(generator, server)),
       handshakeGcm: await load('gcm', (generator) => handshakeCost(generator, server)),
+      resumed: await load('ccm', (generator) => resumptionCost(generator, server)),
       getOverOne: await load('ccm', (generator) => requestCost(generator, server, 1)),
       getOverMany: await load('ccm', (generator) => requestCost(generator, server, 100)),
     }
@@ -136,6 +140,16 @@ async function handshakeCost(generator: LoadGenerator, server: BenchServer): Pro
   return cost
 }
 
+/** Milliseconds each; not a number for a server that resumes none. The session is that of a full handshake before. */
+async function resumptionCost(generator: LoadGenerator, server: BenchServer): Promise<number> {
+  await generator.connect(1)
+  const before = costOf(server.pid).cpuMilliseconds
+  const resumed = await generator.resume(handshakes)
+  const cost = (costOf(server.pid).cpuMilliseconds - before) / handshakes
+  await generator.close()
+  return resumed === handshakes ? cost : Number.NaN
+}
+
 /** Microseconds each. */
 async function requestCost(generator: LoadGenerator, server: BenchServer, associations: number): Promise<number> {
   await generator.connect(associations)
@@ -149,7 +163,7 @@ async function requestCost(generator: LoadGenerator, server: BenchServer, associ
 async function memoryCost(
   generator: LoadGenerator,
   server: BenchServer,
-): Promise<Pick<Figures, 'memoryOfFew' | 'memoryOfMany'>> {
+): Promise<Pick<Figures, 'memoryOfFew' | 'memoryOfMany' | 'memoryOfMost'>> {
   // The first handshakes load code and grow heaps: that is not the price of an association.
   await generator.connect(handshakes)
   await generator.rest()
@@ -160,7 +174,16 @@ async function memoryCost(
   await generator.connect(many - few)
   await generator.rest()
   const withMany = await settledMemory(server)
-  return { memoryOfFew: (withFew - atFirst) / few, memoryOfMany: (withMany - atFirst) / many }
+  await generator.connect(most - many)
+  await generator.rest()
+  const withMost = await settledMemory(server)
+  // The first of them all is still served.
+  await generator.get(1)
+  return {
+    memoryOfFew: (withFew - atFirst) / few,
+    memoryOfMany: (withMany - atFirst) / many,
+    memoryOfMost: (withMost - atFirst) / most,
+  }
 }
 
 /** Kilobytes that are resident once the server has let go of what it can. */
@@ -205,8 +228,10 @@ function writeTable(
   write(`| server's cost of each | sallyport | libcoap |\n|---|---|---|\n`)
   for (const name of Object.keys(measures) as MeasureName[]) {
     const { name: title, unit, digits } = measures[name]
-    const of = (kind: BenchServerKind) =>
-      `${median(found[kind].map((figures) => figures[name])).toFixed(digits)} ${unit}`
+    const of = (kind: BenchServerKind) => shown(median(found[kind].map((figures) => figures[name])), unit, digits)
     write(`| ${title} | ${of('sallyport')} | ${of('libcoap')} |\n`)
   }
 }
+
+const shown = (figure: number, unit: string, digits: number): string =>
+  Number.isNaN(figure) ? 'none' : `${figure.toFixed(digits)} ${unit}`
