@@ -3,6 +3,7 @@
  */
 
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { describeConfiguration, readConfiguration, unknownVariables } from '@sallyport/config'
 import { createLogger, type Logger } from '@sallyport/diagnostics'
 import { hasCode } from '@sallyport/errors'
@@ -31,6 +32,8 @@ async function run(): Promise<void> {
     stopOnSignals(gateway, configuration, log, inherited.coaps !== undefined)
     endWhenLost(gateway, log)
     announce(gateway, configuration, log)
+    // Where the environment names a folder for it (NODE_COMPILE_CACHE): also a gateway that is killed has left it.
+    flushCompileCache()
   } catch (error) {
     log.fatal({ err: error }, 'the gateway could not start')
     process.exit(1)

@@ -1,22 +1,168 @@
 /**
- * A gateway that is restarted, or killed, under the eyes of its devices.
+ * A gateway that is restarted, or killed, under a fleet that reports every second.
  *
- * Its socket outlives it: no device gets an ICMP error, and what comes meanwhile is served by the successor.
+ * Its socket outlives it: no device gets an ICMP error, and what comes meanwhile is served by the successor, which goes on with
+ * the associations of its predecessor. Where nothing is left of them, the devices shake hands again, no faster than we admit.
  */
 
 import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
-import { eventually, installationForTest, type TestInstallation } from '@sallyport/development'
+import { type ApiClient, eventually, installationForTest, type TestInstallation } from '@sallyport/development'
+import { Redis } from 'ioredis'
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { pause, say } from './effort.ts'
+import { effort, pause, quantile, say } from './effort.ts'
+import { enrollFleet } from './enrolled-fleet.ts'
 import { clientHello, cookieOf } from './hostile-hello.ts'
+import { measurementName, ReportingDevice } from './reporting-device.ts'
+
+const devices = effort(40, 2000)
+/** Every so many devices one has a lamp that the gateway observes. */
+const lampEvery = effort(4, 10)
+const startedAtATime = 20
 
 let installation: TestInstallation
+let fleet: readonly ReportingDevice[] = []
 
-beforeAll(async () => {
-  installation = await installationForTest()
-})
-afterAll(() => installation?.stop())
+beforeAll(
+  async () => {
+    installation = await installationForTest()
+    const enrolled = await enrollFleet(installation.databaseUrl, devices)
+    const { coaps } = installation.gateway.ready
+    if (coaps === undefined) throw new Error('the gateway has no CoAP address')
+    fleet = enrolled.map((device, index) => new ReportingDevice(device, coaps, index % lampEvery === 0))
+    const began = performance.now()
+    const waiting = fleet.values()
+    await Promise.all(
+      Array.from({ length: startedAtATime }, async () => {
+        for (const device of waiting) await device.start()
+      }),
+    )
+    say(`${devices} devices signed up and in within ${((performance.now() - began) / 1000).toFixed(1)} s`)
+    await eventually('every lamp is observed', async () => lamps().every(({ lamp }) => lamp.isWatched), 30_000)
+    await everyDeviceIsAcknowledged(3)
+  },
+  effort(120_000, 600_000),
+)
+
+afterAll(async () => {
+  await Promise.allSettled(fleet.map((device) => device.stop()))
+  await installation?.stop()
+}, 120_000)
+
+const lamps = () => fleet.flatMap(({ id, lamp }) => (lamp === undefined ? [] : [{ id, lamp }]))
+
+/** From now on, so often. */
+async function everyDeviceIsAcknowledged(times: number, within = 60_000): Promise<void> {
+  const since = performance.now()
+  await eventually(
+    `every device is acknowledged ${times} times more`,
+    async () => fleet.every(({ acknowledgements }) => (acknowledgements.at(-times)?.sentAt ?? 0) >= since),
+    within,
+  )
+}
+
+const handshakesSince = (since: number): readonly number[] =>
+  fleet.flatMap(({ handshakes }) => handshakes.filter((at) => at >= since))
+
+/** For each device: the longest that it waited for an acknowledgement. */
+const waitsSince = (since: number): readonly number[] =>
+  fleet.map(({ acknowledgements }) =>
+    Math.max(...acknowledgements.filter(({ at }) => at >= since).map(({ sentAt, at }) => at - sentAt)),
+  )
+
+function tell(what: string, since: number): void {
+  const waits = waitsSince(since)
+  say(
+    `${what}, ${devices} devices: longest wait of a device p50 ${quantile(waits, 0.5).toFixed(0)} ms, ` +
+      `max ${Math.max(...waits).toFixed(0)} ms; ${handshakesSince(since).length} handshakes`,
+  )
+  const takeover = installation.logOf('gateway').findLast(({ msg }) => msg === 'shard taken over')
+  if (takeover !== undefined) {
+    say(`the successor went on with ${takeover.imported} associations, read and imported within ${takeover.took} s`)
+  }
+}
+
+/** What was acknowledged is in Postgres, once. */
+async function compareWithDatabase(): Promise<{ acknowledged: number; lost: number; doubled: number }> {
+  // Taken first: what is acknowledged while the database answers cannot be in its answer.
+  const acknowledged = fleet.flatMap(({ id, acknowledgements }) =>
+    acknowledgements.map(({ number }) => `${id} ${number}`),
+  )
+  const client = new pg.Client({ connectionString: installation.databaseUrl })
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ id: string; value: number; count: string }>(
+      'SELECT device_id AS id, number_value AS value, count(*) FROM telemetry WHERE name = $1 GROUP BY 1, 2',
+      [measurementName],
+    )
+    const stored = new Map(rows.map(({ id, value, count }) => [`${id} ${value}`, Number(count)]))
+    return {
+      acknowledged: acknowledged.length,
+      lost: acknowledged.filter((measurement) => !stored.has(measurement)).length,
+      doubled: [...stored.values()].filter((count) => count > 1).length,
+    }
+  } finally {
+    await client.end()
+  }
+}
+
+async function expectNothingLost(): Promise<void> {
+  const { acknowledged, lost, doubled } = await compareWithDatabase()
+  say(`${acknowledged} measurements acknowledged so far, ${lost} lost, ${doubled} doubled`)
+  expect({ lost, doubled }).toEqual({ lost: 0, doubled: 0 })
+}
+
+/** Each lamp is turned, and the twin shows it. */
+async function expectObservationsGoOn(power: number): Promise<void> {
+  const before = lamps().map(({ lamp }) => lamp.registrations)
+  for (const { lamp } of lamps()) lamp.turn(power)
+  await eventually(
+    `the twins show power ${power}`,
+    async () => {
+      for (const { id } of lamps()) if ((await twinOf(id)).power !== power) return false
+      return true
+    },
+    30_000,
+  )
+  expect(lamps().map(({ lamp }) => lamp.registrations)).toEqual(before)
+}
+
+async function twinOf(id: string): Promise<{ readonly power?: number }> {
+  const { representation } = await installation.api.get<{ representation: { power?: number } }>(lampUrl(id))
+  return representation
+}
+
+const lampUrl = (id: string): string => `/api/v1/devices/${id}/resources/light/1`
+
+interface Answer {
+  readonly status: number
+  readonly body: { readonly id?: string; readonly state?: string }
+}
+
+async function switchLamp({ baseUrl, token }: ApiClient, id: string, body: unknown): Promise<Answer> {
+  const response = await fetch(`${baseUrl}${lampUrl(id)}`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, prefer: 'wait=20' },
+    body: JSON.stringify(body),
+  })
+  return { status: response.status, body: (await response.json()) as Answer['body'] }
+}
+
+/** Answered by the device while the customer waited, or later. */
+async function expectSucceeded(id: string, { status, body }: Answer): Promise<void> {
+  if (status === 200) return
+  expect(status).toBe(202)
+  const read = () => installation.api.get<{ state: string }>(`/api/v1/devices/${id}/commands/${body.id}`)
+  await eventually('the command has succeeded', async () => (await read()).state === 'succeeded', 30_000)
+}
+
+async function flushRedis(): Promise<void> {
+  const redis = new Redis(installation.redis.url)
+  redis.on('error', () => undefined)
+  await redis.flushall()
+  redis.disconnect()
+}
 
 /** RFC 6347 section 4.2.1: a HelloVerifyRequest carries the record number of the ClientHello that it answers. */
 const recordNumberOf = (datagram: Buffer): number => datagram.readUIntBE(5, 6)
@@ -25,7 +171,8 @@ describe('the socket of the gateway', () => {
   it('[6.3] a thousand datagrams around a kill -9: none is refused, and those of the gap are answered by the successor', async () => {
     const { coaps } = installation.gateway.ready
     if (coaps === undefined) throw new Error('the gateway has no CoAP address')
-    const client = createSocket('udp4')
+    // Its answers come in one burst.
+    const client = createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 })
     const errors: Error[] = []
     const answered = new Map<number, number>()
     client.on('error', (error) => errors.push(error))
@@ -58,3 +205,78 @@ describe('the socket of the gateway', () => {
     client.close()
   })
 })
+
+const minutes = (count: number): number => count * 60_000
+
+describe('a restart under load', () => {
+  it(
+    '[6.2] planned: nobody shakes hands, no acknowledged message is lost, observations go on',
+    async () => {
+      await everyDeviceIsAcknowledged(3)
+      const since = performance.now()
+      await installation.gateway.restart()
+      await everyDeviceIsAcknowledged(3)
+      tell('planned restart', since)
+      expect(handshakesSince(since)).toHaveLength(0)
+      // The promise is the soak's: otherwise the machine does other things at the same time.
+      expect(Math.max(...waitsSince(since))).toBeLessThan(effort(15_000, 3_000))
+      await expectObservationsGoOn(11)
+      await expectNothingLost()
+    },
+    minutes(3),
+  )
+
+  it(
+    '[6.3] kill -9: associations, observations and pending commands go on at the successor, nothing acknowledged is lost',
+    async () => {
+      await everyDeviceIsAcknowledged(3)
+      const since = performance.now()
+      const { pid } = installation.gateway
+      await installation.gateway.kill('SIGKILL')
+      const lamp = lamps()[0]
+      if (lamp === undefined) throw new Error('there is no lamp')
+      const switched = switchLamp(installation.api, lamp.id, { state: true })
+      await installation.gateway.readyAgain(pid)
+      await everyDeviceIsAcknowledged(3)
+      tell('kill -9', since)
+      expect(handshakesSince(since)).toHaveLength(0)
+      await expectSucceeded(lamp.id, await switched)
+      expect(lamp.lamp.updates).toEqual([{ state: true }])
+      await expectObservationsGoOn(12)
+      await expectNothingLost()
+    },
+    minutes(3),
+  )
+
+  it(
+    '[6.3] kill -9 with Redis emptied: every device shakes hands again, without a storm, and is served within a minute',
+    async () => {
+      await everyDeviceIsAcknowledged(3)
+      const since = performance.now()
+      const { pid } = installation.gateway
+      await flushRedis()
+      await installation.gateway.kill('SIGKILL')
+      // What the gateway wrote between the two.
+      await flushRedis()
+      await installation.gateway.readyAgain(pid)
+      await everyDeviceIsAcknowledged(2, minutes(1))
+      tell('kill -9 with Redis emptied', since)
+      const handshakes = handshakesSince(since)
+      const inAnySecond = handshakes.map((at) => handshakes.filter((other) => other >= at && other < at + 1000).length)
+      const back = Math.max(...fleet.map(({ acknowledgements }) => firstAfter(acknowledgements, since)))
+      say(
+        `all back after ${((back - since) / 1000).toFixed(1)} s; ${handshakes.length} handshakes, ` +
+          `at most ${Math.max(...inAnySecond)} in a second`,
+      )
+      expect(handshakes.length).toBeGreaterThanOrEqual(devices)
+      expect(handshakes.length).toBeLessThan(1.2 * devices)
+      expect(Math.max(...inAnySecond)).toBeLessThanOrEqual(500)
+      await expectNothingLost()
+    },
+    minutes(3),
+  )
+})
+
+/** When the first acknowledgement came of what was sent after the kill. */
+const firstAfter = (acknowledgements: readonly { sentAt: number; at: number }[], since: number): number =>
+  acknowledgements.find(({ sentAt }) => sentAt >= since)?.at ?? Number.POSITIVE_INFINITY

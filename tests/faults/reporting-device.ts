@@ -1,0 +1,190 @@
+/**
+ * A device on our own CoAP client that keeps books: signed in, it sends a confirmable measurement every second and remembers
+ * which were acknowledged, how long each took, and how often it had to shake hands. Some have a lamp that the gateway observes.
+ */
+
+import { randomInt } from 'node:crypto'
+import { type Duration, seconds } from '@sallyport/clock'
+import { type ClientResponse, type CoapResource, type CoapsClient, connectCoaps } from '@sallyport/coaps'
+import { isCodedError } from '@sallyport/errors'
+import { pause } from './effort.ts'
+import type { EnrolledDevice } from './enrolled-fleet.ts'
+
+export const measurementName = 'sequence'
+const json = 50
+const senmlJson = 110
+const reportEvery = seconds(1)
+/** A device that is not answered for so long takes its association for lost. */
+const patience = seconds(20)
+/** Before it shakes hands again, so that a fleet does not come back in one moment. */
+const longestBackOff = 5_000
+
+export interface Acknowledgement {
+  readonly number: number
+  readonly sentAt: number
+  readonly at: number
+}
+
+export class ReportingDevice {
+  readonly id: string
+  /** With `performance.now()` as their time. */
+  readonly acknowledgements: Acknowledgement[] = []
+  /** When each handshake was finished; the first is that of the start. */
+  readonly handshakes: number[] = []
+  readonly lamp: Lamp | undefined
+  readonly #device: EnrolledDevice
+  readonly #gateway: { readonly host: string; readonly port: number }
+  readonly #startedAt = Date.now()
+  #client: CoapsClient<undefined> | undefined
+  #tokens: { readonly uid: string; readonly accesstoken: string } | undefined
+  #sent = 0
+  #stopping = false
+  #work: Promise<void> | undefined
+
+  constructor(device: EnrolledDevice, gateway: { readonly host: string; readonly port: number }, withLamp: boolean) {
+    this.id = device.id
+    this.#device = device
+    this.#gateway = gateway
+    this.lamp = withLamp ? new Lamp() : undefined
+  }
+
+  /** Handshake, sign-up, sign-in, and publication of the lamp. Then it reports by itself. */
+  async start(): Promise<void> {
+    await this.#connect()
+    this.#work = this.#report()
+    // It is awaited at the end; until then its failure must not end the process.
+    this.#work.catch(() => undefined)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await this.#work
+    await this.#client?.close()
+  }
+
+  async #connect(): Promise<void> {
+    this.#client?.association.close()
+    const client = await connectCoaps<undefined>({
+      ...this.#gateway,
+      connectionId: true,
+      credentials: { chain: this.#device.chain, privateKey: this.#device.privateKey },
+      // The gateway's certificate is looked at in other tests.
+      verifyPeer: () => ({ accepted: true, identity: undefined }),
+      resources: this.lamp?.resources ?? [],
+    })
+    this.handshakes.push(performance.now())
+    this.#client = client
+    this.#tokens ??= await this.#signUp()
+    await this.#expect('2.04', '/oic/sec/session', { di: this.id, ...this.#tokens, login: true })
+    if (this.lamp === undefined) return
+    const links = [{ href: lampPath, rt: ['core.light'], if: ['oic.if.a'], p: { bm: 3 } }]
+    await this.#expect('2.04', '/oic/rd', { di: this.id, n: 'lamp', ttl: 86_400, links })
+  }
+
+  async #signUp() {
+    const answer = await this.#expect('2.04', '/oic/sec/account', {
+      di: this.id,
+      accesstoken: this.#device.onboardingCode,
+      authprovider: 'sallyport',
+    })
+    const { uid, accesstoken } = JSON.parse(Buffer.from(answer.payload).toString()) as Record<string, string>
+    return { uid: uid ?? '', accesstoken: accesstoken ?? '' }
+  }
+
+  async #expect(code: string, path: string, body: unknown): Promise<ClientResponse> {
+    const answer = await this.#post(path, json, body, seconds(30))
+    if (answer.code === code) return answer
+    throw new Error(`${path} was answered with ${answer.code} ${Buffer.from(answer.payload).toString()}`)
+  }
+
+  #post(path: string, contentFormat: number, body: unknown, timeout: Duration): Promise<ClientResponse> {
+    if (this.#client === undefined) throw new Error('there is no association')
+    const payload = Buffer.from(JSON.stringify(body))
+    return this.#client.request({ method: 'POST', path, contentFormat, accept: json, payload, timeout })
+  }
+
+  async #report(): Promise<void> {
+    await pause(randomInt(reportEvery))
+    while (!this.#stopping) {
+      this.#sent += 1
+      const sentAt = performance.now()
+      while (!(await this.#isAcknowledged(this.#sent))) {
+        if (this.#stopping) return
+        await this.#comeBack()
+      }
+      const at = performance.now()
+      this.acknowledgements.push({ number: this.#sent, sentAt, at })
+      await pause(Math.max(0, reportEvery - (at - sentAt)))
+    }
+  }
+
+  async #isAcknowledged(number: number): Promise<boolean> {
+    const at = (this.#startedAt + number) / 1000
+    try {
+      const answer = await this.#post(
+        '/api/v1/telemetry',
+        senmlJson,
+        [{ n: measurementName, t: at, v: number }],
+        patience,
+      )
+      return answer.code === '2.04'
+    } catch (error) {
+      if (!isCodedError(error)) throw error
+      return false
+    }
+  }
+
+  async #comeBack(): Promise<void> {
+    await pause(randomInt(longestBackOff))
+    // Whatever kept it away, it tries again.
+    await this.#connect().catch(() => undefined)
+  }
+}
+
+const lampPath = '/light/1'
+
+/** Observed by the gateway, switched by customers. */
+export class Lamp {
+  /** What reached it, each once unless it was sent again. */
+  readonly updates: unknown[] = []
+  registrations = 0
+  #state: Readonly<Record<string, unknown>> = { state: false, power: 0 }
+  readonly #watchers = new Set<() => void>()
+
+  get isWatched(): boolean {
+    return this.#watchers.size > 0
+  }
+
+  /** A person turns it; the gateway is told. */
+  turn(power: number): void {
+    this.#change({ power })
+  }
+
+  get resources(): readonly CoapResource<undefined>[] {
+    const content = () => ({ payload: Buffer.from(JSON.stringify(this.#state)), contentFormat: json })
+    return [
+      {
+        path: lampPath,
+        handlers: {
+          GET: () => ({ code: '2.05', ...content() }),
+          POST: (request) => {
+            const update = JSON.parse(Buffer.from(request.payload).toString()) as Record<string, unknown>
+            this.updates.push(update)
+            this.#change(update)
+            return { code: '2.04', ...content() }
+          },
+        },
+        observe: (_request, changed) => {
+          this.registrations += 1
+          this.#watchers.add(changed)
+          return () => void this.#watchers.delete(changed)
+        },
+      },
+    ]
+  }
+
+  #change(change: Readonly<Record<string, unknown>>): void {
+    this.#state = { ...this.#state, ...change }
+    for (const changed of this.#watchers) changed()
+  }
+}
