@@ -1,0 +1,176 @@
+/** Bodies longer than a process would hold, and bodies that never end: what the server's process takes for them. */
+
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { minutes, seconds } from '@sallyport/clock'
+import { blockValue, encodeFrame, encodeMessage, signalCodes, uintValue } from '@sallyport/coap'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Association, type CoapsClient, connectCoaps, connectDtls, connectTls } from '../src/index.ts'
+import { streamOf } from './byte-stream.ts'
+import { type DtlsCertificates, makeDtlsCertificates } from './dtls-certificates.ts'
+
+const total = 10 * 1024 * 1024
+const transports = ['dtls', 'tls'] as const
+const mebi = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
+
+interface Facts {
+  readonly rss: number
+  readonly receivedBytes: number
+  readonly digest: string
+  readonly live: number
+}
+
+let certificates: DtlsCertificates
+let server: ChildProcessByStdio<Writable, Readable, null>
+let lines: AsyncIterator<string>
+let ports: Readonly<Record<'dtls' | 'tls', number>>
+
+const said = async () => JSON.parse((await lines.next()).value ?? '{}')
+const facts = async (): Promise<Facts> => {
+  server.stdin.write('\n')
+  return await said()
+}
+
+beforeAll(async () => {
+  certificates = makeDtlsCertificates()
+  const program = fileURLToPath(new URL('./streaming-server.ts', import.meta.url))
+  server = spawn(process.execPath, ['--expose-gc', program, `${total}`], { stdio: ['pipe', 'pipe', 'inherit'] })
+  lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]()
+  ports = await said()
+})
+afterAll(async () => {
+  server?.stdin.end()
+  await new Promise((resolve) => server?.once('exit', resolve))
+  certificates?.remove()
+})
+
+const options = (transport: 'dtls' | 'tls') => ({
+  transport,
+  host: '127.0.0.1',
+  port: ports[transport],
+  credentials: certificates.credentials('device'),
+  verifyPeer: () => ({ accepted: true as const, identity: 'server' }),
+})
+
+describe.each(transports)('[6.7] 10 MiB over %s, on real sockets', (transport) => {
+  let device: CoapsClient<string>
+  beforeAll(async () => {
+    device = await connectCoaps<string>(options(transport))
+    // What the first requests load stays.
+    await device.request({ method: 'PUT', path: '/file', payload: streamOf(0, 500_000), timeout: seconds(30) })
+    await device.request({ method: 'GET', path: '/file', maxResponseBytes: 2 * total, timeout: seconds(60) })
+  })
+  afterAll(() => device.close())
+
+  it(
+    'to a device: the process does not grow by the body',
+    async () => {
+      const before = await facts()
+      const startedAt = performance.now()
+      const { payload } = await device.request({
+        method: 'GET',
+        path: '/file',
+        maxResponseBytes: total,
+        timeout: seconds(30),
+      })
+      const took = performance.now() - startedAt
+      const grown = (await facts()).rss - before.rss
+      process.stdout.write(
+        `10 MiB to a device over ${transport}: ${Math.round(took)} ms, server ${mebi(grown)} larger\n`,
+      )
+      expect(payload.length).toBe(total)
+      expect(createHash('sha256').update(payload).digest('hex')).toBe(
+        createHash('sha256').update(streamOf(0, total)).digest('hex'),
+      )
+      expect(grown).toBeLessThan(8 * 2 ** 20)
+    },
+    minutes(2),
+  )
+
+  it(
+    'from a device: the process does not grow by the body',
+    async () => {
+      const payload = streamOf(0, total)
+      const before = await facts()
+      const startedAt = performance.now()
+      const { code } = await device.request({ method: 'PUT', path: '/file', payload, timeout: seconds(30) })
+      const took = performance.now() - startedAt
+      const after = await facts()
+      const grown = after.rss - before.rss
+      process.stdout.write(
+        `10 MiB from a device over ${transport}: ${Math.round(took)} ms, server ${mebi(grown)} larger\n`,
+      )
+      expect(code).toBe('2.04')
+      expect(after.receivedBytes).toBe(total)
+      expect(after.digest).toBe(createHash('sha256').update(payload).digest('hex'))
+      expect(grown).toBeLessThan(8 * 2 ** 20)
+    },
+    minutes(2),
+  )
+})
+
+/** 50 associations, 200 bodies each that begin with a block and never go on. */
+describe.each(transports)('[6.7] 10 000 unfinished transfers over %s', (transport) => {
+  it(
+    'cost a bounded amount, and everybody else is served',
+    async () => {
+      const before = await facts()
+      const associations: Association<string>[] = []
+      for (let count = 0; count < 50; count++) {
+        const { transport: _, ...rest } = options(transport)
+        const hooks = { onData: () => undefined, onClosed: () => undefined }
+        associations.push(
+          await (transport === 'dtls'
+            ? connectDtls<string>({ ...rest, ...hooks })
+            : connectTls<string>({ ...rest, ...hooks })),
+        )
+      }
+      const connected = await facts()
+      let messageId = 0
+      for (const association of associations) {
+        if (transport === 'tls')
+          association.send(
+            encodeFrame(
+              { code: signalCodes.csm, token: new Uint8Array(), options: [], payload: new Uint8Array() },
+              100,
+            ),
+          )
+        for (let transfer = 0; transfer < 200; transfer++) {
+          const content = {
+            code: 2,
+            token: uintValue(transfer + 1),
+            options: [
+              { number: 11, value: Buffer.from('whole') },
+              { number: 15, value: Buffer.from(`transfer=${transfer}`) },
+              { number: 27, value: blockValue({ number: 0, more: true, size: 1024 }) },
+            ],
+            payload: new Uint8Array(1024),
+          }
+          messageId = (messageId + 1) & 0xffff
+          association.send(
+            transport === 'tls' ? encodeFrame(content, 2000) : encodeMessage({ type: 0, messageId, ...content }),
+          )
+          if (transfer % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 5))
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      const after = await facts()
+      const grown = after.rss - connected.rss
+      process.stdout.write(
+        `10 000 unfinished transfers over ${transport}: ${mebi(grown)} (their 50 associations ${mebi(connected.rss - before.rss)})\n`,
+      )
+      expect(grown).toBeLessThan(24 * 2 ** 20)
+      const good = await connectCoaps<string>(options(transport))
+      expect((await good.request({ method: 'POST', path: '/whole', payload: new Uint8Array(60_000) })).code).toBe(
+        '2.04',
+      )
+      await good.close()
+      for (const association of associations) association.close()
+      await expect.poll(async () => (await facts()).live, { timeout: 5000 }).toBe(0)
+    },
+    minutes(2),
+  )
+})
