@@ -65,6 +65,9 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
       if (knownDeviceRefusals.has(code) || options.failures.count(remote.address, code) > 1) return
       log.warn({ address: remote.address, transport, reason: code, alert, direction, detail }, 'handshake failed')
     },
+    pinged(association) {
+      options.presence.contact(devices.of(association))
+    },
     requestServed({ association, method, path, code, duration, correlationId, errorCode }) {
       options.metrics().requests.observe({ method, path, code }, duration / 1000)
       options.presence.contact(devices.of(association))

@@ -1,3 +1,4 @@
+import { seconds } from '@sallyport/clock'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   DeviceAtGateway,
@@ -25,9 +26,9 @@ const isOnline = async (id: string) => (await installation.store.devices.read(in
 const offlineReason = (deviceId: string) =>
   under.log.findLast(({ msg, deviceId: id }) => msg === 'device offline' && id === deviceId)?.reason
 
-async function signedIn() {
+async function signedIn(tlsVersion?: 'TLSv1.3') {
   const device = await installation.provision()
-  const connected = await DeviceAtGateway.connect(under.gateway, device)
+  const connected = await DeviceAtGateway.connect(under.gateway, device, [], tlsVersion)
   const tokens = await connected.enter(device.code)
   return { device, connected, tokens }
 }
@@ -52,16 +53,23 @@ describe('the end of a session', () => {
     await connected.close()
   })
 
-  it('[4.17] a device that is not heard of in time is offline, and online again with its next word', async () => {
-    const { device, connected } = await signedIn()
-    await eventually(async () => {
-      expect(await isOnline(device.id)).toBe(false)
-      expect(offlineReason(device.id)).toBe('no-contact')
-    }, 4000)
-    expect(connected.closed).toBe(false)
-    const word = await connected.send('GET', '/x.plgd.dev/time')
-    expect(word.code).toBe('2.05')
-    await eventually(async () => expect(await isOnline(device.id)).toBe(true), 1000)
-    await connected.close()
-  })
+  it.each([
+    ['request', undefined],
+    ['ping', undefined],
+    ['Ping over TLS', 'TLSv1.3'],
+  ] as const)(
+    '[4.17] a device that is not heard of in time is offline, and online again with its next %s',
+    async (word, tlsVersion) => {
+      const { device, connected } = await signedIn(tlsVersion)
+      await eventually(async () => {
+        expect(await isOnline(device.id)).toBe(false)
+        expect(offlineReason(device.id)).toBe('no-contact')
+      }, 4000)
+      expect(connected.closed).toBe(false)
+      if (word === 'request') expect((await connected.send('GET', '/x.plgd.dev/time')).code).toBe('2.05')
+      else expect(await connected.client.ping(seconds(2))).toBe(true)
+      await eventually(async () => expect(await isOnline(device.id)).toBe(true), 1000)
+      await connected.close()
+    },
+  )
 })

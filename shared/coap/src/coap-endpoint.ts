@@ -317,6 +317,7 @@ export class CoapEndpoint<Peer, Resource extends ResourceTraits> {
     switch (message.type) {
       case messageTypes.confirmable:
         this.#messages.reset(association, messageId)
+        this.#context.outputs.push({ kind: 'pinged', peer: association.peer })
         return
       case messageTypes.nonConfirmable:
         return this.#discarded(association, 'empty non-confirmable message')

@@ -247,6 +247,8 @@ export type Output<Peer, Resource extends ResourceTraits> =
       readonly reason: ObservationEnd
     }
   | { readonly kind: 'pong'; readonly ping: Ping<Peer, Resource>; readonly answered: boolean }
+  /** The peer has asked whether we are there, and was answered: it is there itself. */
+  | { readonly kind: 'pinged'; readonly peer: Peer }
   /** On a reliable transport: all is said; the connection is to be closed once what was to be sent has been. */
   | { readonly kind: 'disconnect'; readonly peer: Peer; readonly reason: string }
   /** Noise: to be counted. */

@@ -236,7 +236,8 @@ export class ReliableLayer<Peer, Resource extends ResourceTraits> {
   }
 
   #pinged(connection: ReliableConnection<Peer, Resource>, message: CoapContent): void {
-    const open = connection.association.openRequests
+    const { openRequests: open, peer } = connection.association
+    this.#context.outputs.push({ kind: 'pinged', peer })
     const wanted = asksForCustody(message)
     connection.owedPongs ??= []
     if (!wanted || open === undefined || open.size === 0 || connection.owedPongs.length >= maxOwedPongs) {

@@ -154,6 +154,7 @@ describe('[6.4] signals (RFC 8323 section 5)', () => {
     const { us, pair, says } = alone((request) => void waiting.push(request))
     says(csm(), frame(signalCodes.ping, [], Uint8Array.of(7)))
     expect(us.sent.at(-1)).toMatchObject({ code: signalCodes.pong, token: Uint8Array.of(7), options: [] })
+    expect(us.of('pinged')).toHaveLength(1)
     const custody = [{ number: 2, value: noBytes }]
     says(frame(signalCodes.ping, custody, Uint8Array.of(8)))
     expect(us.sent.at(-1)).toMatchObject({ code: signalCodes.pong, token: Uint8Array.of(8), options: custody })

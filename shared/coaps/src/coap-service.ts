@@ -356,6 +356,8 @@ export class CoapService<Identity> {
         this.#pings.get(output.ping)?.(output.answered)
         this.#pings.delete(output.ping)
         return
+      case 'pinged':
+        return observer?.pinged?.(output.peer.association)
       case 'disconnect':
         this.#unwelcome.push(output.peer)
         if (output.reason !== 'released') observer?.discarded?.(output.reason)

@@ -33,6 +33,8 @@ export interface CoapsObserver<Identity> {
   associationChanged?(association: Association<Identity>): void
   associationClosed?(association: Association<Identity>, reason: AssociationCloseReason): void
   handshakeFailed?(failure: HandshakeFailure): void
+  /** The peer asked whether we are there: an empty CON, or over TLS a Ping, which is how stock devices keep a connection alive. */
+  pinged?(association: Association<Identity>): void
   requestServed?(served: ServedRequest<Identity>): void
   requestFailed?(failed: FailedRequest<Identity>): void
   /** Noise, counted and never logged one by one. */

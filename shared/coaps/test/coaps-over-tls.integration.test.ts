@@ -282,18 +282,6 @@ it('[6.4] a peer that is idle is asked whether it is there, and closed when it d
   await device.close()
 })
 
-it('[6.4] 1000 idle connections cost a bounded amount of memory', async () => {
-  const most = 1000
-  const before = process.memoryUsage.rss()
-  for (let start = 0; start < most; start += 50) {
-    await Promise.all(Array.from({ length: 50 }, () => client()))
-  }
-  await expect.poll(() => server.counts.byTransport.tls.live).toBe(most)
-  const each = (process.memoryUsage.rss() - before) / most
-  process.stdout.write(`${most} idle TLS connections, both ends in one process: ${Math.round(each / 1024)} KiB each\n`)
-  expect(each).toBeLessThan(300 * 1024)
-}, 120_000)
-
 describe('[6.4] [6.6] libcoap as a client over coaps+tcp', () => {
   const libcoap = async (flavour: 'openssl' | 'gnutls', path: string, ...words: string[]) => {
     const { stdout, stderr } = await run(

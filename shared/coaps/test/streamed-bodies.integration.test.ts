@@ -174,3 +174,22 @@ describe.each(transports)('[6.7] 10 000 unfinished transfers over %s', (transpor
     minutes(2),
   )
 })
+
+it(
+  '[6.4] 1000 idle connections by TLS cost a bounded amount each',
+  async () => {
+    const most = 1000
+    const before = await facts()
+    const idle: CoapsClient<string>[] = []
+    while (idle.length < most) {
+      idle.push(...(await Promise.all(Array.from({ length: 25 }, () => connectCoaps<string>(options('tls'))))))
+    }
+    await expect.poll(async () => (await facts()).live).toBe(most)
+    const each = ((await facts()).rss - before.rss) / most
+    process.stdout.write(`${most} idle TLS connections: ${(each / 1024).toFixed(0)} KiB of the server's memory each\n`)
+    expect(each).toBeLessThan(200 * 1024)
+    for (const client of idle) client.association.close()
+    await expect.poll(async () => (await facts()).live, { timeout: 10_000 }).toBe(0)
+  },
+  minutes(2),
+)
