@@ -388,8 +388,9 @@ export async function startGateway(
       takeover.holder.stop()
       await server.abandon()
       lease.leave()
-      // The devices wait for the successor, which waits for our end.
-      await within(letGo(), longestGoodBye)
+      // The devices wait for the successor, which waits for our end: what is left ends with the process.
+      await within(Promise.all([writeFailures(), authentication.settled()]), longestGoodBye)
+      letGo().catch((error: unknown) => log.warn({ err: error }, 'not everything was let go of'))
       return true
     },
     close,

@@ -130,12 +130,18 @@ export class Takeover {
       associationId: content.associationId,
     }))
     if (asked.length === 0) return []
-    let adopted: Awaited<ReturnType<typeof store.gateways.adoptSessions>> | undefined
-    try {
-      adopted = await store.gateways.adoptSessions(gatewayId, asked)
-    } catch (error) {
-      // Not known: each device is taken for silent, and declared online when it is heard of.
-      log.warn({ err: error }, 'sessions could not be taken over')
+    const adopted: Adopted = { known: new Set(), current: new Set(), ended: new Map() }
+    for (let start = 0; start < asked.length; start += adoptedAtOnce) {
+      const some = asked.slice(start, start + adoptedAtOnce)
+      try {
+        const { current, ended } = await store.gateways.adoptSessions(gatewayId, some)
+        for (const id of current) adopted.current.add(id)
+        for (const [id, reason] of ended) adopted.ended.set(id, reason)
+        for (const { associationId } of some) adopted.known.add(associationId)
+      } catch (error) {
+        // Not known: each device is taken for silent, and declared online when it is heard of.
+        log.warn({ err: error, devices: some.length }, 'sessions could not be taken over')
+      }
     }
     const asksOn: LiveDevice[] = []
     for (const { live, content } of resumed) {
@@ -243,12 +249,19 @@ export class Takeover {
 
 const isSafe = ({ method }: DeviceRequest): boolean => method === 'GET' || method === 'FETCH'
 
+/** Well within the time of one call. */
+const adoptedAtOnce = 2000
+
+interface Adopted {
+  /** Those that could be asked about. */
+  readonly known: Set<string>
+  readonly current: Set<string>
+  readonly ended: Map<string, string>
+}
+
 /** Undefined: the session is over. */
-function presenceAfter(
-  adopted: Awaited<ReturnType<Store['gateways']['adoptSessions']>> | undefined,
-  associationId: string,
-): 'online' | 'silent' | undefined {
-  if (adopted === undefined) return 'silent'
+function presenceAfter(adopted: Adopted, associationId: string): 'online' | 'silent' | undefined {
+  if (!adopted.known.has(associationId)) return 'silent'
   if (adopted.current.has(associationId)) return 'online'
   const reason = adopted.ended.get(associationId)
   // It was declared offline while nobody could hear it, or it said nothing: signed in all the same.
