@@ -10,6 +10,7 @@ import { seconds } from '@sallyport/clock'
 import {
   type Association,
   type AssociationCloseReason,
+  type ClientSession,
   connectDtls,
   type DtlsCredentials,
   type VerifyPeer,
@@ -54,6 +55,10 @@ export interface ConnectLinkOptions {
   readonly credentials?: DtlsCredentials
   readonly verifyPeer: VerifyPeer<Certificate>
   readonly onRequest?: RequestListener
+  /** To be resumed. */
+  readonly session?: ClientSession | undefined
+  /** As of `connectDtls`. */
+  readonly onSession?: (session: ClientSession | undefined) => void
   readonly handshakeTimeout?: Duration
   /** Makes the association; DTLS over UDP by default. */
   readonly connect?: typeof connectDtls<Certificate>
@@ -87,6 +92,8 @@ export class CoapLink {
         // A sleepy device's NAT forgets it: with a CID the server knows it again wherever it comes from (RFC 9146).
         connectionId: true,
         ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+        session: options.session,
+        ...(options.onSession === undefined ? {} : { onSession: options.onSession }),
         ...(options.handshakeTimeout === undefined ? {} : { handshakeTimeout: options.handshakeTimeout }),
         onData: sockets.receive,
         onClosed: (reason) => closed.resolve(reason),

@@ -4,6 +4,7 @@ import type { Clock, Duration } from '@sallyport/clock'
 import type { Certificate } from '@sallyport/pki'
 import type { ReportEvent } from './device-event.ts'
 import type { DeviceState, Identity } from './device-state.ts'
+import type { GatewaySession } from './gateway-session.ts'
 import type { DeviceResource } from './resource/device-resource.ts'
 
 export interface DeviceContext {
@@ -13,6 +14,7 @@ export interface DeviceContext {
   readonly anchors: readonly Certificate[]
   readonly manufacturer: Identity
   readonly state: DeviceState
+  readonly gatewaySession: GatewaySession
   readonly resources: readonly DeviceResource[]
   readonly clock: Clock
   /** From 0 to 1. */

@@ -20,6 +20,8 @@ export type DeviceEvent =
       readonly gateway: string
       readonly association: string
       readonly cipherSuite: string
+      /** With the session of an earlier association. */
+      readonly resumed: boolean
       readonly took: Duration
     }
   | { readonly kind: 'published'; readonly links: readonly string[]; readonly took: Duration }
@@ -45,7 +47,7 @@ export function lineOf(deviceId: string, event: DeviceEvent): string | undefined
     case 'signed-up':
       return `signed up as a device of ${event.uid}`
     case 'signed-in':
-      return `signed in at ${event.gateway} (${event.cipherSuite})`
+      return `signed in at ${event.gateway} (${event.cipherSuite}${event.resumed ? ', session resumed' : ''})`
     case 'published':
       return `published ${event.links.join(' ')}`
     case 'telemetry-stored':

@@ -12,6 +12,7 @@ import { isDeviceFailure } from './device-failure.ts'
 import { memoryState } from './device-state.ts'
 import type { FleetDevice } from './fleet-devices.ts'
 import { FleetTally, type Phase } from './fleet-summary.ts'
+import { GatewaySession } from './gateway-session.ts'
 import { KeepAlive } from './keep-alive.ts'
 import { pause } from './pause.ts'
 import { ensureProvisioned } from './provisioned-device.ts'
@@ -87,6 +88,7 @@ async function startDevice(
     anchors: options.anchors,
     manufacturer: device.manufacturer,
     state: memoryState(),
+    gatewaySession: new GatewaySession(),
     resources: simulatedResources(options.random),
     clock: options.clock,
     random: options.random,

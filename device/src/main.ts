@@ -19,6 +19,7 @@ import { runFleet } from './fleet.ts'
 import { makeFleetDevices, readFleetDevices } from './fleet-devices.ts'
 import { FleetProgress } from './fleet-progress.ts'
 import { summaryLines } from './fleet-summary.ts'
+import { GatewaySession } from './gateway-session.ts'
 import { ensureProvisioned } from './provisioned-device.ts'
 import { runDevice } from './run.ts'
 import { signUpOnly } from './session.ts'
@@ -206,6 +207,7 @@ function deviceContext(flags: DeviceFlags, dps: string): DeviceContext {
     anchors: readCertificates(flags.trustAnchor),
     manufacturer,
     state: stateDirectory(flags.state),
+    gatewaySession: new GatewaySession(),
     resources: simulatedResources(Math.random),
     handshakeTimeout,
     clock,

@@ -32,6 +32,7 @@ export async function openSession(device: DeviceContext, identity: Identity): Pr
       gateway: cloud.gateway,
       association: link.association.id,
       cipherSuite: link.association.cipherSuite,
+      resumed: link.association.resumed ?? false,
       took: between(asked, device.clock.now()),
     })
     const published = device.clock.now()
@@ -100,6 +101,8 @@ async function connectToGateway(
     credentials: credentialsOf(identity),
     verifyPeer: verifyServer({ anchors: device.anchors, clock: device.clock, hubId: cloud.hubId }),
     onRequest: resourceServer.listener,
+    session: device.gatewaySession.find(cloud.gateway, identity),
+    onSession: (session) => device.gatewaySession.keep(cloud.gateway, identity, session),
     ...(device.handshakeTimeout === undefined ? {} : { handshakeTimeout: device.handshakeTimeout }),
   })
   void link.closed.then(() => resourceServer.endObservations())

@@ -12,6 +12,7 @@ import type { DeviceEvent } from '../src/device-event.ts'
 import { memoryState } from '../src/device-state.ts'
 import { runFleet } from '../src/fleet.ts'
 import { readFleetDevices } from '../src/fleet-devices.ts'
+import { GatewaySession } from '../src/gateway-session.ts'
 import { ensureProvisioned } from '../src/provisioned-device.ts'
 import { type RunOptions, runDevice } from '../src/run.ts'
 import { simulatedResources } from '../src/simulated-resources.ts'
@@ -58,6 +59,7 @@ function newDevice(changes: Partial<DeviceContext> = {}): { device: DeviceContex
     anchors: certificatesFromPem(authority.pem),
     manufacturer: readIdentityFiles(files.certificate, files.key),
     state: memoryState(),
+    gatewaySession: new GatewaySession(),
     resources: simulatedResources(() => 0.25),
     clock: clockFrom(Date.now),
     random: () => 0,
@@ -231,6 +233,8 @@ describe('a device on the wire', () => {
     await until('it is signed in again', () => services.signedIn.length === 2)
     expect(events).toContainEqual({ kind: 'connection-lost', reason: 'the association ended (close-notify)' })
     await run.stopped()
+    const signedIn = events.filter((event) => event.kind === 'signed-in')
+    expect(signedIn.map(({ resumed }) => resumed)).toEqual([false, true])
   })
 
   it('notices by unanswered pings that the gateway is gone, and comes back when it is there again', async () => {

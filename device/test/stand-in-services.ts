@@ -3,6 +3,7 @@
  * the wire is the subject here.
  */
 
+import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { instant } from '@sallyport/clock'
 import { type CoapResource, type CoapsServer, listenCoaps, type PeerVerdictRefused } from '@sallyport/coaps'
@@ -75,11 +76,22 @@ export async function standInServices(authority: OpensslAuthority): Promise<Stan
     },
   })
 
+  const admitted = new Map<string, Certificate>()
   const gateway = await listenCoaps<Certificate>({
     host: '127.0.0.1',
     port: 0,
     credentials: authority.server('gateway', `uuid:${hubId}`),
-    verifyPeer: (chain) => refusal ?? { accepted: true, identity: leafOf(chain) },
+    verifyPeer: (chain) => {
+      const leaf = leafOf(chain)
+      admitted.set(leaf.sha256, leaf)
+      return refusal ?? { accepted: true, identity: leaf, resumable: Buffer.from(leaf.sha256) }
+    },
+    resumePeer: (resumable) => {
+      const leaf = admitted.get(Buffer.from(resumable).toString())
+      if (leaf === undefined) throw new Error('a session of somebody else')
+      return refusal ?? { accepted: true, identity: leaf }
+    },
+    sealingKeys: { current: { id: randomBytes(8), key: randomBytes(32) } },
     resources: [
       resource('/oic/sec/account', 'POST', () => ({
         accesstoken: `access-${codes}`,
