@@ -8,6 +8,7 @@ describe('inheritedSockets', () => {
   it('numbers descriptors from 3', () => {
     expect(read({})).toEqual({ coaps: 3 })
     expect(read({ LISTEN_FDS: '0', LISTEN_FDNAMES: '' })).toEqual({})
+    expect(read({ LISTEN_FDS: '2', LISTEN_FDNAMES: 'coaps+tcp:coaps' })).toEqual({ coapsTcp: 3, coaps: 4 })
   })
 
   it('takes nothing that was meant for another process', () => {

@@ -45,7 +45,7 @@ export interface TlsLimits {
   readonly maxHandshakesPerSecondPerHost?: number
   /** Default half of `maxHandshakesPerSecond`. */
   readonly maxHandshakesPerSecondPerNetwork?: number
-  /** Live connections. Default 20 000: each costs some 60 kB, most of it OpenSSL's. */
+  /** Live connections. Default 20 000: each costs some 50 kB, most of it OpenSSL's. */
   readonly maxAssociations?: number
   /** Live connections from one IPv4 /24 or IPv6 /48. Default half of `maxAssociations`. */
   readonly maxAssociationsPerNetwork?: number

@@ -10,7 +10,7 @@ import { blockValue, encodeFrame, encodeMessage, signalCodes, uintValue } from '
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Association, type CoapsClient, connectCoaps, connectDtls, connectTls } from '../src/index.ts'
 import { streamOf } from './byte-stream.ts'
-import { type DtlsCertificates, makeDtlsCertificates } from './dtls-certificates.ts'
+import { certificatesFromOpenssl, type TestCertificates } from './certificates-from-openssl.ts'
 
 const total = 10 * 1024 * 1024
 const transports = ['dtls', 'tls'] as const
@@ -23,7 +23,7 @@ interface Facts {
   readonly live: number
 }
 
-let certificates: DtlsCertificates
+let certificates: TestCertificates
 let server: ChildProcessByStdio<Writable, Readable, null>
 let lines: AsyncIterator<string>
 let ports: Readonly<Record<'dtls' | 'tls', number>>
@@ -35,7 +35,7 @@ const facts = async (): Promise<Facts> => {
 }
 
 beforeAll(async () => {
-  certificates = makeDtlsCertificates()
+  certificates = certificatesFromOpenssl()
   const program = fileURLToPath(new URL('./streaming-server.ts', import.meta.url))
   server = spawn(process.execPath, ['--expose-gc', program, `${total}`], { stdio: ['pipe', 'pipe', 'inherit'] })
   lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]()
@@ -51,7 +51,7 @@ const options = (transport: 'dtls' | 'tls') => ({
   transport,
   host: '127.0.0.1',
   port: ports[transport],
-  credentials: certificates.credentials('device'),
+  credentials: certificates.device,
   verifyPeer: () => ({ accepted: true as const, identity: 'server' }),
 })
 

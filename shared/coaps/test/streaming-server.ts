@@ -9,10 +9,12 @@ import { createHash } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { type CoapResource, listenCoaps } from '../src/index.ts'
 import { streamOf } from './byte-stream.ts'
-import { makeDtlsCertificates } from './dtls-certificates.ts'
+import { certificatesFromOpenssl } from './certificates-from-openssl.ts'
 
-const certificates = makeDtlsCertificates()
+const certificates = certificatesFromOpenssl()
 const total = Number(process.argv[2])
+/** Of an inherited TCP socket that listens. */
+const descriptor = process.argv[3] === undefined ? undefined : Number(process.argv[3])
 let received = createHash('sha256')
 let receivedBytes = 0
 
@@ -49,6 +51,7 @@ const server = await listenCoaps<string>({
     maxHandshakesPerSecondPerNetwork: 10_000,
   },
   tls: {
+    descriptor,
     host: '127.0.0.1',
     port: 0,
     limits: {
@@ -57,7 +60,7 @@ const server = await listenCoaps<string>({
       maxHandshakesPerSecondPerNetwork: 10_000,
     },
   },
-  credentials: certificates.credentials('server'),
+  credentials: certificates.server,
   verifyPeer: () => ({ accepted: true, identity: 'device' }),
   resources,
 })

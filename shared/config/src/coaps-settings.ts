@@ -56,7 +56,7 @@ export const coapsSettings = {
   maxTlsAssociations: setting({
     name: 'SALLYPORT_MAX_TLS_ASSOCIATIONS',
     meaning:
-      'Live connections by TLS at a time, half of them from one IPv4 /24 or IPv6 /48 at most; a newcomer beyond is not heard. Each costs some 100 kB.',
+      'Live connections by TLS at a time, half of them from one IPv4 /24 or IPv6 /48 at most; a newcomer beyond is not heard. Each costs some 50 kB.',
     kind: 'integer',
     minimum: 2,
     maximum: 1_000_000,
