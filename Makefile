@@ -40,7 +40,7 @@ acceptance: ## the numbered checks: number, tests, pass, partial or open
 	@$(prepare) test
 	@$(development) acceptance
 
-docs: ## write the generated pages: errors, configuration, OpenAPI
+docs: ## write the generated pages: errors, configuration, conformance, OpenAPI
 	@$(prepare) run
 	@$(development) docs
 

@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { staleConformance } from './conformance.ts'
 import { staleDocs } from './generated-docs.ts'
 import { checkoutRoot } from './home.ts'
 import { checkLayers } from './layers.ts'
@@ -52,6 +53,15 @@ async function layers(): Promise<CheckResult> {
 
 async function docs(): Promise<CheckResult> {
   const stale = await staleDocs()
+  const newer = staleConformance()
+  if (stale.length === 0 && newer.length > 0) {
+    // Said, not refused: results come from a whole run, and the page says "not run" of what is newer than that.
+    return {
+      name: 'generated docs',
+      passed: true,
+      said: `make docs would add to docs/conformance.md: ${newer.join(', ')}`,
+    }
+  }
   return {
     name: 'generated docs',
     passed: stale.length === 0,

@@ -1,5 +1,5 @@
 /**
- * The pages that are written by the code: error codes, configuration, OpenAPI. `make docs` writes them, `make check` fails
+ * The pages that are written by the code: error codes, configuration, conformance, OpenAPI. `make docs` writes them, `make check` fails
  * when one is stale.
  */
 
@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { coapStatusOf } from '@sallyport/coaps'
 import { type ErrorCode, errorCatalogue } from '@sallyport/errors'
 import { problemStatus } from '@sallyport/http'
+import { conformancePage, conformancePath, refreshConformance } from './conformance.ts'
 import { checkoutRoot } from './home.ts'
 import { runProgram } from './program.ts'
 
@@ -17,6 +18,7 @@ interface GeneratedPage {
 }
 
 export async function writeDocs(write: (text: string) => void): Promise<void> {
+  refreshConformance()
   for (const { path, text } of await generatedPages()) {
     writeFileSync(join(checkoutRoot, path), text)
     write(`  wrote ${path}\n`)
@@ -39,6 +41,7 @@ async function generatedPages(): Promise<GeneratedPage[]> {
   return [
     { path: 'docs/errors.md', text: errorsPage() },
     { path: 'docs/configuration.md', text: configuration },
+    { path: conformancePath, text: conformancePage() },
     { path: 'control-plane/openapi.json', text: `${openapi.trimEnd()}\n` },
   ]
 }

@@ -1,5 +1,6 @@
 export { acceptanceReport } from './acceptance.ts'
 export { type ApiClient, loginAsAdmin } from './api-client.ts'
+export { namesAttack, renderConformance, sectionsIn } from './conformance.ts'
 export { eventually } from './eventually.ts'
 export { SetupFailure } from './failure.ts'
 export type { DeviceFiles, Manufacturer } from './first-devices.ts'

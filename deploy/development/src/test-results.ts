@@ -11,18 +11,25 @@ export interface TestResult {
   readonly state: 'passed' | 'failed' | 'skipped'
 }
 
+export interface LocatedResult extends TestResult {
+  /** Its path. */
+  readonly file: string
+}
+
 interface VitestReport {
   readonly testResults: readonly {
+    readonly name: string
     readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[]
   }[]
 }
 
 /** Empty when there was no run. */
-export function readTestResults(): TestResult[] {
+export function readTestResults(): LocatedResult[] {
   if (!existsSync(resultsFile)) return []
   const report = JSON.parse(readFileSync(resultsFile, 'utf8')) as VitestReport
-  return report.testResults.flatMap(({ assertionResults }) =>
+  return report.testResults.flatMap(({ name: file, assertionResults }) =>
     assertionResults.map(({ fullName, status }) => ({
+      file,
       name: fullName.trim(),
       state: status === 'passed' || status === 'failed' ? status : 'skipped',
     })),

@@ -40,13 +40,13 @@ function answerTo(bytes: Uint8Array, pair = serving()): string {
 describe('[5.9] F17: bad input', () => {
   const hex = (text: string) => Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'))
 
-  it('another version, or less than a header, is ignored in silence', () => {
+  it('(RFC 7252 section 3) another version, or less than a header, is ignored in silence', () => {
     for (const bytes of ['', '40', '400100', '00010001', '80010001', 'c0010001']) {
       expect(answerTo(hex(bytes))).toBe('nothing')
     }
   })
 
-  it('a confirmable message with a format error is rejected by a Reset, another one ignored', () => {
+  it('(RFC 7252 section 4.2) a confirmable message with a format error is rejected by a Reset, another one ignored', () => {
     for (const rest of ['010001 f1 00', '010001 ff', '000001 ff 01', '010001 b5 6162']) {
       expect(answerTo(hex(`40${rest}`))).toBe('RST')
       expect(answerTo(hex(`50${rest}`))).toBe('nothing')
@@ -63,13 +63,13 @@ describe('[5.9] F17: bad input', () => {
     }
   })
 
-  it('an unknown critical option gets 4.02, in a non-confirmable message a Reset; an elective one is ignored', () => {
+  it('an unknown critical option (RFC 7252 section 5.4.1) gets 4.02, in a non-confirmable message a Reset; an elective one is ignored', () => {
     expect(answerTo(message([path('a'), option(9999, 'x')]))).toBe('ACK 4.02')
     expect(answerTo(message([path('a'), option(9999, 'x')], { type: 1 }))).toBe('RST')
     expect(answerTo(message([path('a'), option(9998, 'x')]))).toBe('ACK 2.05')
   })
 
-  it('a known option that is too long, or repeated though it may not be, counts as unknown', () => {
+  it('a known option (RFC 7252 sections 5.4.3 and 5.4.5) that is too long, or repeated though it may not be, counts as unknown', () => {
     const host = option(optionNumbers['Uri-Host'], 'gateway')
     expect(answerTo(message([host, path('a')]))).toBe('ACK 2.05')
     expect(answerTo(message([host, host, path('a')]))).toBe('ACK 4.02')
@@ -89,18 +89,18 @@ describe('[5.9] F17: bad input', () => {
     expect(answerTo(message([path('a'), option(2049, version), option(2053, version)]))).toBe('ACK 2.05')
   })
 
-  it('a request for a proxy gets 5.05', () => {
+  it('a request for a proxy (RFC 7252 section 5.7) gets 5.05', () => {
     expect(answerTo(message([option(optionNumbers['Proxy-Uri'], 'coap://else/where')]))).toBe('ACK 5.05')
     expect(answerTo(message([path('a'), option(optionNumbers['Proxy-Scheme'], 'http')]))).toBe('ACK 5.05')
   })
 
-  it('an unknown path gets 4.04, a known one with another method 4.05, also for a method that does not exist', () => {
+  it('(RFC 7252 sections 5.8 and 5.9) an unknown path gets 4.04, a known one with another method 4.05, also for a method that does not exist', () => {
     expect(answerTo(message([path('b')]))).toBe('ACK 4.04')
     expect(answerTo(message([path('a')], { code: methodCodes.DELETE }))).toBe('ACK 4.05')
     expect(answerTo(message([path('a')], { code: 0x1f }))).toBe('ACK 4.05')
   })
 
-  it('a path that could mean another one gets 4.00 and reaches no resource', () => {
+  it('a path (RFC 7252 section 6) that could mean another one gets 4.00 and reaches no resource', () => {
     const refused = ['..', '.', '%2e%2e', '%2E.', 'a\u0000b', 'a/b', 'a\\b', '\u007f', '']
     for (const segment of refused) {
       const pair = serving()
@@ -110,7 +110,7 @@ describe('[5.9] F17: bad input', () => {
     expect(answerTo(message([path('files'), path('..a')]))).toBe('ACK 2.05')
   })
 
-  it('a path or query that is not UTF-8, overlong forms among them, gets 4.00', () => {
+  it('a path or query (RFC 7252 section 6) that is not UTF-8, overlong forms among them, gets 4.00', () => {
     for (const bad of [[0xc0, 0xae], [0xe0, 0x80, 0xaf], [0xff], [0xed, 0xa0, 0x80], [0x80]]) {
       expect(answerTo(message([path('files'), path(Uint8Array.from(bad))]))).toBe('ACK 4.00')
       expect(answerTo(message([path('a'), option(optionNumbers['Uri-Query'], Uint8Array.from(bad))]))).toBe('ACK 4.00')

@@ -67,7 +67,7 @@ function lastAnswer(pair: EndpointPair) {
 }
 
 describe('block-wise transfer (RFC 7959)', () => {
-  it('block values keep number, more and size', () => {
+  it('(RFC 7959 section 2.2) block values keep number, more and size', () => {
     for (const number of [0, 1, 15, 16, 4095, 4096, 0xfffff]) {
       for (const size of [16, 32, 64, 128, 256, 512, 1024] as const) {
         for (const more of [false, true])
@@ -78,7 +78,7 @@ describe('block-wise transfer (RFC 7959)', () => {
   })
 
   for (const length of [0, 1, 1023, 1024, 1025, 2048, 5000]) {
-    it(`carries a request and a response of ${length} bytes whole`, () => {
+    it(`(RFC 7959 sections 2.4 and 2.5) carries a request and a response of ${length} bytes whole`, () => {
       const pair = new EndpointPair({
         right: { resources, serve: (request) => ({ code: '2.04', payload: request.payload }) },
       })
@@ -90,7 +90,7 @@ describe('block-wise transfer (RFC 7959)', () => {
     })
   }
 
-  it('agrees on the smaller block size of either side, both ways', () => {
+  it('(RFC 7959 section 2.4) agrees on the smaller block size of either side, both ways', () => {
     for (const [left, right] of [
       [64, 1024],
       [1024, 64],
@@ -178,7 +178,7 @@ describe('block-wise transfer (RFC 7959)', () => {
 })
 
 describe('[5.9] F18: block-wise transfers that misbehave', () => {
-  it('F18: a gap, a repeat or a block without a beginning gets 4.08 and ends the transfer', () => {
+  it('F18 (RFC 7959 section 2.9.2): a gap, a repeat or a block without a beginning gets 4.08 and ends the transfer', () => {
     const pair = new EndpointPair({ right: taking })
     pair.deliver(pair.right, block1({ number: 3, more: true }))
     expect(lastAnswer(pair).code).toBe('4.08')
@@ -219,7 +219,7 @@ describe('[5.9] F18: block-wise transfers that misbehave', () => {
     expect(lastAnswer(pair).code).toBe('4.08')
   })
 
-  it('F18: more than the resource takes gets 4.13 with Size1: at the first block where it is announced, else when it is reached', () => {
+  it('F18 (RFC 7959 section 2.9.3): more than the resource takes gets 4.13 with Size1: at the first block where it is announced, else when it is reached', () => {
     const pair = new EndpointPair({ right: taking })
     pair.deliver(pair.right, block1({ number: 0, more: true, size1: 10_001 }))
     expect(lastAnswer(pair)).toMatchObject({ code: '4.13', size1: 10_000 })

@@ -28,7 +28,7 @@ describe('[6.8] FETCH, PATCH and iPATCH (RFC 8132)', () => {
   }
   const asking = (length: number, salt: number) => Uint8Array.of(length >> 8, length & 255, salt)
 
-  it('reach the handler with method, payload and content format, long ones too', () => {
+  it('(RFC 8132 sections 2 and 3) reach the handler with method, payload and content format, long ones too', () => {
     const pair = new EndpointPair({ right: { resources, serve: () => ({ code: '2.04' }) } })
     for (const method of ['FETCH', 'PATCH', 'iPATCH'] as const) {
       for (const length of [3, 3000]) {

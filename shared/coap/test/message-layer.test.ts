@@ -94,7 +94,7 @@ describe('the message layer (RFC 7252 section 4)', () => {
     expect(new Set(seen).size).toBe(20)
   })
 
-  it('has one confirmable message on its way (NSTART), and the next follows its acknowledgement', () => {
+  it('(RFC 7252 section 4.7) has one confirmable message on its way (NSTART), and the next follows its acknowledgement', () => {
     const pair = new EndpointPair({ right: { resources, serve: () => content } })
     for (let count = 0; count < 5; count++) pair.request(pair.left, { path: '/a' })
     expect(pair.left.sent).toHaveLength(1)
@@ -142,7 +142,7 @@ describe('the message layer (RFC 7252 section 4)', () => {
     ])
   })
 
-  it('takes a piggy-backed response only when Message ID and token both match', () => {
+  it('(RFC 7252 section 5.3) takes a piggy-backed response only when Message ID and token both match', () => {
     const pair = new EndpointPair()
     pair.request(pair.left, { path: '/a' })
     const [sent] = pair.left.sent
@@ -165,7 +165,7 @@ describe('the message layer (RFC 7252 section 4)', () => {
     expect(pair.left.of('response')).toHaveLength(0)
   })
 
-  it('never matches a response of another association, whatever its token', () => {
+  it('(RFC 7252 section 9.1.2) never matches a response of another association, whatever its token', () => {
     const pair = new EndpointPair()
     pair.request(pair.left, { path: '/a' })
     const other = pair.left.endpoint.associate('other')
@@ -228,7 +228,7 @@ describe('the message layer (RFC 7252 section 4)', () => {
   })
 })
 
-describe('[5.9] deduplication (F20)', () => {
+describe('[5.9] deduplication (F20, RFC 7252 section 4.5)', () => {
   it('F20: a confirmable request sent five times is handled once and gets the same reply each time', () => {
     const pair = new EndpointPair({ right: { resources, serve: () => content } })
     for (let count = 0; count < 5; count++) pair.deliver(pair.right, get(100, 'a'))
@@ -244,7 +244,7 @@ describe('[5.9] deduplication (F20)', () => {
     expect(pair.right.requests).toHaveLength(1)
   })
 
-  it('F20: the same Message ID on another association is another message', () => {
+  it('F20 (RFC 7252 section 9.1.1): the same Message ID on another association is another message', () => {
     const pair = new EndpointPair({ right: { resources, serve: () => content } })
     pair.deliver(pair.right, get(100, 'a'))
     const other = pair.right.endpoint.associate('other')

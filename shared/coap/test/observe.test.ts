@@ -82,7 +82,7 @@ describe('an observed resource (RFC 7641 section 4)', () => {
     expect(confirmable.flatMap((is, index) => (is ? [index + 1] : []))).toEqual([5, 10])
   })
 
-  it('confirms one that follows another within three seconds, so that acknowledgements pace them (section 4.5.1)', () => {
+  it('confirms one that follows another within three seconds, so that acknowledgements pace them (RFC 7641 section 4.5.1)', () => {
     const { pair, notify } = serving(false)
     pair.run(seconds(3))
     for (let value = 1; value <= 100; value++) notify(value)

@@ -302,7 +302,7 @@ describe('[6.4] requests over a reliable transport', () => {
     expect(us.sent.at(-1)?.code).toBe(responseCodeByte('2.05'))
   })
 
-  it('takes several blocks at a time where both sides can (BERT, section 6), both ways', () => {
+  it('takes several blocks at a time where both sides can (BERT, RFC 8323 section 6), both ways', () => {
     const long = bytes(300_000 - 1000)
     const limits = { maxMessageBytes: 40_000 }
     const pair = new EndpointPair({

@@ -114,7 +114,7 @@ async function client(own: readonly CoapResource<string>[] = []): Promise<CoapsC
   return connected
 }
 
-describe('our client and our server over DTLS', () => {
+describe('our client and our server over DTLS (RFC 7252 section 9)', () => {
   it('requests, blocks both ways, separate responses, errors and pings work', async () => {
     const device = await client()
     expect(text((await device.request({ method: 'GET', path: '/x.plgd.dev/time' })).payload)).toBe('noon')

@@ -282,7 +282,7 @@ it('[6.4] a peer that is idle is asked whether it is there, and closed when it d
   await device.close()
 })
 
-describe('[6.4] [6.6] libcoap as a client over coaps+tcp', () => {
+describe('[6.4] [6.6] libcoap as a client over coaps+tcp (RFC 8323 section 9)', () => {
   const libcoap = async (flavour: 'openssl' | 'gnutls', path: string, ...words: string[]) => {
     const { stdout, stderr } = await run(
       `coap-client-${flavour}`,

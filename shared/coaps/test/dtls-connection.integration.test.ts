@@ -61,7 +61,7 @@ async function until(condition: () => boolean): Promise<void> {
 const send = ({ association }: Client, text: string): void => association.send(Buffer.from(text))
 
 describe('our client and our listener', () => {
-  it('prove their certificates to each other and exchange records both ways', async () => {
+  it('(RFC 7252 section 9.1.3) prove their certificates to each other and exchange records both ways', async () => {
     const { port, opened, listener } = await serve()
     const client = await connect(port)
     send(client, 'hello')

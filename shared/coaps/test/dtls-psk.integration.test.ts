@@ -33,7 +33,7 @@ async function expectEcho(client: ForeignProgram): Promise<void> {
   await client.end()
 }
 
-describe('our client with a pre-shared key', () => {
+describe('our client with a pre-shared key (RFC 7252 section 9.1.3)', () => {
   for (const suite of [
     'TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256',
     'TLS_ECDHE_PSK_WITH_AES_128_CCM_8_SHA256',

@@ -336,7 +336,7 @@ describe('a request over an association', () => {
   })
 })
 
-describe('[6.8] /.well-known/core', () => {
+describe('[6.8] /.well-known/core (RFC 7252 section 7, RFC 6690)', () => {
   const resources: CoapResource<string>[] = [
     {
       path: '/oic/res',

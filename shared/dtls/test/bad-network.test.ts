@@ -45,7 +45,7 @@ function report(name: string, results: readonly RunResult[]): { share: number; e
   return { share, echoed: results.every((result) => result.connectedAfter === undefined || result.echoed) }
 }
 
-describe('a handshake between our client and our server', () => {
+describe('a handshake between our client and our server (RFC 6347 section 4.2.4)', () => {
   it('needs six flights on a good network', () => {
     const [result] = runMany(1, { faults: none, limit: 1000 })
     expect(result).toMatchObject({ connectedAfter: 60, echoed: true })
@@ -98,7 +98,7 @@ describe('a handshake between our client and our server', () => {
   }
 
   for (const mtu of [228, 256, 508]) {
-    it(`MTU ${mtu}: long chains both ways are fragmented, no datagram is larger, and all connect`, () => {
+    it(`MTU ${mtu} (RFC 6347 section 4.1.1): long chains both ways are fragmented, no datagram is larger, and all connect`, () => {
       const big = { server: bigServer, client: bigClient, mtu }
       const results = runMany(20, { ...big, faults: { ...none, delay: 0.3 }, limit: 60_000 })
       const { share, echoed } = report(`MTU ${mtu}`, results)

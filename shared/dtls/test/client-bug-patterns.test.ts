@@ -53,7 +53,7 @@ describe('an honest server', () => {
   })
 })
 
-describe('a server that asks for a certificate that we have not', () => {
+describe('a server that asks for a certificate that we have not (RFC 5246 sections 7.4.4 and 7.4.6)', () => {
   it('Incorrect CertificateRequest Response: it gets an empty list, not the certificate of another kind', () => {
     // certificate_types, signature_algorithms, authorities: RSA keys alone; ECDSA keys, but signatures by RSA alone.
     for (const request of [
@@ -67,7 +67,7 @@ describe('a server that asks for a certificate that we have not', () => {
   })
 })
 
-describe('proof of the server', () => {
+describe('proof of the server (RFC 5246 sections 7.4.2 and 7.4.3)', () => {
   const expectRefusedBeforeFlight5 = (server: HostileServer, alert: string): void => {
     expect(server.connected).toBe(false)
     expect(server.heard).not.toContain(clientKeyExchange)
@@ -120,7 +120,7 @@ describe('proof of the server', () => {
   })
 })
 
-describe('choices of the server', () => {
+describe('choices of the server (RFC 5246 section 7.4.1)', () => {
   const helloOf = (change: (body: Uint8Array) => Uint8Array): HostileServer => {
     const server = meet()
     const hello = { random: server.random, cipherSuite: 0xc0ae, renegotiationInfo: false, pointFormats: false }
@@ -142,7 +142,7 @@ describe('choices of the server', () => {
   })
 })
 
-describe('the order of messages', () => {
+describe('the order of messages (RFC 5246 section 7.3)', () => {
   it('Multiple CertificateRequest, Multiple ServerKeyExchange, Multiple Certificate, Reorder Cert/CertReq: each is unexpected', () => {
     const twice = meet().serverHello().certificate().keyExchange().certificateRequest().certificateRequest()
     expect(twice.alerts).toEqual(['unexpected_message'])
@@ -157,7 +157,7 @@ describe('the order of messages', () => {
     expect(meet().serverHello().helloVerifyRequest().alerts).toEqual(['unexpected_message'])
   })
 
-  it('Invalid message_seq: a message with a number to come waits, one with a number past is not heard', () => {
+  it('Invalid message_seq (RFC 6347 section 4.2.2): a message with a number to come waits, one with a number past is not heard', () => {
     const server = meet().serverHello()
     server.message(handshakeTypes.certificate, new Uint8Array(3), { messageSequence: 7 })
     server.message(handshakeTypes.certificate, new Uint8Array(3), { messageSequence: 0 })
@@ -225,7 +225,7 @@ describe('a connected client', () => {
   const connected = (): HostileServer =>
     meet().serverHello().certificate().keyExchange().helloDone().changeCipherSpec().finished()
 
-  it('Premature HelloRequest, Insecure Renegotiation: a HelloRequest is refused with no_renegotiation a few times, then not answered', () => {
+  it('Premature HelloRequest, Insecure Renegotiation: a HelloRequest is refused with no_renegotiation (RFC 7925 section 17) a few times, then not answered', () => {
     const server = connected()
     for (let n = 0; n < 50; n += 1)
       server.message(handshakeTypes.helloRequest, new Uint8Array(0), { messageSequence: 0 })
@@ -263,7 +263,7 @@ describe('a connected client', () => {
   })
 })
 
-describe('time', () => {
+describe('time (RFC 6347 section 4.2.4)', () => {
   it('the hello is sent again after 1, 2, 4, 8 and 16 seconds, and the client gives up after 60', () => {
     const server = meet()
     const sentAt: number[] = []

@@ -50,7 +50,7 @@ function survives(parse: (bytes: Uint8Array) => unknown): void {
 
 const point = concat(Uint8Array.of(4), randomBytes(64))
 
-describe('hellos', () => {
+describe('hellos (RFC 5246 section 7.4.1)', () => {
   it('a ClientHello is read as it was written', () => {
     const [random, cookie] = [randomBytes(32), randomBytes(32)]
     const body = writeClientHello({ random, cookie, cipherSuites: defaultCipherSuites, groups: defaultNamedGroups })
@@ -94,7 +94,7 @@ describe('hellos', () => {
     expect(() => readServerHello(withAlpn)).toThrow('extension 16')
   })
 
-  it('a HelloVerifyRequest is read as it was written, with a cookie of 0 to 255 bytes', () => {
+  it('a HelloVerifyRequest (RFC 6347 section 4.2.1) is read as it was written, with a cookie of 0 to 255 bytes', () => {
     for (const length of [0, 1, 32, 255]) {
       const cookie = randomBytes(length)
       expect(Buffer.compare(readHelloVerifyRequest(writeHelloVerifyRequest(cookie)), cookie)).toBe(0)
@@ -103,7 +103,7 @@ describe('hellos', () => {
 })
 
 describe('other messages', () => {
-  it('certificates, request, signatures and key exchanges are read as they were written', () => {
+  it('certificates, request, signatures and key exchanges (RFC 5246 sections 7.4.2, 7.4.3, 7.4.4 and 7.4.8) are read as they were written', () => {
     const chain = [randomBytes(500), randomBytes(700)]
     expect(readCertificate(writeCertificate(chain)).map((der) => Buffer.from(der))).toEqual(chain)
     expect(readCertificate(writeCertificate([]))).toEqual([])
@@ -123,7 +123,7 @@ describe('other messages', () => {
     expect(() => readCertificate(writeCertificate(certificates))).toThrow('more than 16')
   })
 
-  it('explicit curve parameters have no way in', () => {
+  it('explicit curve parameters (RFC 8422 section 5.4) have no way in', () => {
     expect(() => readServerKeyExchange(Uint8Array.of(1, 0, 23, 65, ...point))).toThrow(HandshakeFault)
   })
 
@@ -138,7 +138,7 @@ describe('other messages', () => {
     expect(readHandshakeFragment(written, 0)).toBeUndefined()
   })
 
-  it('alerts are read as they were written, and a level or length unknown is none', () => {
+  it('alerts (RFC 5246 section 7.2) are read as they were written, and a level or length unknown is none', () => {
     for (const name of Object.keys(alertNumbers) as (keyof typeof alertNumbers)[]) {
       expect(decodeAlert(encodeAlert('fatal', name))).toMatchObject({ level: 'fatal', name })
     }
@@ -164,7 +164,7 @@ describe('[5.9] parsers of handshake messages refuse any bytes by name or read t
   it('vectors of a reader', () => survives((bytes) => new ByteReader(bytes).vector24().vector16().vector8()))
 })
 
-describe('signature schemes', () => {
+describe('signature schemes (RFC 5246 section 7.4.1.4.1)', () => {
   it('the hash as strong as the curve is chosen first, and never one that was not offered', () => {
     expect(chooseSignatureScheme('P-256', [0x0603, 0x0503, 0x0403])?.name).toBe('ecdsa_sha256')
     expect(chooseSignatureScheme('P-384', [0x0403, 0x0603, 0x0503])?.name).toBe('ecdsa_sha384')

@@ -38,7 +38,7 @@ const expectRefused = (server: ServerUnderTest): void => {
   expect(server.machine.counts).toEqual({ live: 0, halfOpen: 0 })
 }
 
-describe('F1 to F4: client authentication', () => {
+describe('client authentication (RFC 5246 sections 7.4.6 and 7.4.8)', () => {
   it('F1 a client with a certificate but no CertificateVerify does not get in', () => {
     const { server, client } = meet()
     client.toFlight4().certificate()
@@ -184,7 +184,7 @@ function greet(fields: HelloFields): { server: ServerUnderTest; client: HostileC
   return { server, client }
 }
 
-describe('F7: ClientHello', () => {
+describe('F7: ClientHello (RFC 5246 section 7.4.1.2)', () => {
   it('a plain one is answered with flight 4: the cases below differ from it in one thing each', () => {
     const { client } = greet({})
     expect(handshakeTypesOf(client.heard)).toEqual([
@@ -222,8 +222,8 @@ describe('F7: ClientHello', () => {
   const refused: Readonly<Record<string, readonly [HelloFields, string]>> = {
     'only export and NULL suites': [{ suites: [0x0001, 0x0003, 0x0000, 0xc006] }, 'handshake_failure'],
     'only CBC suites': [{ suites: [0xc023, 0xc024, 0xc009] }, 'handshake_failure'],
-    'no group in common': [{ extensions: groups([0, 21, 0, 19]) }, 'handshake_failure'],
-    'no signature scheme in common': [
+    'no group in common (RFC 8422 section 5.1.1)': [{ extensions: groups([0, 21, 0, 19]) }, 'handshake_failure'],
+    'no signature scheme in common (RFC 5246 section 7.4.1.4.1)': [
       { extensions: concat(defaultExtensions().subarray(0, 8), Uint8Array.of(0, 13, 0, 4, 0, 2, 2, 3, 0, 23, 0, 0)) },
       'handshake_failure',
     ],
@@ -231,17 +231,20 @@ describe('F7: ClientHello', () => {
       { extensions: concat(defaultExtensions().subarray(0, 8), Uint8Array.of(0, 23, 0, 0)) },
       'handshake_failure',
     ],
-    'no extended_master_secret': [{ extensions: defaultExtensions().subarray(0, 16) }, 'handshake_failure'],
+    'no extended_master_secret (RFC 7627 section 5.2, RFC 7925 section 16)': [
+      { extensions: defaultExtensions().subarray(0, 16) },
+      'handshake_failure',
+    ],
     'no extensions at all': [{ extensions: new Uint8Array(0) }, 'handshake_failure'],
-    'only compressed points': [
+    'only compressed points (RFC 8422 section 5.1.2)': [
       { extensions: concat(defaultExtensions(), Uint8Array.of(0, 11, 0, 2, 1, 1)) },
       'illegal_parameter',
     ],
-    'only DEFLATE': [{ compressions: [1] }, 'illegal_parameter'],
-    'DTLS 1.0 at most': [{ version: 0xfeff }, 'protocol_version'],
+    'only DEFLATE (RFC 7925 section 8)': [{ compressions: [1] }, 'illegal_parameter'],
+    'DTLS 1.0 at most (RFC 7925 section 18)': [{ version: 0xfeff }, 'protocol_version'],
     'version 0000': [{ version: 0x0000 }, 'protocol_version'],
     'TLS 1.2': [{ version: 0x0303 }, 'protocol_version'],
-    'a renegotiation_info that is not empty': [
+    'a renegotiation_info that is not empty (RFC 5746 section 3.6)': [
       { extensions: concat(defaultExtensions(), Uint8Array.of(0xff, 1, 0, 2, 1, 7)) },
       'handshake_failure',
     ],
@@ -265,7 +268,7 @@ describe('F7: ClientHello', () => {
     expect(greet({ version: 0xfefc }).server.machine.counts.halfOpen).toBe(1)
   })
 
-  it('F7 SNI, unknown extensions and the signalling suite are tolerated; renegotiation_info is answered', () => {
+  it('F7 SNI (RFC 6066 section 3, RFC 7925 section 14), unknown extensions and the signalling suite are tolerated; renegotiation_info is answered (RFC 5746 section 3.6)', () => {
     const sni = Uint8Array.of(0, 0, 0, 14, 0, 12, 0, 0, 9, ...Buffer.from('localhost'))
     const grease = Uint8Array.of(0x1a, 0x1a, 0, 1, 0)
     const { client } = greet({ suites: [0xc0ae, 0x00ff], extensions: concat(sni, grease, defaultExtensions()) })
@@ -288,7 +291,7 @@ describe('F7: ClientHello', () => {
   })
 })
 
-describe('F8: cookies', () => {
+describe('F8: cookies (RFC 6347 section 4.2.1)', () => {
   it('F8 a cookie from another port or address is no cookie', () => {
     const { server, client } = meet()
     client.firstHello()
@@ -367,7 +370,7 @@ describe('F8: cookies', () => {
   })
 })
 
-describe('F9: fragments', () => {
+describe('F9: fragments (RFC 6347 section 4.2.3)', () => {
   const fragment = (type: number, length: number, sequence: number, offset: number, bytes: Uint8Array): Uint8Array =>
     new ByteWriter(12 + bytes.length)
       .u8(type)
@@ -453,7 +456,7 @@ describe('F9: fragments', () => {
   })
 })
 
-describe('F10 to F12: epochs and records', () => {
+describe('epochs and records (RFC 6347 section 4.1)', () => {
   it('F10 application data in the clear is not delivered before, during or after the handshake', () => {
     const { server, client } = meet()
     client.applicationData('before', 0)
@@ -480,7 +483,7 @@ describe('F10 to F12: epochs and records', () => {
     expect(server.data).toEqual(['now'])
   })
 
-  it('F10 without change_cipher_spec the handshake never ends, and is forgotten after a minute', () => {
+  it('F10 (RFC 6347 section 4.2.6) without change_cipher_spec the handshake never ends, and is forgotten after a minute', () => {
     const { server, client } = meet()
     client.toFlight4().certificate()
     client.keyExchange()
@@ -493,7 +496,7 @@ describe('F10 to F12: epochs and records', () => {
     expect(server.failures[0]).toMatchObject({ code: 'handshake-timed-out', direction: 'none' })
   })
 
-  it('F10 a Finished in the clear after change_cipher_spec does not end the handshake, whole or in part', () => {
+  it('F10 (RFC 5246 section 7.4.9) a Finished in the clear after change_cipher_spec does not end the handshake, whole or in part', () => {
     const { server, client } = meet()
     client.toFlight4().certificate()
     client.keyExchange()
@@ -507,7 +510,7 @@ describe('F10 to F12: epochs and records', () => {
     expect(server.all('connected')).toHaveLength(1)
   })
 
-  it('F11 records of later epochs, with lying lengths, of unknown types, or with garbage behind are survived', () => {
+  it('F11 (RFC 6347 section 4.1.2.7) records of later epochs, with lying lengths, of unknown types, or with garbage behind are survived', () => {
     const { server, client } = meet()
     client.connect()
     const raw = (type: number, epoch: number, length: number, body: Uint8Array): Uint8Array => {
@@ -534,7 +537,7 @@ describe('F10 to F12: epochs and records', () => {
     expect(client.alerts).toEqual([])
   })
 
-  it('F11 a forged record with the highest number does not move the replay window', () => {
+  it('F11 (RFC 6347 section 4.1.2.6) a forged record with the highest number does not move the replay window', () => {
     const { server, client } = meet()
     client.connect()
     const forged = client.record(contentTypes.applicationData, Buffer.from('forged'), 1, 2 ** 48 - 1)
@@ -557,7 +560,7 @@ describe('F10 to F12: epochs and records', () => {
     expect(server.discards('replayed')).toBe(20)
   })
 
-  it('F11 a thousand forgeries are counted and do not end an association', () => {
+  it('F11 (RFC 6347 section 4.1.2.1) a thousand forgeries are counted and do not end an association', () => {
     const { server, client } = meet()
     client.connect()
     const forged = client.record(contentTypes.applicationData, Buffer.from('x'), 1, 1000)
@@ -662,8 +665,8 @@ describe('F13: a ClientHello on a live 5-tuple (RFC 6347 section 4.2.8)', () => 
   })
 })
 
-describe('F14 and F15: renegotiation, points', () => {
-  it('F14 renegotiation in the clear or protected changes nothing', () => {
+describe('renegotiation, points', () => {
+  it('F14 renegotiation in the clear or protected changes nothing (RFC 7925 section 17)', () => {
     const { server, client } = meet()
     client.connect()
     client.message(handshakeTypes.clientHello, client.helloBody(), { messageSequence: 6, unrecorded: true })
@@ -673,7 +676,7 @@ describe('F14 and F15: renegotiation, points', () => {
     expect(server.all('connected')).toHaveLength(1)
   })
 
-  it('F15 a public key off the curve, compressed, hybrid, of infinity or of the wrong length is illegal_parameter', () => {
+  it('F15 (RFC 8422 section 5.11) a public key off the curve, compressed, hybrid, of infinity or of the wrong length is illegal_parameter', () => {
     const ecdh = createECDH('prime256v1')
     const good = ecdh.generateKeys()
     const offCurve = Uint8Array.from(good)
@@ -728,7 +731,7 @@ describe('F16: floods, in small', () => {
     expect(server.machine.counts).toEqual({ live: 1, halfOpen: 0 })
   })
 
-  it('F16 a handshake is kept for a constrained client that waits 9, 18 and 36 seconds', () => {
+  it('F16 (RFC 7925 section 11) a handshake is kept for a constrained client that waits 9, 18 and 36 seconds', () => {
     const { server, client } = meet()
     client.toFlight4()
     server.advance(seconds(36))

@@ -23,7 +23,7 @@ const vectors = [
   },
 ] as const
 
-describe('the pseudorandom function of TLS 1.2', () => {
+describe('the pseudorandom function of TLS 1.2 (RFC 5246 section 5)', () => {
   for (const { hash, secret, seed, output } of vectors) {
     it(`gives the published ${output.length / 2} bytes with ${hash}, and each shorter output is a prefix`, () => {
       const whole = toHex(prf(hash, fromHex(secret), 'test label', [fromHex(seed)], output.length / 2))

@@ -87,7 +87,7 @@ describe('numbers and secrets', () => {
   })
 })
 
-describe('what is agreed on', () => {
+describe('what is agreed on (RFC 4279 section 2, RFC 5489 section 2)', () => {
   for (const suite of defaultPskCipherSuites) {
     it(`an honest client gets in with ${suite}: the cases below differ from it in one thing each`, () => {
       const { server, client } = meet(suite)
@@ -196,7 +196,7 @@ function observe(suite: CipherSuiteName, change: (psk: PskCredentials) => PskCre
   return { server, client, records, alerts: client.alerts, questions }
 }
 
-describe('[6.5] a wrong key and an unknown identity', () => {
+describe('[6.5] a wrong key and an unknown identity (RFC 4279 section 2)', () => {
   for (const suite of defaultPskCipherSuites) {
     it(`look the same with ${suite}: records, lengths, alert, and the work that was done`, () => {
       const wrong = observe(suite, (known) => ({ ...known, key: randomBytes(16) }))
@@ -409,7 +409,7 @@ describe('illegal orders with a pre-shared key', () => {
     }
   }
 
-  it('identities of 1 and of 128 bytes, of any kind, are looked up as they are', () => {
+  it('(RFC 4279 section 5.3) identities of 1 and of 128 bytes, of any kind, are looked up as they are', () => {
     for (const identity of [Uint8Array.of(0), new Uint8Array(128).fill(0xff)]) {
       const { server, client } = meet()
       server.psks = { [Buffer.from(identity).toString('latin1')]: client.psk.key }

@@ -54,7 +54,7 @@ function listLengthAt(hello: Uint8Array): number {
 
 describe('a server that is asked for smaller records', () => {
   for (const maxFragmentLength of maxFragmentLengths) {
-    it(`echoes max_fragment_length ${maxFragmentLength} and keeps to it from its first flight on`, () => {
+    it(`(RFC 6066 section 4, RFC 7925 section 15) echoes max_fragment_length ${maxFragmentLength} and keeps to it from its first flight on`, () => {
       const { server, client } = meet({ maxFragmentLength })
       client.connect()
       expect(client.serverRecordSizes).toEqual({ maxFragmentLength })
@@ -69,7 +69,7 @@ describe('a server that is asked for smaller records', () => {
     })
   }
 
-  it('answers record_size_limit with its own, and keeps to the limit from its first flight on', () => {
+  it('(RFC 8449 section 4) answers record_size_limit with its own, and keeps to the limit from its first flight on', () => {
     const { server, client } = meet({ recordSizeLimit: 64 })
     client.connect()
     expect(client.serverRecordSizes).toEqual({ recordSizeLimit: 16_384 })
@@ -80,7 +80,7 @@ describe('a server that is asked for smaller records', () => {
     expect(server.drain()).toHaveLength(2)
   })
 
-  it('counts the inner type of a record with a CID into record_size_limit', () => {
+  it('(RFC 8449 section 4) counts the inner type of a record with a CID into record_size_limit', () => {
     const { server, client } = meet({ recordSizeLimit: 64 }, Uint8Array.of(1, 2))
     client.connect()
     expect(server.all('connected')[0]?.maxMessageBytes).toBe(63)
@@ -92,7 +92,7 @@ describe('a server that is asked for smaller records', () => {
     expect((record?.fragment.length ?? 0) - 16).toBe(64)
   })
 
-  it('goes by record_size_limit alone where both are offered, whatever max_fragment_length says', () => {
+  it('(RFC 8449 section 5) goes by record_size_limit alone where both are offered, whatever max_fragment_length says', () => {
     const { client } = meet({ maxFragmentLength: 512, recordSizeLimit: 1000 })
     client.connect()
     expect(client.serverRecordSizes).toEqual({ recordSizeLimit: 16_384 })
@@ -184,7 +184,7 @@ describe('a client that asks for smaller records', () => {
     )
   }
 
-  it('takes the echo of its max_fragment_length, and no other', () => {
+  it('(RFC 6066 section 4) takes the echo of its max_fragment_length, and no other', () => {
     expect(ask({ maxFragmentLength: 512 }, { maxFragmentLength: 512 }).alerts).toEqual([])
     expect(ask({ maxFragmentLength: 512 }, { maxFragmentLength: 1024 }).alerts).toEqual(['illegal_parameter'])
   })

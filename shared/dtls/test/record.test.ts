@@ -16,7 +16,7 @@ const keysFor = (cipherSuite: CipherSuiteName) => ({
   salt: randomBytes(4).readUInt32BE(),
 })
 
-describe('record headers', () => {
+describe('record headers (RFC 6347 section 4.1)', () => {
   it('are read as they were written, at the boundaries of epoch and sequence number too', () => {
     const sequences = [0, 1, 2 ** 24 - 1, 2 ** 24, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 33, maxSequence]
     for (const sequence of sequences) {
@@ -43,7 +43,7 @@ describe('record headers', () => {
   })
 })
 
-describe('record protection', () => {
+describe('record protection (RFC 5246 section 6.2.3.3)', () => {
   for (const name of suiteNames) {
     it(`${name} opens what it sealed, and nothing with any bit changed`, () => {
       const keys = keysFor(name)
@@ -75,7 +75,7 @@ describe('record protection', () => {
   })
 })
 
-describe('the record layer', () => {
+describe('the record layer (RFC 6347 section 4.1)', () => {
   it('GHSA-9f3f-wv7r-qc8r (pion): never gives out a number twice, and stops hard at the end of its generation', () => {
     const write = createWriteEpoch(1, keysFor('TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256'))
     expect([takeSequence(write), takeSequence(write), takeSequence(write)]).toEqual([0, 1, 2])
@@ -100,7 +100,7 @@ describe('the record layer', () => {
     expect(() => layer.seal(contentTypes.applicationData, new Uint8Array(1))).toThrow(SequenceExhausted)
   })
 
-  it('takes 2^14 bytes into a record and no byte more', () => {
+  it('takes 2^14 bytes into a record and no byte more (RFC 5246 section 6.2.1)', () => {
     const layer = new RecordLayer(protectWithNodeCrypto, 0)
     layer.installWriteKeys(keysFor('TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8'))
     expect(layer.seal(contentTypes.applicationData, new Uint8Array(2 ** 14)).length).toBe(2 ** 14 + 29)

@@ -17,7 +17,7 @@ class Model {
   }
 }
 
-describe('the replay window', () => {
+describe('the replay window (RFC 6347 section 4.1.2.6)', () => {
   it('agrees with a list of all numbers ever seen, for any order of numbers', () => {
     const near = fc.integer({ min: 0, max: 200 })
     const far = fc.integer({ min: 0, max: 2 ** 48 - 1 })

@@ -61,7 +61,7 @@ function comeBack(server: ServerUnderTest, session: Session): HostileClient {
 
 const isFullHandshake = (client: HostileClient): boolean => handshakeTypesOf(client.heard).includes(certificate)
 
-describe.each(['ticket', 'session-id'] as const)('a client with a %s', (kind) => {
+describe.each(['ticket', 'session-id'] as const)('a client with a %s (RFC 7925 section 7)', (kind) => {
   it('is let in again with new keys, without a certificate and without a signature', () => {
     const server = serverWith()
     const session = sessionOf(server, kind)
@@ -350,7 +350,7 @@ describe.each(['ticket', 'session-id'] as const)('a client with a %s', (kind) =>
   })
 })
 
-describe('a ticket', () => {
+describe('a ticket (RFC 5077 section 3)', () => {
   it('comes with the full handshake of a client that knows tickets, before ChangeCipherSpec', () => {
     const server = serverWith()
     const client = clientOf(server)
@@ -499,7 +499,7 @@ describe('a ticket', () => {
   })
 })
 
-describe('a session id', () => {
+describe('a session id (RFC 5246 section 7.4.1.2)', () => {
   it('is given to a client that knows no tickets: 32 bytes, another each time', () => {
     const server = serverWith()
     const ids = Array.from({ length: 5 }, () => sessionOf(server, 'session-id').sessionId)

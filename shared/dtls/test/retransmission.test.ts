@@ -21,7 +21,7 @@ function meet(configuration = {}): { server: ServerUnderTest; client: HostileCli
   return { server, client: new HostileClient(server, device) }
 }
 
-describe('flight 4', () => {
+describe('flight 4 (RFC 6347 section 4.2.4)', () => {
   it('is sent again after 1, 2, 4, 8 and 16 seconds, and the handshake is forgotten after 60', () => {
     const { server, client } = meet()
     client.toFlight4()
@@ -86,7 +86,7 @@ describe('flight 4', () => {
   })
 })
 
-describe('the last flight', () => {
+describe('the last flight (RFC 6347 section 4.2.4)', () => {
   it('is sent again to a client that repeats its Finished, under new record numbers', () => {
     const { server, client } = meet()
     client.connect()
@@ -118,7 +118,7 @@ describe('the last flight', () => {
   })
 })
 
-describe('records that overtake each other', () => {
+describe('records that overtake each other (RFC 6347 section 4.2.2)', () => {
   it('a flight whose every datagram comes in reverse order still connects', () => {
     const { server, client } = meet()
     client.toFlight4()

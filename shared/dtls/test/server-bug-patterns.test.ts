@@ -30,7 +30,7 @@ const expectRefused = (server: ServerUnderTest): void => {
   expect(server.machine.counts.live).toBe(0)
 }
 
-describe('the order of messages', () => {
+describe('the order of messages (RFC 5246 section 7.3)', () => {
   it('an honest client gets in: the patterns below differ from it in one thing each', () => {
     const { server, client } = meet()
     client.connect()
@@ -159,7 +159,7 @@ describe('the order of messages', () => {
   })
 })
 
-describe('cookies', () => {
+describe('cookies (RFC 6347 section 4.2.1)', () => {
   it('Non-conforming Cookie: the cookie is between 1 and 255 bytes and the same hello without it gets no state', () => {
     const { server, client } = meet()
     client.firstHello()
@@ -186,7 +186,7 @@ describe('cookies', () => {
 })
 
 describe('sturdiness', () => {
-  it('Crash on CCS: a change_cipher_spec at any time, before any keys exist, harms nobody', () => {
+  it('Crash on CCS (RFC 6347 section 4.2.6): a change_cipher_spec at any time, before any keys exist, harms nobody', () => {
     const { server, client } = meet()
     const ccs = (): unknown => client.datagram(client.record(contentTypes.changeCipherSpec, Uint8Array.of(1), 0))
     ccs()
@@ -207,7 +207,7 @@ describe('sturdiness', () => {
     expect(server.data).toEqual(['still here'])
   })
 
-  it('Internal Error on Finished: a Finished of any length is judged, never internal_error', () => {
+  it('Internal Error on Finished (RFC 5246 section 7.4.9): a Finished of any length is judged, never internal_error', () => {
     for (const length of [0, 1, 11, 13, 32, 255]) {
       const { server, client } = meet()
       client.toFlight4().certificate()
@@ -253,7 +253,7 @@ describe('sturdiness', () => {
   })
 })
 
-describe('beginning again', () => {
+describe('beginning again (RFC 6347 section 4.2.8)', () => {
   it('Handshake Restarted: a ClientHello within a handshake does not continue it', () => {
     const { server, client } = meet()
     client.toFlight4().certificate()
@@ -270,7 +270,7 @@ describe('beginning again', () => {
     expect(server.all('connected')).toHaveLength(1)
   })
 
-  it('Insecure Renegotiation: a protected ClientHello is refused with the warning no_renegotiation', () => {
+  it('Insecure Renegotiation (RFC 7925 section 17): a protected ClientHello is refused with the warning no_renegotiation', () => {
     const { server, client } = meet()
     client.connect()
     const heard = client.message(handshakeTypes.clientHello, client.helloBody(), { messageSequence: 6 })
@@ -286,7 +286,7 @@ describe('beginning again', () => {
   })
 })
 
-describe('after the end', () => {
+describe('after the end (RFC 5246 section 7.2)', () => {
   it('Continue After CloseNotify: what follows a close_notify, even in its datagram, is not heard', () => {
     const { server, client } = meet()
     client.connect()
