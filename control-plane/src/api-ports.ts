@@ -6,6 +6,7 @@ import type { Store } from '@sallyport/store'
 import type { JWK } from 'jose'
 import type { CommandAnswers } from './command-answers.ts'
 import type { ControlPlaneMetrics } from './control-plane-metrics.ts'
+import type { DevicePsks } from './device-psks.ts'
 import type { LiveEvents } from './live-events.ts'
 import type { LoginLimit } from './login-limit.ts'
 import type { PersonTokens } from './person-tokens.ts'
@@ -21,5 +22,6 @@ export interface ApiPorts {
   readonly loginLimit: LoginLimit
   readonly commandAnswers: CommandAnswers
   readonly liveEvents: LiveEvents
+  readonly devicePsks: Pick<DevicePsks, 'create'>
   readonly publishedKeys: () => readonly JWK[]
 }

@@ -19,6 +19,7 @@ import { openStore, type Store } from '@sallyport/store'
 import { listenForAnswers } from './command-answers.ts'
 import type { controlPlaneSettings } from './config.ts'
 import { controlPlaneMetrics } from './control-plane-metrics.ts'
+import { openDevicePsks } from './device-psks.ts'
 import { deviceTokens } from './device-tokens.ts'
 import { ensureFirstAdmin } from './first-admin.ts'
 import { openGatewaySealingKeys } from './gateway-sealing-keys.ts'
@@ -76,6 +77,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
     log,
   })
   opened.add(() => sealingKeys.close())
+  const devicePsks = await openDevicePsks({ store, sealingKey, clock })
   await ensureFirstAdmin({ store, file: configuration.firstAdminFile, log })
 
   const redisOptions = { url: configuration.redisUrl, name: 'control-plane', log }
@@ -129,6 +131,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
       loginLimit: redisLoginLimit(redis),
       commandAnswers,
       liveEvents,
+      devicePsks,
       publishedKeys,
     },
     observer('public'),
@@ -161,6 +164,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
       deviceTokens: deviceTokens({ clock, issuer, signingKey, lifetime: configuration.deviceTokenLifetime }),
       onboardingCodeLifetime: configuration.onboardingCodeLifetime,
       publishedKeys,
+      devicePsks,
       sealingKeys,
     },
     { mutualTls, observer: observer('internal') },

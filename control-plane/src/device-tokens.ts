@@ -1,5 +1,5 @@
 /**
- * The tokens of devices (design §7): an access token of 24 h bound to the identity certificate (RFC 8705 section 3.1) and an
+ * The tokens of devices (design §7): an access token of 24 h bound to the identity certificate (RFC 8705 section 3.1) or the PSK identity, and an
  * opaque refresh token, of which only the hash is kept.
  */
 
@@ -7,6 +7,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { fromHex, toBase64Url } from '@sallyport/bytes'
 import type { Clock, Duration } from '@sallyport/clock'
 import { inSeconds, later } from '@sallyport/clock'
+import type { DeviceCredential } from '@sallyport/store'
 import type { JwtSigningKey } from './jwt-signing-key.ts'
 
 export const deviceAudience = 'sallyport-gateway'
@@ -15,8 +16,8 @@ export interface DeviceTokens {
   issueAccess(device: {
     readonly deviceId: string
     readonly organizationId: string
-    /** Hex SHA-256 of the identity certificate's DER. */
-    readonly certificateSha256: string
+    /** What the token is bound to. */
+    readonly credential: DeviceCredential
   }): Promise<{ readonly token: string; readonly expiresInSeconds: number }>
 }
 
@@ -27,7 +28,7 @@ export function deviceTokens(options: {
   readonly lifetime: Duration
 }): DeviceTokens {
   return {
-    async issueAccess({ deviceId, organizationId, certificateSha256 }) {
+    async issueAccess({ deviceId, organizationId, credential }) {
       const now = options.clock.now()
       const token = await options.signingKey.sign('at+jwt', {
         iss: options.issuer(),
@@ -36,7 +37,7 @@ export function deviceTokens(options: {
         client_id: deviceId,
         org: organizationId,
         uid: organizationId,
-        cnf: { 'x5t#S256': toBase64Url(fromHex(certificateSha256)) },
+        cnf: confirmationOf(credential),
         jti: randomUUID(),
         iat: Math.floor(now / 1000),
         exp: Math.floor(later(now, options.lifetime) / 1000),
@@ -45,6 +46,15 @@ export function deviceTokens(options: {
     },
   }
 }
+
+/** RFC 8705 section 3.1 for a certificate; for a PSK identity, which no RFC names, a member of our own (RFC 7800 section 3.1). */
+const confirmationOf = ({
+  certificateSha256,
+  pskIdentitySha256,
+}: DeviceCredential): Readonly<Record<string, string>> =>
+  certificateSha256 === undefined
+    ? { 'psk-identity#S256': toBase64Url(fromHex(pskIdentitySha256)) }
+    : { 'x5t#S256': toBase64Url(fromHex(certificateSha256)) }
 
 /** A secret that is handed out once, and what is kept of it. */
 export interface OneTimeSecret {

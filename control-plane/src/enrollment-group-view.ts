@@ -12,6 +12,9 @@ export const EnrollmentGroup = Type.Object({
   certificateChain: Type.String({ description: 'PEM.' }),
   leadCertificateName: Type.String({ description: 'Common name of the authority that issues to the devices.' }),
   expectedIntervalSeconds: Type.Integer({ description: 'A device that is silent for longer counts as offline.' }),
+  allowsPsk: Type.Boolean({
+    description: 'Whether devices with a pre-shared key may be registered in it, and come in.',
+  }),
   createdAt: Time,
   updatedAt: Time,
   version: Type.Integer({ description: 'The same as the ETag.' }),
@@ -25,6 +28,7 @@ export const presentEnrollmentGroup = (group: EnrollmentGroupRecord): Enrollment
   certificateChain: group.chainPem,
   leadCertificateName: group.leadCertificateName,
   expectedIntervalSeconds: group.expectedIntervalSeconds,
+  allowsPsk: group.allowsPsk,
   createdAt: toRfc3339(group.createdAt),
   updatedAt: toRfc3339(group.updatedAt),
   version: group.version,
@@ -46,4 +50,5 @@ export const enrollmentGroupFields = {
     description: 'Common name of the authority that issues to the devices; the first of the chain unless told.',
   }),
   expectedIntervalSeconds: Type.Integer({ minimum: 5, maximum: 604_800 }),
+  allowsPsk: Type.Boolean({ description: 'Certificates alone unless it is true.' }),
 }

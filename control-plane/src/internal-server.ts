@@ -12,6 +12,7 @@ import {
 import type { InternalPorts } from './internal-ports.ts'
 import { registerCreateOnboardingCode } from './route/create-onboarding-code.ts'
 import { acceptForms, registerIssueDeviceTokens } from './route/issue-device-tokens.ts'
+import { registerLookUpPsk } from './route/look-up-psk.ts'
 import { registerPublishSigningKeys } from './route/publish-signing-keys.ts'
 import { registerReadSealingKeys } from './route/read-sealing-keys.ts'
 
@@ -35,5 +36,6 @@ export function createInternalServer(
   registerIssueDeviceTokens(server, ports)
   registerPublishSigningKeys(server, ports.publishedKeys, services('gateway', 'dps'))
   registerReadSealingKeys(server, ports)
+  registerLookUpPsk(server, ports)
   return server
 }

@@ -8,6 +8,7 @@ import { registerChangeDevice } from './route/change-device.ts'
 import { registerChangeEnrollmentGroup } from './route/change-enrollment-group.ts'
 import { registerCommandResource } from './route/command-resource.ts'
 import { registerCreateEnrollmentGroup } from './route/create-enrollment-group.ts'
+import { registerCreatePskCode } from './route/create-psk-code.ts'
 import { registerDeleteDevice } from './route/delete-device.ts'
 import { registerDeleteEnrollmentGroup } from './route/delete-enrollment-group.ts'
 import { registerFollowEvents } from './route/follow-events.ts'
@@ -16,6 +17,7 @@ import { registerListCommands } from './route/list-commands.ts'
 import { registerListDevices } from './route/list-devices.ts'
 import { registerListEnrollmentGroups } from './route/list-enrollment-groups.ts'
 import { registerListProvisioningRecords } from './route/list-provisioning-records.ts'
+import { registerListPsks } from './route/list-psks.ts'
 import { registerListResources } from './route/list-resources.ts'
 import { registerLogIn } from './route/log-in.ts'
 import { registerLogOut } from './route/log-out.ts'
@@ -28,6 +30,9 @@ import { registerReadProvisioningRecord } from './route/read-provisioning-record
 import { registerReadResource } from './route/read-resource.ts'
 import { registerReadTelemetry } from './route/read-telemetry.ts'
 import { registerRefreshSession } from './route/refresh-session.ts'
+import { registerRegisterPskDevice } from './route/register-psk-device.ts'
+import { registerReplacePsk } from './route/replace-psk.ts'
+import { registerRevokePsk } from './route/revoke-psk.ts'
 
 const registrations = [
   registerLogIn,
@@ -39,6 +44,11 @@ const registrations = [
   registerReadEnrollmentGroup,
   registerChangeEnrollmentGroup,
   registerDeleteEnrollmentGroup,
+  registerRegisterPskDevice,
+  registerListPsks,
+  registerReplacePsk,
+  registerCreatePskCode,
+  registerRevokePsk,
   registerListProvisioningRecords,
   registerReadProvisioningRecord,
   registerListDevices,

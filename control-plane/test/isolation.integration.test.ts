@@ -19,7 +19,11 @@ beforeAll(async () => {
   owner = await running.logIn()
   other = await running.anotherOrganization()
   const { body: group } = await owner.call('POST', '/api/v1/enrollment-groups', {
-    body: { name: 'Owner’s', certificateChain: running.certificates.pem('Issuing', 'Manufacturer') },
+    body: {
+      name: 'Owner’s',
+      certificateChain: running.certificates.pem('Issuing', 'Manufacturer'),
+      allowsPsk: true,
+    },
   })
   const device = await running.register({ id: group.id, organizationId: running.admin.organizationId })
   const act = { actor: { kind: 'system', id: 'test' }, correlationId: randomUUID() } as const
@@ -27,7 +31,9 @@ beforeAll(async () => {
   const { body: command } = await owner.call('PUT', `/api/v1/devices/${device.deviceId}/resources/light/1`, {
     body: { state: true },
   })
+  const { body: psk } = await owner.call('POST', `/api/v1/enrollment-groups/${group.id}/psk-devices`, { body: {} })
   ids = {
+    pskId: psk.id,
     groupId: group.id,
     deviceId: device.deviceId,
     recordId: device.recordId,
@@ -45,6 +51,8 @@ const pathOf = ({ url }: DeclaredRoute): string =>
   })
 const bodyOf = ({ method, url }: DeclaredRoute): { body?: unknown } => {
   if (method === 'PATCH') return { body: { name: 'taken over' } }
+  if (url.includes('psk')) return method === 'POST' ? { body: {} } : {}
+  if (url.endsWith('onboarding-codes')) return {}
   return method === 'PUT' || (method === 'POST' && !url.includes('auth')) ? { body: { state: false } } : {}
 }
 const call = (session: Session, route: DeclaredRoute) =>

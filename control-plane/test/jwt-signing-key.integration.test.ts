@@ -141,7 +141,11 @@ describe('the access token of a device', () => {
       issuer: () => issuer,
       signingKey,
       lifetime: hours(24),
-    }).issueAccess({ deviceId: session.userId, organizationId: session.organizationId, certificateSha256 })
+    }).issueAccess({
+      deviceId: session.userId,
+      organizationId: session.organizationId,
+      credential: { certificateSha256 },
+    })
     expect(expiresInSeconds).toBe(86_400)
     expect(decodeJwt(access)).toMatchObject({
       aud: 'sallyport-gateway',

@@ -2,4 +2,5 @@
 
 export type { CoapLink, LinkAnswer, LinkRequest } from './coap-link.ts'
 export { DeviceFailure, isDeviceFailure } from './device-failure.ts'
+export { type DtlsSockets, dtlsSockets } from './dtls-socket.ts'
 export { connectLinkFromFiles, type LinkFiles } from './link-from-files.ts'

@@ -13,7 +13,7 @@
 import { type Clock, type Instant, seconds } from '@sallyport/clock'
 import type { PeerVerdict, PeerVerdictRefused, RemoteAddress, ResumePeer, VerifyPeer } from '@sallyport/coaps'
 import type { Logger } from '@sallyport/diagnostics'
-import { isCodedError } from '@sallyport/errors'
+import { type ErrorCode, isCodedError } from '@sallyport/errors'
 import {
   alertOfRefusal,
   type Certificate,
@@ -24,7 +24,7 @@ import {
   parseCertificate,
   validatePath,
 } from '@sallyport/pki'
-import type { RecordedIdentity, Store } from '@sallyport/store'
+import type { RecordedIdentity, RecordedPsk, Store } from '@sallyport/store'
 import type { DeviceIdentity } from './device-identity.ts'
 import { decodeResumableDevice, encodeResumableDevice } from './resumable-device.ts'
 
@@ -159,6 +159,15 @@ export function withdrawnCode(recorded: RecordedIdentity | undefined, deviceId: 
     case 'revoked':
       return 'certificate-revoked'
   }
+}
+
+/** The same for a pre-shared key. */
+export function withdrawnPskCode(recorded: RecordedPsk | undefined, deviceId: string): ErrorCode | undefined {
+  if (recorded === undefined || recorded.deviceId !== deviceId) return 'psk-identity-unknown'
+  if (recorded.deviceState === 'blocked') return 'device-blocked'
+  if (recorded.deviceState === 'deleted') return 'psk-revoked'
+  if (!recorded.groupAllowsPsk) return 'psk-not-allowed'
+  return recorded.state === 'issued' || recorded.state === 'active' ? undefined : 'psk-revoked'
 }
 
 const refusal = (code: PeerRefusalCode, detail: string): PeerVerdictRefused => ({

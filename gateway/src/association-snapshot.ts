@@ -11,6 +11,7 @@ import {
   decode,
   encode,
   optionalIntegerAt,
+  optionalTextAt,
   textAt,
   type Value,
   type ValueRecord,
@@ -54,7 +55,7 @@ export function encodeSnapshot(content: AssociationSnapshotContent): Uint8Array 
     by: content.writtenUnder,
     born: content.bornUnder,
     state: content.state,
-    who: { ...identity },
+    who: identityRecord(identity),
     ...(session === undefined ? {} : { in: session.signedInAt, end: session.endsAt }),
     seen: content.lastContact,
     every: content.expectedInterval,
@@ -69,7 +70,7 @@ export function decodeSnapshot(bytes: Uint8Array): AssociationSnapshotContent | 
   try {
     return contentIn(asRecord(decode(cbor, bytes), 'a snapshot'))
   } catch (error) {
-    if (isCodedError(error) && error.blame === 'peer') return undefined
+    if (isCodedError(error) && (error.blame === 'peer' || error.blame === 'caller')) return undefined
     throw error
   }
 }
@@ -101,10 +102,21 @@ function contentIn(record: ValueRecord): AssociationSnapshotContent {
   }
 }
 
+function identityRecord(identity: DeviceIdentity): ValueRecord {
+  const { deviceId, organizationId } = identity
+  if (identity.certificateSha256 === undefined) {
+    return { deviceId, organizationId, pskIdentitySha256: identity.pskIdentitySha256 }
+  }
+  const { certificateSha256, certificateSerial, certificateNotAfter } = identity
+  return { deviceId, organizationId, certificateSha256, certificateSerial, certificateNotAfter }
+}
+
 function identityIn(record: ValueRecord): DeviceIdentity {
+  const device = { deviceId: textAt(record, 'deviceId'), organizationId: textAt(record, 'organizationId') }
+  const pskIdentitySha256 = optionalTextAt(record, 'pskIdentitySha256')
+  if (pskIdentitySha256 !== undefined) return { ...device, pskIdentitySha256 }
   return {
-    deviceId: textAt(record, 'deviceId'),
-    organizationId: textAt(record, 'organizationId'),
+    ...device,
     certificateSha256: textAt(record, 'certificateSha256'),
     certificateSerial: textAt(record, 'certificateSerial'),
     certificateNotAfter: instant(integerAt(record, 'certificateNotAfter')),

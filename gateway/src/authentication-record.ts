@@ -62,6 +62,7 @@ export function authenticationRecord(options: {
     connectionId: association.connectionId,
     certificateSerial: association.identity.certificateSerial,
     certificateSha256: association.identity.certificateSha256,
+    pskIdentitySha256: association.identity.pskIdentitySha256,
     associationId: association.id,
   })
   return {

@@ -2,7 +2,10 @@
 
 import type { Instant } from '@sallyport/clock'
 
-export interface DeviceIdentity {
+export type DeviceIdentity = CertifiedDevice | PskDevice
+
+/** It has proven the key of an identity certificate. */
+export interface CertifiedDevice {
   /** Lower-case UUID from the certificate's common name. */
   readonly deviceId: string
   /** The organization that the device belongs to. */
@@ -11,4 +14,17 @@ export interface DeviceIdentity {
   readonly certificateSha256: string
   readonly certificateSerial: string
   readonly certificateNotAfter: Instant
+  readonly pskIdentitySha256?: undefined
+}
+
+/** It has proven a pre-shared key. */
+export interface PskDevice {
+  /** As the key is recorded for. */
+  readonly deviceId: string
+  readonly organizationId: string
+  /** Lower-case hexadecimal SHA-256 of the PSK identity. */
+  readonly pskIdentitySha256: string
+  readonly certificateSha256?: undefined
+  readonly certificateSerial?: undefined
+  readonly certificateNotAfter?: undefined
 }

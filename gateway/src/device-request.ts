@@ -25,6 +25,8 @@ export function logFieldsOf(association: DeviceAssociation): Readonly<Record<str
     address: association.remote.address,
     transport: association.transport,
     cipherSuite: association.cipherSuite,
-    certificateSerial: association.identity.certificateSerial,
+    ...(association.identity.pskIdentitySha256 === undefined
+      ? { certificateSerial: association.identity.certificateSerial }
+      : { pskIdentitySha256: association.identity.pskIdentitySha256 }),
   }
 }

@@ -1,9 +1,9 @@
 /**
  * Whether a device's access token is good here: signed by the control plane, in date, for the gateway, for this device, and
- * bound to one of the device's certificates (RFC 8705 `x5t#S256`; design §7).
+ * bound to one of the device's certificates (RFC 8705 `x5t#S256`) or PSK identities (`psk-identity#S256`; design §7).
  *
- * The association proves which certificate, and so which device, is asking; the token must be that device's. A token bound to
- * another certificate satisfies if that one was issued to the same device and not revoked: a renewed device keeps its token.
+ * The association proves which credential, and so which device, is asking; the token must be that device's. A token bound to
+ * another one satisfies if that was issued to the same device and not revoked: a renewed device keeps its token.
  */
 
 import { createHash } from 'node:crypto'
@@ -11,7 +11,7 @@ import { fromBase64Url, fromUtf8, toHex } from '@sallyport/bytes'
 import { type Clock, type Instant, instant } from '@sallyport/clock'
 import { CodedError, hasCode, isCodedError } from '@sallyport/errors'
 import { verifyAccessToken } from '@sallyport/keys'
-import type { RecordedIdentity } from '@sallyport/store'
+import { credentialSha256, type DeviceCredential, type RecordedIdentity, type RecordedPsk } from '@sallyport/store'
 import type { DeviceIdentity } from './device-identity.ts'
 import type { JsonWebKeyCache } from './json-web-key-cache.ts'
 
@@ -19,8 +19,7 @@ import type { JsonWebKeyCache } from './json-web-key-cache.ts'
 export interface DeviceToken {
   readonly deviceId: string
   readonly organizationId: string
-  /** Lower-case hexadecimal SHA-256 of the certificate it is bound to. */
-  readonly boundTo: string
+  readonly boundTo: DeviceCredential
   readonly expiresAt: Instant
 }
 
@@ -29,6 +28,7 @@ export interface DeviceTokenVerifierOptions {
   readonly issuer: string
   readonly clock: Clock
   readonly findRecorded: (certificateSha256: string) => Promise<RecordedIdentity | undefined>
+  readonly findRecordedPsk: (pskIdentitySha256: string) => Promise<RecordedPsk | undefined>
 }
 
 const audience = 'sallyport-gateway'
@@ -98,31 +98,43 @@ export class DeviceTokenVerifier {
   }
 
   async #assertBinding(token: DeviceToken, device: DeviceIdentity): Promise<void> {
-    if (token.boundTo === device.certificateSha256) return
-    const bound = await this.#options.findRecorded(token.boundTo)
-    if (bound?.deviceId !== device.deviceId) throw refused('the token is bound to a certificate of another device')
-    if (bound.state === 'revoked') throw refused('the token is bound to a certificate that was revoked')
+    const { boundTo } = token
+    if (credentialSha256(boundTo) === credentialSha256(device)) return
+    const { findRecorded, findRecordedPsk } = this.#options
+    const bound =
+      boundTo.certificateSha256 === undefined
+        ? await findRecordedPsk(boundTo.pskIdentitySha256)
+        : await findRecorded(boundTo.certificateSha256)
+    if (bound?.deviceId !== device.deviceId) throw refused('the token is bound to a credential of another device')
+    if (bound.state === 'revoked') throw refused('the token is bound to a credential that was revoked')
   }
 }
 
 function deviceTokenIn(claims: Readonly<Record<string, unknown>>): DeviceToken {
   const { sub, org, exp, cnf } = claims
-  const thumbprint = typeof cnf === 'object' && cnf !== null && 'x5t#S256' in cnf ? cnf['x5t#S256'] : undefined
   if (typeof sub !== 'string' || typeof org !== 'string' || typeof exp !== 'number') throw refused('a claim is missing')
-  if (typeof thumbprint !== 'string') throw refused('the token is bound to no certificate')
   return {
     deviceId: sub,
     organizationId: org,
-    boundTo: sha256In(thumbprint),
+    boundTo: bindingIn(cnf),
     expiresAt: instant(exp * 1000),
   }
+}
+
+function bindingIn(confirmation: unknown): DeviceCredential {
+  const members = new Map(Object.entries(confirmation ?? {}))
+  const thumbprint: unknown = members.get('x5t#S256')
+  if (typeof thumbprint === 'string') return { certificateSha256: sha256In(thumbprint) }
+  const pskIdentity: unknown = members.get('psk-identity#S256')
+  if (typeof pskIdentity === 'string') return { pskIdentitySha256: sha256In(pskIdentity) }
+  throw refused('the token is bound to no credential')
 }
 
 function sha256In(thumbprint: string): string {
   try {
     return toHex(fromBase64Url(thumbprint))
   } catch {
-    throw refused('the token is bound to no certificate')
+    throw refused('the token is bound to no credential')
   }
 }
 

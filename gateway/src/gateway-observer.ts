@@ -60,10 +60,14 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
       log.info({ ...logFieldsOf(association), reason, wasSignedIn }, 'association closed')
       options.onClosed(live, wasSignedIn)
     },
-    handshakeFailed({ remote, transport, code, alert, direction, detail }) {
+    handshakeFailed({ remote, transport, code, alert, direction, detail, pskIdentity }) {
       options.metrics().handshakes.inc({ outcome: 'failed', kind: '', reason: code, transport })
       if (knownDeviceRefusals.has(code) || options.failures.count(remote.address, code) > 1) return
-      log.warn({ address: remote.address, transport, reason: code, alert, direction, detail }, 'handshake failed')
+      const named = pskIdentity === undefined ? {} : { pskIdentity: printable(pskIdentity) }
+      log.warn(
+        { address: remote.address, transport, reason: code, alert, direction, detail, ...named },
+        'handshake failed',
+      )
     },
     pinged(association) {
       options.presence.contact(devices.of(association))
@@ -83,3 +87,9 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
     },
   }
 }
+
+/** What a peer named itself with: anything at all. */
+const printable = (identity: Uint8Array): string =>
+  Buffer.from(identity)
+    .toString('latin1')
+    .replaceAll(/[^\x21-\x7e]/g, '?')

@@ -36,6 +36,7 @@ import type { InheritedSockets } from './inherited-sockets.ts'
 import { JsonWebKeyCache } from './json-web-key-cache.ts'
 import { type LiveDevice, LiveDevices } from './live-devices.ts'
 import { Presence } from './presence.ts'
+import { PskLookup } from './psk-lookup.ts'
 import { accountResource } from './resource/account.ts'
 import { anythingElse } from './resource/anything-else.ts'
 import { deviceTwinResource } from './resource/device-twin.ts'
@@ -127,6 +128,7 @@ export async function startGateway(
     issuer: configuration.tokenIssuer,
     clock,
     findRecorded: (certificateSha256) => store.certificates.findRecorded(certificateSha256),
+    findRecordedPsk: (pskIdentitySha256) => store.psks.findRecorded(pskIdentitySha256),
   })
   const sealingKeys = new SealingKeyCache({
     fetch: () => fetchSealingKeys(controlPlane),
@@ -137,6 +139,7 @@ export async function startGateway(
     configuration.redisUrl === undefined
       ? undefined
       : connectRedis({ url: configuration.redisUrl, name: 'gateway', log })
+  const pskLookup = new PskLookup({ controlPlane, clock })
   let server: CoapsServer<DeviceIdentity> | undefined
   const theServer = (): CoapsServer<DeviceIdentity> => {
     if (server === undefined) throw new CodedError('shutting-down', 'The gateway is not listening.')
@@ -247,6 +250,7 @@ export async function startGateway(
     credentials,
     ...admission({ store, clock, log, onRefusedDevice: (refused) => authentication.refused(refused) }),
     ...(sealingKeys.keys === undefined ? {} : { sealingKeys: sealingKeys.keys }),
+    findPsk: pskLookup.find,
     resources: [
       accountResource({ endpoint, tokens, devices, store, log }),
       sessionResource({
@@ -315,7 +319,7 @@ export async function startGateway(
     onRecovered: () => presence.declareAgain(),
   })
   const asksOn = (await takeover?.adoptSessions()) ?? []
-  const stopWatching = await watchWithdrawals({ store, devices, tokens, log })
+  const stopWatching = await watchWithdrawals({ store, devices, tokens, pskLookup, log })
   await commands.start()
   presence.start()
   const failureTimer = setInterval(writeFailures, failuresWrittenEvery)

@@ -10,7 +10,7 @@ import { randomUUID } from 'node:crypto'
 import { type Clock, type Instant, milliseconds, seconds } from '@sallyport/clock'
 import type { Logger } from '@sallyport/diagnostics'
 import { isCodedError } from '@sallyport/errors'
-import type { Store } from '@sallyport/store'
+import { namedCredential, type Store } from '@sallyport/store'
 import { actOf, type DeviceAssociation, logFieldsOf } from './device-request.ts'
 import type { LiveDevice, LiveDevices } from './live-devices.ts'
 
@@ -63,7 +63,7 @@ export class Presence {
           deviceId: association.identity.deviceId,
           gatewayId: this.#options.gatewayId,
           associationId: association.id,
-          certificateSha256: association.identity.certificateSha256,
+          ...namedCredential(association.identity),
           remote: association.remote,
         },
         actOf(association, correlationId),

@@ -8,15 +8,16 @@ import { openState, type SealingKeys } from '@sallyport/coaps'
 import type { AssociationSnapshots } from '@sallyport/events'
 import type { Store } from '@sallyport/store'
 import { type AssociationSnapshotContent, decodeSnapshot } from './association-snapshot.ts'
+import type { DeviceIdentity } from './device-identity.ts'
+import { type CredentialStore, withdrawnCredentials } from './withdrawn-credentials.ts'
 
 export interface SnapshotReaderOptions {
   readonly snapshots: Pick<AssociationSnapshots, 'load'>
   readonly shard: number
   readonly keys: SealingKeys
   readonly store: {
-    readonly certificates: Pick<Store['certificates'], 'withdrawnAmong'>
     readonly associationMarks: Pick<Store['associationMarks'], 'read'>
-  }
+  } & CredentialStore
   readonly clock: Clock
 }
 
@@ -45,22 +46,28 @@ export async function readSnapshots(options: SnapshotReaderOptions): Promise<Rea
     const content = opened === undefined ? undefined : decodeSnapshot(opened)
     // A snapshot under another's name was put there by whoever can write to Redis.
     if (content === undefined || content.associationId !== id) refused.push({ id, reason: 'unreadable' })
-    else if (content.identity.certificateNotAfter <= clock.now()) refused.push({ id, reason: 'certificate-expired' })
+    else if (hasExpired(content.identity, clock)) refused.push({ id, reason: 'certificate-expired' })
     else found.push(content)
   }
   const usable: ReadSnapshot[] = []
   for (let start = 0; start < found.length; start += mostAtOnce) {
     const some = found.slice(start, start + mostAtOnce)
-    const [withdrawn, marks] = await Promise.all([
-      store.certificates.withdrawnAmong(some.map(({ identity }) => identity.certificateSha256)),
+    const [isWithdrawn, marks] = await Promise.all([
+      withdrawnCredentials(
+        store,
+        some.map(({ identity }) => identity),
+      ),
       store.associationMarks.read(some.map(({ associationId }) => associationId)),
     ])
-    const gone = new Set(withdrawn)
     for (const content of some) {
       const { associationId: id, identity } = content
-      if (gone.has(identity.certificateSha256)) refused.push({ id, reason: 'device-withdrawn' })
+      if (isWithdrawn(identity)) refused.push({ id, reason: 'device-withdrawn' })
       else usable.push({ content, recordMark: marks.get(id) ?? -1 })
     }
   }
   return { usable, refused }
 }
+
+/** A pre-shared key has no end of its own. */
+const hasExpired = ({ certificateNotAfter }: DeviceIdentity, clock: Clock): boolean =>
+  certificateNotAfter !== undefined && certificateNotAfter <= clock.now()

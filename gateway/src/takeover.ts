@@ -28,7 +28,7 @@ import type { TwinObserver } from './twin-observer.ts'
 
 export interface TakeoverOptions {
   readonly snapshots: AssociationSnapshots
-  readonly store: Pick<Store, 'shards' | 'associationMarks' | 'certificates' | 'telemetry' | 'gateways'>
+  readonly store: Pick<Store, 'shards' | 'associationMarks' | 'certificates' | 'psks' | 'telemetry' | 'gateways'>
   readonly shard: number
   readonly gatewayId: string
   readonly keys: () => SealingKeys | undefined

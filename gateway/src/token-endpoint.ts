@@ -1,6 +1,6 @@
 /**
  * The control plane's token endpoint, as the gateway asks it (RFC 6749; mutual TLS): codes and refresh tokens become tokens
- * bound to the device's certificate. The gateway itself can sign none.
+ * bound to the device's certificate or PSK identity. The gateway itself can sign none.
  */
 
 import { CodedError } from '@sallyport/errors'
@@ -30,7 +30,7 @@ export function tokenEndpoint(controlPlane: ServiceClient): TokenEndpoint {
     const { body } = await controlPlane.request({
       method: 'POST',
       path: '/oauth/token',
-      form: { ...grant, device_id: device.deviceId, certificate_sha256: device.certificateSha256 },
+      form: { ...grant, device_id: device.deviceId, ...credentialParameter(device) },
       correlationId,
     })
     return tokensIn(body, device)
@@ -47,6 +47,11 @@ export function tokenEndpoint(controlPlane: ServiceClient): TokenEndpoint {
     },
   }
 }
+
+const credentialParameter = (device: DeviceIdentity): Record<string, string> =>
+  device.certificateSha256 === undefined
+    ? { psk_identity_sha256: device.pskIdentitySha256 }
+    : { certificate_sha256: device.certificateSha256 }
 
 function tokensIn(body: unknown, device: DeviceIdentity): DeviceTokens {
   const answer = recordOf(body) ?? {}

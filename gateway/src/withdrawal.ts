@@ -1,5 +1,5 @@
 /**
- * Ends associations whose right to be has gone: the device was deleted or blocked, its certificate revoked (< 1 s, by a
+ * Ends associations whose right to be has gone: the device was deleted or blocked, its certificate or key revoked (< 1 s, by a
  * database notification; a poll behind it finds what a lost notification missed).
  */
 
@@ -10,11 +10,14 @@ import { logFieldsOf } from './device-request.ts'
 import type { DeviceTokenVerifier } from './device-token-verifier.ts'
 import type { LiveDevice, LiveDevices } from './live-devices.ts'
 import { notificationFields } from './notification.ts'
+import type { PskLookup } from './psk-lookup.ts'
+import { type CredentialStore, withdrawnCredentials } from './withdrawn-credentials.ts'
 
 export interface WithdrawalOptions {
-  readonly store: Pick<Store, 'listen'> & { readonly certificates: Pick<Store['certificates'], 'withdrawnAmong'> }
+  readonly store: Pick<Store, 'listen'> & CredentialStore
   readonly devices: LiveDevices
   readonly tokens: Pick<DeviceTokenVerifier, 'forget'>
+  readonly pskLookup: Pick<PskLookup, 'forget'>
   readonly log: Logger
 }
 
@@ -32,10 +35,15 @@ export async function watchWithdrawals(options: WithdrawalOptions): Promise<() =
   const stopListening = await options.store.listen(
     'device_closed',
     (payload) => {
-      const { deviceId, reason } = notificationFields(payload)
+      const { deviceId, reason, pskIdentitySha256 } = notificationFields(payload)
       if (deviceId === undefined) return
       options.tokens.forget(deviceId)
-      for (const live of options.devices.ofDevice(deviceId)) close(options, live, reason ?? 'withdrawn')
+      options.pskLookup.forget(deviceId)
+      for (const live of options.devices.ofDevice(deviceId)) {
+        const other =
+          pskIdentitySha256 !== undefined && live.association.identity.pskIdentitySha256 !== pskIdentitySha256
+        if (!other) close(options, live, reason ?? 'withdrawn')
+      }
     },
     poll,
   )
@@ -50,11 +58,10 @@ async function closeWithdrawn(options: WithdrawalOptions): Promise<void> {
   const all = [...options.devices.all]
   for (let start = 0; start < all.length; start += mostAtOnce) {
     const some = all.slice(start, start + mostAtOnce)
-    const withdrawn = new Set(
-      await options.store.certificates.withdrawnAmong(some.map((live) => live.association.identity.certificateSha256)),
-    )
+    const identities = some.map((live) => live.association.identity)
+    const isWithdrawn = await withdrawnCredentials(options.store, identities)
     for (const live of some) {
-      if (!withdrawn.has(live.association.identity.certificateSha256)) continue
+      if (!isWithdrawn(live.association.identity)) continue
       options.tokens.forget(live.association.identity.deviceId)
       close(options, live, 'withdrawn')
     }

@@ -60,10 +60,10 @@ function sessions() {
     clock,
     log: createLogger({ service: 'gateway', level: 'silent' }),
     tokens: {
-      verify: async (_token, { certificateSha256 }) => ({
+      verify: async (_token, identity) => ({
         deviceId,
         organizationId: 'o',
-        boundTo: certificateSha256,
+        boundTo: identity,
         expiresAt: later(clock.now(), minutes(60)),
       }),
     },
@@ -92,6 +92,7 @@ function sessions() {
         }),
         markSignedIn: async (sha256) => gates.get(sha256)?.promise,
       },
+      psks: { findRecorded: async () => undefined, markSignedIn: async () => {} },
     },
     onSignedIn: () => {},
     onSignedOut: () => {},

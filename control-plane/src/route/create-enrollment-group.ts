@@ -9,7 +9,7 @@ import { EnrollmentGroup, enrollmentGroupFields, presentEnrollmentGroup } from '
 import { withEntityTag } from '../entity-tag.ts'
 
 export function registerCreateEnrollmentGroup(server: HttpServer, { store, clock }: ApiPorts): void {
-  const { name, certificateChain, leadCertificateName, expectedIntervalSeconds } = enrollmentGroupFields
+  const { name, certificateChain, leadCertificateName, expectedIntervalSeconds, allowsPsk } = enrollmentGroupFields
   server.post(
     '/api/v1/enrollment-groups',
     {
@@ -24,6 +24,7 @@ export function registerCreateEnrollmentGroup(server: HttpServer, { store, clock
             certificateChain,
             leadCertificateName: Type.Optional(leadCertificateName),
             expectedIntervalSeconds: Type.Optional(expectedIntervalSeconds),
+            allowsPsk: Type.Optional(allowsPsk),
           },
           { additionalProperties: false },
         ),
@@ -39,6 +40,7 @@ export function registerCreateEnrollmentGroup(server: HttpServer, { store, clock
           name: body.name,
           chainPem: body.certificateChain,
           ...chain,
+          allowsPsk: body.allowsPsk ?? false,
           ...(body.expectedIntervalSeconds === undefined
             ? {}
             : { expectedIntervalSeconds: body.expectedIntervalSeconds }),

@@ -1,20 +1,22 @@
 /**
  * POST /oauth/token (RFC 6749): device tokens for the gateway, for an onboarding code or a refresh token.
  *
- * The gateway vouches for the association: `device_id` and `certificate_sha256` are those of the verified identity certificate.
+ * The gateway vouches for the association: `device_id` and the credential, `certificate_sha256` or `psk_identity_sha256`, are
+ * those that the device has proven.
  */
 
 import { type Static, Type } from '@fastify/type-provider-typebox'
 import type { ErrorCode } from '@sallyport/errors'
 import { CodedError, isCodedError } from '@sallyport/errors'
 import { callerService, type HttpServer, services } from '@sallyport/http'
-import type { ActContext } from '@sallyport/store'
+import type { ActContext, DeviceCredential } from '@sallyport/store'
 import { newDeviceRefreshToken, secretHash } from '../device-tokens.ts'
 import type { InternalPorts } from '../internal-ports.ts'
 
 const Device = {
   device_id: Type.String({ format: 'uuid' }),
-  certificate_sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  certificate_sha256: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
+  psk_identity_sha256: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
 }
 const CodeGrant = Type.Object(
   { grant_type: Type.Literal('authorization_code'), code: Type.String({ minLength: 1, maxLength: 512 }), ...Device },
@@ -52,7 +54,7 @@ export function registerIssueDeviceTokens(server: HttpServer, ports: InternalPor
         const device = await redeem(ports, request.body, refreshToken.hash, act)
         const access = await ports.deviceTokens.issueAccess({
           ...device,
-          certificateSha256: request.body.certificate_sha256,
+          credential: credentialIn(request.body),
         })
         ports.metrics.tokensIssued('device')
         return {
@@ -79,13 +81,23 @@ async function redeem(
   refreshTokenHash: Uint8Array,
   act: ActContext,
 ): Promise<{ deviceId: string; organizationId: string }> {
-  const device = { deviceId: grant.device_id, certificateSha256: grant.certificate_sha256 }
+  const device = { deviceId: grant.device_id, ...credentialIn(grant) }
   if (grant.grant_type === 'refresh_token') {
     const presented = secretHash(grant.refresh_token)
     return store.deviceTokens.refresh({ ...device, refreshTokenHash: presented, next: { refreshTokenHash } }, act)
   }
   const codeHash = secretHash(grant.code)
   return store.onboardingCodes.redeem({ ...device, codeHash, newFamily: { refreshTokenHash } }, act)
+}
+
+/** @throws CodedError `validation-failed` unless exactly one credential is named. */
+function credentialIn({
+  certificate_sha256: certificateSha256,
+  psk_identity_sha256: pskIdentitySha256,
+}: Grant): DeviceCredential {
+  if (certificateSha256 !== undefined && pskIdentitySha256 === undefined) return { certificateSha256 }
+  if (certificateSha256 === undefined && pskIdentitySha256 !== undefined) return { pskIdentitySha256 }
+  throw new CodedError('validation-failed', 'Exactly one of certificate_sha256 and psk_identity_sha256 is needed.')
 }
 
 /** What the grant itself is to blame for. Everything else is a problem document. */

@@ -2,9 +2,9 @@
  * POST /oic/sec/session: sign in (`login: true`) and sign out (`login: false`).
  *
  *   1. the body names this device, and the owner that its token names;
- *   2. the token is good and bound to this device's certificates;
- *   3. the certificate is live still, the device registered and not blocked;
- *   4. the certificate counts as in use from now on, which supersedes the device's older ones;
+ *   2. the token is good and bound to one of this device's credentials;
+ *   3. the credential of the association is live still, the device registered and not blocked;
+ *   4. the credential counts as in use from now on, which supersedes the device's older ones;
  *   5. the device is declared online; its older association here ends;
  *   6. after the answer: what waited for the device is sent.
  *
@@ -17,8 +17,9 @@ import type { Logger } from '@sallyport/diagnostics'
 import { CodedError, type ErrorCode, isCodedError } from '@sallyport/errors'
 import { optionalBooleanAt, optionalTextAt, textAt, type ValueRecord } from '@sallyport/representation'
 import type { Store } from '@sallyport/store'
-import { withdrawnCode } from '../admission.ts'
+import { withdrawnCode, withdrawnPskCode } from '../admission.ts'
 import { assertOwnDevice } from '../device-id.ts'
+import type { DeviceIdentity } from '../device-identity.ts'
 import { actOf, type DeviceRequest, type DeviceResource, logFieldsOf } from '../device-request.ts'
 import type { DeviceToken, DeviceTokenVerifier } from '../device-token-verifier.ts'
 import type { LiveDevice, LiveDevices } from '../live-devices.ts'
@@ -32,6 +33,7 @@ export interface SessionOptions {
   readonly store: {
     readonly devices: Pick<Store['devices'], 'readForGateway'>
     readonly certificates: Pick<Store['certificates'], 'findRecorded' | 'markSignedIn'>
+    readonly psks: Pick<Store['psks'], 'findRecorded' | 'markSignedIn'>
   }
   readonly clock: Clock
   readonly log: Logger
@@ -73,11 +75,11 @@ async function signIn(options: SessionOptions, request: DeviceRequest, body: Val
 
   const live = options.devices.of(association)
   const now = options.clock.now()
-  const endsAt = endOfSession(token, identity.certificateNotAfter)
+  const endsAt = endOfSession(token, identity)
   const lasts = live.session.signedIn(now, endsAt)
   live.expectedInterval = expectedInterval
   try {
-    await options.store.certificates.markSignedIn(identity.certificateSha256, actOf(association, correlationId))
+    await markSignedIn(options, request)
     await options.presence.comesOnline(live, correlationId)
   } catch (error) {
     live.session.ended()
@@ -109,25 +111,40 @@ async function assertMaySignIn(
   options: SessionOptions,
   { association }: DeviceRequest,
 ): Promise<LiveDevice['expectedInterval']> {
-  const { deviceId, certificateSha256, certificateNotAfter } = association.identity
-  if (certificateNotAfter <= options.clock.now()) {
+  const { identity } = association
+  if (identity.certificateNotAfter !== undefined && identity.certificateNotAfter <= options.clock.now()) {
     throw new CodedError('device-token-invalid', 'The certificate has expired; renew it.')
   }
-  const [recorded, device] = await Promise.all([
-    options.store.certificates.findRecorded(certificateSha256),
-    options.store.devices.readForGateway(deviceId),
+  const [withdrawn, device] = await Promise.all([
+    withdrawnNow(options, identity),
+    options.store.devices.readForGateway(identity.deviceId),
   ])
-  const withdrawn = withdrawnCode(recorded, deviceId)
-  if (withdrawn !== undefined)
-    throw new CodedError(withdrawn, 'The certificate of this association is not live any more.')
+  if (withdrawn !== undefined) {
+    throw new CodedError(withdrawn, 'What this association was opened with is not live any more.')
+  }
   if (device === undefined || !device.registered) {
     throw new CodedError('device-not-registered', 'Sign up at /oic/sec/account first.')
   }
   return device.expectedInterval
 }
 
-const endOfSession = (token: DeviceToken, certificateNotAfter: Instant): Instant =>
-  Math.min(token.expiresAt, certificateNotAfter) as Instant
+async function withdrawnNow({ store }: SessionOptions, identity: DeviceIdentity): Promise<ErrorCode | undefined> {
+  const { deviceId } = identity
+  return identity.certificateSha256 === undefined
+    ? withdrawnPskCode(await store.psks.findRecorded(identity.pskIdentitySha256), deviceId)
+    : withdrawnCode(await store.certificates.findRecorded(identity.certificateSha256), deviceId)
+}
+
+async function markSignedIn({ store }: SessionOptions, { association, correlationId }: DeviceRequest): Promise<void> {
+  const { identity } = association
+  const act = actOf(association, correlationId)
+  if (identity.certificateSha256 === undefined) await store.psks.markSignedIn(identity.pskIdentitySha256, act)
+  else await store.certificates.markSignedIn(identity.certificateSha256, act)
+}
+
+/** A pre-shared key has no end of its own. */
+const endOfSession = (token: DeviceToken, { certificateNotAfter }: DeviceIdentity): Instant =>
+  Math.min(token.expiresAt, certificateNotAfter ?? token.expiresAt) as Instant
 
 async function signOut(options: SessionOptions, request: DeviceRequest, body: ValueRecord): Promise<CoapResponse> {
   const { association, correlationId } = request

@@ -95,7 +95,8 @@ export const auditEventTypes = {
     details: {
       recordId: optional(text),
       familyId: optional(text),
-      certificateSha256: text,
+      certificateSha256: optional(text),
+      pskIdentitySha256: optional(text),
       repeated: optional(text),
       reason: optional(text),
     },
@@ -106,9 +107,18 @@ export const auditEventTypes = {
     details: {
       familyId: optional(text),
       generation: optional(number),
-      certificateSha256: text,
+      certificateSha256: optional(text),
+      pskIdentitySha256: optional(text),
       reason: optional(text),
     },
+  },
+  'psk.created': { severity: 'notice', subject: 'device', details: { groupId: text, pskIdentitySha256: text } },
+  'psk.code-created': { severity: 'info', subject: 'device', details: { expiresAt: text } },
+  'psk.activated': { severity: 'info', subject: 'device', details: { pskIdentitySha256: text, superseded: texts } },
+  'psk.revoked': {
+    severity: 'notice',
+    subject: 'device',
+    details: { pskIdentitySha256: text, revokedFamilies: number },
   },
   'device-token.revoked': { severity: 'notice', subject: 'device', details: { families: number } },
   'device.claimed': {
@@ -116,7 +126,11 @@ export const auditEventTypes = {
     subject: 'device',
     details: { recordId: text, groupId: text, manufacturerSpkiSha256: text },
   },
-  'device.registered': { severity: 'notice', subject: 'device', details: { recordId: text, certificateSha256: text } },
+  'device.registered': {
+    severity: 'notice',
+    subject: 'device',
+    details: { recordId: optional(text), certificateSha256: optional(text), pskIdentitySha256: optional(text) },
+  },
   'device.authenticated': {
     severity: 'info',
     subject: 'device',
@@ -127,13 +141,20 @@ export const auditEventTypes = {
       connectionId: optional(text),
       certificateSerial: optional(text),
       certificateSha256: optional(text),
+      pskIdentitySha256: optional(text),
       associationId: optional(text),
     },
   },
   'device.online': {
     severity: 'info',
     subject: 'device',
-    details: { gatewayId: text, associationId: text, sequence: number, certificateSha256: text },
+    details: {
+      gatewayId: text,
+      associationId: text,
+      sequence: number,
+      certificateSha256: optional(text),
+      pskIdentitySha256: optional(text),
+    },
   },
   'device.offline': {
     severity: 'info',
@@ -144,7 +165,7 @@ export const auditEventTypes = {
   'device.deleted': {
     severity: 'notice',
     subject: 'device',
-    details: { revokedCertificates: texts, revokedFamilies: number },
+    details: { revokedCertificates: texts, revokedFamilies: number, revokedPsks: optional(texts) },
   },
   'resource.published': { severity: 'info', subject: 'device', details: { hrefs: texts } },
   'resource.unpublished': { severity: 'info', subject: 'device', details: { hrefs: texts } },

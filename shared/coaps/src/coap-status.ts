@@ -44,6 +44,7 @@ export const coapStatusOf = {
   'psk-wrong': '4.03',
   'psk-identity-unknown': '4.03',
   'psk-revoked': '4.03',
+  'psk-not-allowed': '4.03',
   'handshake-failed': '5.02',
   'handshake-timed-out': '5.04',
   'association-closed': '5.03',

@@ -196,6 +196,11 @@ export const errorCatalogue = {
     title: 'The pre-shared key was revoked.',
     remedy: 'Register a new key for the device.',
   },
+  'psk-not-allowed': {
+    blame: 'caller',
+    title: 'The enrollment group does not allow pre-shared keys.',
+    remedy: 'Change the group: allowsPsk.',
+  },
   'handshake-failed': {
     blame: 'peer',
     title: 'The DTLS handshake failed.',

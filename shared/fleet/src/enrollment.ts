@@ -27,5 +27,9 @@ export type CertificateState = (typeof certificateStates)[number]
 
 export const isLiveCertificate = (state: CertificateState): boolean => state === 'issued' || state === 'active'
 
+/** As for certificates; a key is not announced before it is made. */
+export const pskStates = ['issued', 'active', 'superseded', 'revoked'] as const
+export type PskState = (typeof pskStates)[number]
+
 export const authorityRoles = ['installation-root', 'server', 'service', 'identity'] as const
 export type AuthorityRole = (typeof authorityRoles)[number]

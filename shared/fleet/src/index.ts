@@ -32,7 +32,9 @@ export {
   enrollmentGroupStates,
   isLiveCertificate,
   type ProvisioningStep,
+  type PskState,
   provisioningSteps,
+  pskStates,
 } from './enrollment.ts'
 export { type EventTopic, eventTopics } from './event-topic.ts'
 export { randomBytesOfIdentifier, uuidV7 } from './identifier.ts'

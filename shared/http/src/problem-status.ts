@@ -47,6 +47,7 @@ export const problemStatus: Readonly<Record<ErrorCode, number>> = {
   'psk-wrong': 403,
   'psk-identity-unknown': 403,
   'psk-revoked': 403,
+  'psk-not-allowed': 409,
   'handshake-failed': 502,
   'handshake-timed-out': 504,
   'association-closed': 503,

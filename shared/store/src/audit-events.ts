@@ -34,6 +34,7 @@ export interface AuditEvents {
       readonly connectionId?: string | undefined
       readonly certificateSerial?: string | undefined
       readonly certificateSha256?: string | undefined
+      readonly pskIdentitySha256?: string | undefined
       readonly associationId?: string | undefined
     },
     act: ActContext,

@@ -2,6 +2,7 @@
 
 import type { Instant } from '@sallyport/clock'
 import type { ActContext } from './act.ts'
+import type { DeviceCredential } from './device-credential.ts'
 
 export interface NewTokenFamily {
   readonly refreshTokenHash: Uint8Array
@@ -28,7 +29,7 @@ export interface OnboardingCodes {
     act: ActContext,
   ): Promise<void>
   /**
-   * Registers the device and begins its token family. Good once; for 5 min the certificate that redeemed it may repeat, and
+   * Registers the device and begins its token family. Good once; for 5 min the credential that redeemed it may repeat, and
    * gets a further refresh token of the same family.
    * @throws CodedError `onboarding-code-invalid` for every other use, `device-blocked`, `ownership-mismatch`.
    */
@@ -36,17 +37,16 @@ export interface OnboardingCodes {
     redemption: {
       readonly codeHash: Uint8Array
       readonly deviceId: string
-      /** Lower-case hexadecimal: of an identity certificate issued in the code's provisioning record. */
-      readonly certificateSha256: string
       readonly newFamily: NewTokenFamily
-    },
+      /** An identity certificate issued in the code's provisioning record, or a live pre-shared key of a device without one. */
+    } & DeviceCredential,
     act: ActContext,
   ): Promise<Redemption>
 }
 
 export interface DeviceTokenFamilies {
   /**
-   * Takes the newest refresh token of a family for the next one. The one before it is good too, for the certificate that has
+   * Takes the newest refresh token of a family for the next one. The one before it is good too, for the credential that has
    * used it: a lost reply must not strand a device.
    * @throws CodedError `device-token-invalid`, `device-not-registered`, `device-blocked`.
    */
@@ -54,10 +54,9 @@ export interface DeviceTokenFamilies {
     refresh: {
       readonly refreshTokenHash: Uint8Array
       readonly deviceId: string
-      /** Any live certificate of the device; the new token is bound to it. */
-      readonly certificateSha256: string
       readonly next: NewTokenFamily
-    },
+      /** Any live one of the device; the new token is bound to it. */
+    } & DeviceCredential,
     act: ActContext,
   ): Promise<Redemption>
   revokeForDevice(deviceId: string, act: ActContext): Promise<void>

@@ -2,6 +2,7 @@
 
 import type { Duration, Instant } from '@sallyport/clock'
 import type { ActContext } from './act.ts'
+import type { DeviceCredential } from './device-credential.ts'
 import type { Page, PageRequest } from './page.ts'
 
 export interface DeviceRecord {
@@ -75,9 +76,8 @@ export interface Devices {
       readonly deviceId: string
       readonly gatewayId: string
       readonly associationId: string
-      readonly certificateSha256: string
       readonly remote: { readonly address: string; readonly port: number }
-    },
+    } & DeviceCredential,
     act: ActContext,
   ): Promise<{ readonly sequence: number }>
   /** Does nothing unless that association is still the current one. */

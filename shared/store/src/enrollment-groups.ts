@@ -26,6 +26,8 @@ export interface EnrollmentGroupRecord {
   readonly chainPem: string
   readonly leadCertificateName: string
   readonly expectedIntervalSeconds: number
+  /** Whether devices with a pre-shared key may be registered in it, and come in. */
+  readonly allowsPsk: boolean
   readonly version: number
   readonly createdAt: Instant
   readonly updatedAt: Instant
@@ -44,6 +46,7 @@ export interface EnrollmentGroupPatch {
   readonly name?: string | undefined
   readonly state?: 'active' | 'disabled' | undefined
   readonly expectedIntervalSeconds?: number | undefined
+  readonly allowsPsk?: boolean | undefined
   /** A new chain; all three together. */
   readonly chainPem?: string | undefined
   readonly leadCertificateName?: string | undefined
@@ -59,6 +62,8 @@ export interface EnrollmentGroups {
       readonly chainPem: string
       readonly leadCertificateName?: string | undefined
       readonly expectedIntervalSeconds?: number | undefined
+      /** Default false. */
+      readonly allowsPsk?: boolean | undefined
       /** At least one, exactly one of them the lead. */
       readonly authorities: readonly GroupAuthority[]
     },

@@ -3,6 +3,7 @@ export type { AuditChain, AuditHeadKey, SealedEvent, SignedHead } from './audit-
 export type { AuditEventFilter, AuditEventRecord, AuditEvents } from './audit-events.ts'
 export type { CertificateRecord, Certificates, OrphanedIssuance, RecordedIdentity } from './certificates.ts'
 export type { CommandRecord, Commands } from './commands.ts'
+export { credentialSha256, type DeviceCredential, namedCredential } from './device-credential.ts'
 export type { DeviceTokenFamilies, NewTokenFamily, OnboardingCodes, Redemption } from './device-tokens.ts'
 export type { DeviceFilter, DevicePatch, DeviceRecord, Devices, GatewayDevice } from './devices.ts'
 export type {
@@ -32,6 +33,7 @@ export type {
   ProvisioningRecord,
   ProvisioningStepRecord,
 } from './provisioning.ts'
+export type { NewPsk, NewPskCode, PskRecord, Psks, RecordedPsk } from './psks.ts'
 export type { ResourceLink, Resources, TwinResource } from './resources.ts'
 export type { Channel, Store } from './store.ts'
 export type {

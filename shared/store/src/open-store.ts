@@ -20,6 +20,7 @@ import { Notifications } from './postgres/notifications.ts'
 import { PostgresOrganizations, PostgresUsers } from './postgres/organizations.ts'
 import { PostgresOutbox } from './postgres/outbox.ts'
 import { PostgresProvisioning } from './postgres/provisioning.ts'
+import { PostgresPsks } from './postgres/psks.ts'
 import { PostgresResources } from './postgres/resources.ts'
 import { PostgresSealingKeyGenerations } from './postgres/sealing-key-generations.ts'
 import { PostgresShards } from './postgres/shards.ts'
@@ -66,6 +67,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     enrollmentGroups: new PostgresEnrollmentGroups(database, record),
     provisioning: new PostgresProvisioning(database, record),
     certificates: new PostgresCertificates(database, record),
+    psks: new PostgresPsks(database, record),
     onboardingCodes: new PostgresOnboardingCodes(database, record),
     deviceTokens: new PostgresDeviceTokenFamilies(database, record),
     devices: new PostgresDevices(database, record, clock),

@@ -20,12 +20,13 @@ import type { Authorities, Gateways, Hub, JwtKeys } from './installation.ts'
 import type { Organizations, Users } from './organizations.ts'
 import type { Outbox } from './outbox.ts'
 import type { Provisioning } from './provisioning.ts'
+import type { Psks } from './psks.ts'
 import type { Resources } from './resources.ts'
 import type { AssociationMarks, SealingKeyGenerations, Shards } from './takeover.ts'
 import type { Telemetry } from './telemetry.ts'
 
 /**
- * Payloads: `device_closed` `{ deviceId, reason }`, `command_created` `{ gatewayId, commandId, deviceId }`,
+ * Payloads: `device_closed` `{ deviceId, reason, pskIdentitySha256? }` (with it, only what was opened with that key), `command_created` `{ gatewayId, commandId, deviceId }`,
  * `command_finished` `{ commandId, deviceId }`, `outbox` empty.
  */
 export type Channel = 'device_closed' | 'command_created' | 'command_finished' | 'outbox'
@@ -43,6 +44,7 @@ export interface Store {
   readonly enrollmentGroups: EnrollmentGroups
   readonly provisioning: Provisioning
   readonly certificates: Certificates
+  readonly psks: Psks
   readonly onboardingCodes: OnboardingCodes
   readonly deviceTokens: DeviceTokenFamilies
   readonly devices: Devices

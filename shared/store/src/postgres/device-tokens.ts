@@ -7,6 +7,7 @@ import {
   redemptionRepeatWindow,
 } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
+import { credentialSha256, type DeviceCredential, namedCredential } from '../device-credential.ts'
 import type { DeviceTokenFamilies, OnboardingCodes, Redemption } from '../device-tokens.ts'
 import type { Database, Query } from './database.ts'
 import { requireEnrolling } from './enrolling-group.ts'
@@ -56,15 +57,14 @@ export class PostgresOnboardingCodes implements OnboardingCodes {
   }
 
   async redeem(redemption: Parameters<OnboardingCodes['redeem']>[0], act: ActContext): Promise<Redemption> {
-    const { deviceId, certificateSha256 } = redemption
     try {
       return await this.#database.transaction((query) => this.#redeem(query, redemption, act))
     } catch (error) {
       if (!hasCode(error, 'onboarding-code-invalid', 'device-blocked', 'ownership-mismatch')) throw error
       await auditRefusal(this.#database, this.#record, act, {
         type: 'onboarding-code.redeemed',
-        deviceId,
-        certificateSha256,
+        deviceId: redemption.deviceId,
+        credential: redemption,
         reason: error.code,
       })
       throw error
@@ -76,7 +76,8 @@ export class PostgresOnboardingCodes implements OnboardingCodes {
     redemption: Parameters<OnboardingCodes['redeem']>[0],
     act: ActContext,
   ): Promise<Redemption> {
-    const { codeHash, deviceId, certificateSha256, newFamily } = redemption
+    const { codeHash, deviceId, newFamily } = redemption
+    const credential = credentialSha256(redemption)
     // The row lock lets parallel redemptions take turns: the first one redeems, the others find it redeemed.
     const code = await query.first<CodeRow>(sql`
       select organization_id as "organizationId", device_id as "deviceId", record_id as "recordId",
@@ -91,12 +92,13 @@ export class PostgresOnboardingCodes implements OnboardingCodes {
     if (device.organizationId !== organizationId) {
       throw new CodedError('ownership-mismatch', 'The device belongs to another organization.')
     }
-    const certificate = await liveCertificate(query, deviceId, certificateSha256)
-    if (certificate?.recordId !== recordId) {
-      throw codeInvalid('The certificate was not issued in the provisioning record of the code.')
+    // A code of a provisioning record is for its certificates, one without a record for pre-shared keys.
+    const live = await liveCredential(query, deviceId, redemption)
+    if (live?.recordId !== recordId) {
+      throw codeInvalid('The credential was not issued in the provisioning record of the code.')
     }
     if (code.redeemedBy !== null && code.familyId !== null) {
-      if (code.redeemedBy !== certificateSha256 || code.mayRepeat !== true) throw codeInvalid('It was used.')
+      if (code.redeemedBy !== credential || code.mayRepeat !== true) throw codeInvalid('It was used.')
       return await this.#repeat(query, code.familyId, redemption, organizationId, act)
     }
     if (!code.inTime) throw codeInvalid('It has expired.')
@@ -105,17 +107,17 @@ export class PostgresOnboardingCodes implements OnboardingCodes {
     await revokeFamilies(query, deviceId)
     await query.run(sql`
       insert into device_token_family (id, organization_id, device_id, refreshed_by)
-      values (${familyId}, ${organizationId}, ${deviceId}, ${certificateSha256})`)
+      values (${familyId}, ${organizationId}, ${deviceId}, ${credential})`)
     await insertToken(query, { familyId, organizationId, generation: 1, hash: newFamily.refreshTokenHash })
     await query.run(sql`
-      update onboarding_code set redeemed_at = now(), redeemed_by = ${certificateSha256}, family_id = ${familyId}
+      update onboarding_code set redeemed_at = now(), redeemed_by = ${credential}, family_id = ${familyId}
       where code_hash = ${codeHash}`)
-    await this.#register(query, { deviceId, organizationId, recordId, certificateSha256 }, act)
+    await this.#register(query, { deviceId, organizationId, recordId, credential: redemption }, act)
     await this.#record.audit(query, act, {
       type: 'onboarding-code.redeemed',
       organizationId,
       subjectId: deviceId,
-      details: { recordId, familyId, certificateSha256 },
+      details: { ...(recordId === null ? {} : { recordId }), familyId, ...namedCredential(redemption) },
     })
     return { deviceId, organizationId, familyId }
   }
@@ -124,10 +126,11 @@ export class PostgresOnboardingCodes implements OnboardingCodes {
   async #repeat(
     query: Query,
     familyId: string,
-    { deviceId, certificateSha256, newFamily }: Parameters<OnboardingCodes['redeem']>[0],
+    redemption: Parameters<OnboardingCodes['redeem']>[0],
     organizationId: string,
     act: ActContext,
   ): Promise<Redemption> {
+    const { deviceId, newFamily } = redemption
     const family = await query.first<{ readonly generation: number }>(sql`
       select generation from device_token_family where id = ${familyId} and revoked_at is null for update`)
     if (family?.generation !== 1) throw codeInvalid('It was used.')
@@ -136,7 +139,7 @@ export class PostgresOnboardingCodes implements OnboardingCodes {
       type: 'onboarding-code.redeemed',
       organizationId,
       subjectId: deviceId,
-      details: { familyId, certificateSha256, repeated: 'true' },
+      details: { familyId, ...namedCredential(redemption), repeated: 'true' },
     })
     return { deviceId, organizationId, familyId }
   }
@@ -146,12 +149,13 @@ export class PostgresOnboardingCodes implements OnboardingCodes {
     device: {
       readonly deviceId: string
       readonly organizationId: string
-      readonly recordId: string
-      readonly certificateSha256: string
+      readonly recordId: string | null
+      readonly credential: DeviceCredential
     },
     act: ActContext,
   ): Promise<void> {
-    const { deviceId, organizationId, recordId, certificateSha256 } = device
+    const { deviceId, organizationId, credential } = device
+    const record = device.recordId === null ? {} : { recordId: device.recordId }
     const registered = await query.run(sql`
       update device set registered_at = now(), updated_at = now() where id = ${deviceId} and registered_at is null`)
     if (registered === 0) return
@@ -159,13 +163,13 @@ export class PostgresOnboardingCodes implements OnboardingCodes {
       type: 'device.registered',
       organizationId,
       subjectId: deviceId,
-      details: { recordId, certificateSha256 },
+      details: { ...record, ...namedCredential(credential) },
     })
     await this.#record.announce(query, act, {
       topic: 'device.registered',
       organizationId,
       deviceId,
-      data: { recordId },
+      data: record,
     })
   }
 }
@@ -180,15 +184,14 @@ export class PostgresDeviceTokenFamilies implements DeviceTokenFamilies {
   }
 
   async refresh(refresh: Parameters<DeviceTokenFamilies['refresh']>[0], act: ActContext): Promise<Redemption> {
-    const { deviceId, certificateSha256 } = refresh
     try {
       return await this.#database.transaction((query) => this.#refresh(query, refresh, act))
     } catch (error) {
       if (!hasCode(error, 'device-token-invalid', 'device-not-registered', 'device-blocked')) throw error
       await auditRefusal(this.#database, this.#record, act, {
         type: 'device-token.refreshed',
-        deviceId,
-        certificateSha256,
+        deviceId: refresh.deviceId,
+        credential: refresh,
         reason: error.code,
       })
       throw error
@@ -211,14 +214,15 @@ export class PostgresDeviceTokenFamilies implements DeviceTokenFamilies {
 
   /**
    * A family has generations; every token of the newest one is good, since replies with earlier ones may have been lost. The
-   * tokens of the generation before are good for the certificate that has already used one of them.
+   * tokens of the generation before are good for the credential that has already used one of them.
    */
   async #refresh(
     query: Query,
     refresh: Parameters<DeviceTokenFamilies['refresh']>[0],
     act: ActContext,
   ): Promise<Redemption> {
-    const { refreshTokenHash, deviceId, certificateSha256, next } = refresh
+    const { refreshTokenHash, deviceId, next } = refresh
+    const credential = credentialSha256(refresh)
     const family = await query.first<FamilyRow>(sql`
       select f.id, f.organization_id as "organizationId", f.device_id as "deviceId", f.generation,
         f.refreshed_by as "refreshedBy", f.revoked_at is not null as revoked
@@ -236,17 +240,17 @@ export class PostgresDeviceTokenFamilies implements DeviceTokenFamilies {
     )
     if (device?.state === 'blocked') throw new CodedError('device-blocked', 'The device is blocked.')
     if (device?.registered !== true) throw new CodedError('device-not-registered', 'The device is not registered.')
-    if ((await liveCertificate(query, deviceId, certificateSha256)) === undefined) {
-      throw new CodedError('device-token-invalid', 'The certificate is not a live one of this device.')
+    if ((await liveCredential(query, deviceId, refresh)) === undefined) {
+      throw new CodedError('device-token-invalid', 'The credential is not a live one of this device.')
     }
     const isNewest = token.generation === family.generation
-    const mayRepeat = token.generation === family.generation - 1 && family.refreshedBy === certificateSha256
+    const mayRepeat = token.generation === family.generation - 1 && family.refreshedBy === credential
     if (!isNewest && !mayRepeat) throw new CodedError('device-token-invalid', 'The refresh token was used.')
     const { organizationId, id: familyId } = family
     const generation = isNewest ? family.generation + 1 : family.generation
     if (isNewest) {
       await query.run(sql`
-        update device_token_family set generation = ${generation}, refreshed_by = ${certificateSha256} where id = ${familyId}`)
+        update device_token_family set generation = ${generation}, refreshed_by = ${credential} where id = ${familyId}`)
       await query.run(
         sql`delete from device_refresh_token where family_id = ${familyId} and generation < ${generation - 1}`,
       )
@@ -256,7 +260,7 @@ export class PostgresDeviceTokenFamilies implements DeviceTokenFamilies {
       type: 'device-token.refreshed',
       organizationId,
       subjectId: deviceId,
-      details: { familyId, generation, certificateSha256 },
+      details: { familyId, generation, ...namedCredential(refresh) },
     })
     return { deviceId, organizationId, familyId }
   }
@@ -265,7 +269,7 @@ export class PostgresDeviceTokenFamilies implements DeviceTokenFamilies {
 interface CodeRow {
   readonly organizationId: string
   readonly deviceId: string
-  readonly recordId: string
+  readonly recordId: string | null
   readonly inTime: boolean
   readonly redeemedBy: string | null
   readonly familyId: string | null
@@ -313,10 +317,18 @@ const lockDevice = (query: Query, deviceId: string) =>
   query.first<{ readonly organizationId: string; readonly state: DeviceState }>(sql`
     select organization_id as "organizationId", state from device where id = ${deviceId} for no key update`)
 
-const liveCertificate = (query: Query, deviceId: string, sha256: string) =>
-  query.first<{ readonly recordId: string }>(sql`
-    select record_id as "recordId" from certificate
-    where sha256 = ${sha256} and device_id = ${deviceId} and state in ('issued', 'active') for share`)
+const liveCredential = (query: Query, deviceId: string, credential: DeviceCredential) =>
+  query.first<{ readonly recordId: string | null }>(
+    credential.certificateSha256 === undefined
+      ? sql`
+        select null as "recordId" from device_psk
+        where identity_sha256 = ${credential.pskIdentitySha256} and device_id = ${deviceId}
+          and state in ('issued', 'active') for share`
+      : sql`
+        select record_id as "recordId" from certificate
+        where sha256 = ${credential.certificateSha256} and device_id = ${deviceId} and state in ('issued', 'active')
+        for share`,
+  )
 
 /** A refusal changes nothing, so it is a transaction of its own; the device is authenticated, which bounds how many there are. */
 async function auditRefusal(
@@ -326,11 +338,11 @@ async function auditRefusal(
   refusal: {
     readonly type: 'onboarding-code.redeemed' | 'device-token.refreshed'
     readonly deviceId: string
-    readonly certificateSha256: string
+    readonly credential: DeviceCredential
     readonly reason: ErrorCode
   },
 ): Promise<void> {
-  const { type, deviceId, certificateSha256, reason } = refusal
+  const { type, deviceId, credential, reason } = refusal
   await database.transaction(async (query) => {
     const device = await query.first<{ readonly organizationId: string }>(
       sql`select organization_id as "organizationId" from device where id = ${deviceId}`,
@@ -340,7 +352,7 @@ async function auditRefusal(
       organizationId: device?.organizationId,
       subjectId: deviceId,
       outcome: 'failed',
-      details: { certificateSha256, reason },
+      details: { ...namedCredential(credential), reason },
     })
   })
 }

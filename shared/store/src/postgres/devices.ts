@@ -3,6 +3,7 @@ import { between, seconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import type { DeviceState } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
+import { namedCredential } from '../device-credential.ts'
 import type { DeviceFilter, DevicePatch, DeviceRecord, Devices, GatewayDevice } from '../devices.ts'
 import type { Page, PageRequest } from '../page.ts'
 import { beforeCursor, pageWindow, toPage } from './cursor.ts'
@@ -136,6 +137,9 @@ export class PostgresDevices implements Devices {
       await query.run(sql`
         update certificate set state = 'failed', failure_code = 'certificate-revoked', ended_at = now()
         where device_id = ${id} and state = 'intent'`)
+      const psks = await query.rows<{ readonly identitySha256: string }>(sql`
+        update device_psk set state = 'revoked', sealed_key = null, ended_at = now()
+        where device_id = ${id} and state in ('issued', 'active') returning identity_sha256 as "identitySha256"`)
       await query.run(sql`delete from onboarding_code where device_id = ${id}`)
       const families = await revokeFamilies(query, id)
       await endSessions(query, this.#record, act, { reason: reasonOf('deleted'), condition: sql`s.device_id = ${id}` })
@@ -154,7 +158,11 @@ export class PostgresDevices implements Devices {
         type: 'device.deleted',
         organizationId,
         subjectId: id,
-        details: { revokedCertificates: revoked.map((row) => row.sha256), revokedFamilies: families },
+        details: {
+          revokedCertificates: revoked.map((row) => row.sha256),
+          revokedFamilies: families,
+          ...(psks.length === 0 ? {} : { revokedPsks: psks.map((row) => row.identitySha256) }),
+        },
       })
       await this.#record.announce(query, act, { topic: 'device.deleted', organizationId, deviceId: id, data: {} })
       await this.#record.notify(query, 'device_closed', { deviceId: id, reason: 'deleted' })
@@ -165,7 +173,7 @@ export class PostgresDevices implements Devices {
     session: Parameters<Devices['declareOnline']>[0],
     act: ActContext,
   ): Promise<{ readonly sequence: number }> {
-    const { deviceId, gatewayId, associationId, certificateSha256, remote } = session
+    const { deviceId, gatewayId, associationId, remote } = session
     return this.#database.transaction(async (query) => {
       const device = await query.first<{
         readonly organizationId: string
@@ -188,12 +196,14 @@ export class PostgresDevices implements Devices {
         return { sequence: before.sequence }
       }
       const row = await query.first<{ readonly sequence: number }>(sql`
-        insert into device_session (device_id, organization_id, gateway_id, association_id, certificate_sha256, remote,
+        insert into device_session (device_id, organization_id, gateway_id, association_id, certificate_sha256,
+          psk_identity_sha256, remote,
           sequence, signed_in_at, last_contact_at)
-        values (${deviceId}, ${organizationId}, ${gatewayId}, ${associationId}, ${certificateSha256},
-          ${`${remote.address} ${remote.port}`}, 1, clock_timestamp(), clock_timestamp())
+        values (${deviceId}, ${organizationId}, ${gatewayId}, ${associationId}, ${session.certificateSha256},
+          ${session.pskIdentitySha256},          ${`${remote.address} ${remote.port}`}, 1, clock_timestamp(), clock_timestamp())
         on conflict (device_id) do update set organization_id = excluded.organization_id, gateway_id = excluded.gateway_id,
           association_id = excluded.association_id, certificate_sha256 = excluded.certificate_sha256,
+          psk_identity_sha256 = excluded.psk_identity_sha256,
           remote = excluded.remote, sequence = device_session.sequence + 1,
           signed_in_at = case when ${same}::boolean then device_session.signed_in_at else excluded.signed_in_at end,
           last_contact_at = excluded.last_contact_at, ended_at = null, end_reason = null
@@ -203,7 +213,7 @@ export class PostgresDevices implements Devices {
         type: 'device.online',
         organizationId,
         subjectId: deviceId,
-        details: { gatewayId, associationId, sequence: row.sequence, certificateSha256 },
+        details: { gatewayId, associationId, sequence: row.sequence, ...namedCredential(session) },
       })
       await this.#record.announce(query, act, {
         topic: 'device.online',

@@ -17,7 +17,8 @@ import { allOf, type Sql, sql } from './sql.ts'
 import type { TransactionRecord } from './transaction-record.ts'
 
 const columns = sql`id, organization_id as "organizationId", name, state, chain_pem as "chainPem",
-  lead_certificate_name as "leadCertificateName", expected_interval_seconds as "expectedIntervalSeconds", version,
+  lead_certificate_name as "leadCertificateName", expected_interval_seconds as "expectedIntervalSeconds",
+  allows_psk as "allowsPsk", version,
   created_at as "createdAt", updated_at as "updatedAt"`
 
 export class PostgresEnrollmentGroups implements EnrollmentGroups {
@@ -38,9 +39,10 @@ export class PostgresEnrollmentGroups implements EnrollmentGroups {
     return await this.#takingAuthority(async (query) => {
       const id = this.#record.newId()
       const made = await query.first<EnrollmentGroupRecord>(sql`
-        insert into enrollment_group (id, organization_id, name, state, chain_pem, lead_certificate_name, expected_interval_seconds)
+        insert into enrollment_group (id, organization_id, name, state, chain_pem, lead_certificate_name, expected_interval_seconds,
+          allows_psk)
         values (${id}, ${organizationId}, ${group.name}, 'active', ${group.chainPem},
-          ${group.leadCertificateName ?? lead.commonName}, ${group.expectedIntervalSeconds ?? 60})
+          ${group.leadCertificateName ?? lead.commonName}, ${group.expectedIntervalSeconds ?? 60}, ${group.allowsPsk ?? false})
         returning ${columns}`)
       const created = expectRow(made)
       await insertAuthorities(query, created, group.authorities)
@@ -115,6 +117,7 @@ export class PostgresEnrollmentGroups implements EnrollmentGroups {
             name = coalesce(${patch.name}, name),
             state = coalesce(${patch.state}, state),
             expected_interval_seconds = coalesce(${patch.expectedIntervalSeconds}::integer, expected_interval_seconds),
+            allows_psk = coalesce(${patch.allowsPsk}::boolean, allows_psk),
             chain_pem = coalesce(${patch.chainPem}, chain_pem),
             lead_certificate_name = coalesce(${patch.leadCertificateName}, lead_certificate_name),
             version = version + 1,

@@ -222,7 +222,8 @@ async function claimPresent(
   const device = await query.first<{
     readonly organizationId: string
     readonly groupId: string
-    readonly manufacturerSpkiSha256: string
+    /** Null: it was registered with a pre-shared key, and no manufacturer key has it. */
+    readonly manufacturerSpkiSha256: string | null
     readonly state: DeviceState
   }>(sql`
     select organization_id as "organizationId", group_id as "groupId", state,
