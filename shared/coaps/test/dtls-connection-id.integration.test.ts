@@ -67,6 +67,8 @@ describe('a client behind a NAT', () => {
       await nat.rebind()
       expect(nat.outerPort).not.toBe(former)
       await say(meeting, `after change ${round}`)
+      // Once the client has answered the challenge that its new port has brought.
+      await server.until(() => association?.remote.port === nat.outerPort)
       expect(association?.remote).toEqual({ address: '127.0.0.1', port: nat.outerPort })
     }
     association?.send(Buffer.from('the server speaks first'))

@@ -8,7 +8,7 @@
  *   version(1) cipher suite(2) generation(2)
  *   address<0..255> port(2) client random(32) last heard(6, milliseconds of the exporter's clock)
  *   write: key<0..255> salt(4) CID<0..255>          read: the same, newest + 1 (6) low(4) high(4) forgeries(6)
- *   record sizes: plain(2) write(2) read(2)
+ *   record sizes: plain(2) write(2) read(2)          return routability checks(1): 0 or 1
  *   epoch 0: next number(6)                         Finished of the peer: message_seq(2) verify_data(12)
  *   last flight<0..2^16-1>: parts, each 0, or 1 type(1) message_seq(2) body<0..2^16-1>
  */
@@ -26,7 +26,7 @@ import type { RecordLayerState } from './record-layer.ts'
 import { minRecordSizeLimit, type RecordSizes } from './record-size.ts'
 import type { ReplayWindow } from './replay-window.ts'
 
-const currentVersion = 2
+const currentVersion = 3
 
 /** No association's state is longer: a ticket in the last flight is the largest part. */
 export const maxAssociationStateBytes = 8192
@@ -50,6 +50,7 @@ export interface AssociationState {
   readonly read: AssociationDirection & { readonly window: ReplayWindow; readonly forgeries: number }
   readonly nextPlainSequence: number
   readonly sizes: RecordSizes
+  readonly checksPaths: boolean
   readonly peerFinished: Connection['peerFinished']
   /** Empty once the peer has shown that it has it. */
   readonly lastFlight: readonly FlightPart[]
@@ -87,6 +88,7 @@ export function encodeAssociationState(connection: Connection): Uint8Array {
     .u16(sizes.plain)
     .u16(sizes.write)
     .u16(sizes.read)
+    .u8(connection.checksPaths ? 1 : 0)
     .u48(plain.nextSequence)
     .u16(peerFinished.messageSequence)
     .bytes(peerFinished.verifyData)
@@ -139,6 +141,7 @@ function readState(reader: ByteReader): AssociationState | undefined {
   const window = { newest: reader.u48() - 1, low: reader.u32() | 0, high: reader.u32() | 0 }
   const forgeries = reader.u48()
   const sizes = { plain: reader.u16(), write: reader.u16(), read: reader.u16() }
+  const checksPaths = reader.u8()
   const nextPlainSequence = reader.u48()
   const peerFinished = { messageSequence: reader.u16(), verifyData: reader.bytes(verifyDataLength) }
   const parts = reader.vector16()
@@ -149,6 +152,7 @@ function readState(reader: ByteReader): AssociationState | undefined {
     lastFlight.push(part)
   }
   reader.expectEnd()
+  if (checksPaths > 1) return undefined
   if (Math.min(sizes.plain, sizes.write, sizes.read) < minRecordSizeLimit) return undefined
   if (write.keys.key.length !== suite.keyLength || read.keys.key.length !== suite.keyLength) return undefined
   return {
@@ -160,6 +164,7 @@ function readState(reader: ByteReader): AssociationState | undefined {
     read: { ...read, window, forgeries },
     nextPlainSequence,
     sizes,
+    checksPaths: checksPaths === 1,
     peerFinished,
     lastFlight,
   }

@@ -269,6 +269,7 @@ export class ClientHandshake implements Handshake {
       groups,
       connectionId,
       recordSizes,
+      returnRoutability: connectionId !== undefined,
       sessionId: offered?.sessionId,
       // An empty ticket asks for one (RFC 5077 section 3.2).
       sessionTicket: wantsSession || offered !== undefined ? (offered?.ticket ?? new Uint8Array(0)) : undefined,
@@ -291,9 +292,7 @@ export class ClientHandshake implements Handshake {
   #haveServerHello(message: HandshakeMessage): void {
     const hello = readServerHello(message.body)
     const suite = requireOffered(hello, this.#identity.cipherSuites)
-    if (hello.connectionId !== undefined) {
-      this.layer.connectionIds = requireConnectionIds(hello.connectionId, this.#identity.connectionId)
-    }
+    this.layer.connectionIds = requireConnectionIds(hello, this.#identity.connectionId)
     this.layer.records.agreeOn(requireRecordSizes(this.#identity.recordSizes, hello.recordSizes))
     const offered = this.#offered
     if (hello.sessionTicket && offered === undefined && !this.#identity.wantsSession) {

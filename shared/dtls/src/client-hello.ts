@@ -10,6 +10,7 @@ import {
   type Extensions,
   extensionTypes,
   isEmptyRenegotiationInfo,
+  isPresent,
   readConnectionId,
   readExtensions,
   readNumberList,
@@ -41,6 +42,8 @@ export interface ClientHello {
   /** What the client wants to read in our records. Empty: nothing, but it will write ours. Undefined: no CIDs. */
   readonly connectionId: Uint8Array | undefined
   readonly recordSizes: RecordSizeExtensions
+  /** Return routability checks (RFC 9853); means nothing without a connection ID. */
+  readonly returnRoutability: boolean
   readonly renegotiation: 'absent' | 'initial' | 'wrong'
 }
 
@@ -123,6 +126,7 @@ function readKnownExtensions(extensions: Extensions) {
     sessionTicket: extensions.get(extensionTypes.sessionTicket),
     connectionId: connectionId === undefined ? undefined : readConnectionId(connectionId),
     recordSizes: readRecordSizes(extensions, 'client'),
+    returnRoutability: isPresent(extensions, extensionTypes.returnRoutability),
   }
 }
 
@@ -160,6 +164,8 @@ export interface ClientHelloOffer {
   readonly connectionId?: Uint8Array | undefined
   /** Absent: records as long as the protocol allows. */
   readonly recordSizes?: RecordSizeExtensions | undefined
+  /** Default false. */
+  readonly returnRoutability?: boolean
 }
 
 /** Our client's hello: no compression, extended master secret. */
@@ -188,6 +194,7 @@ export function writeClientHello(offer: ClientHelloOffer): Uint8Array {
     writeExtension(extensions, extensionTypes.renegotiationInfo, (body) => body.u8(0))
     if (offer.connectionId !== undefined) writeConnectionId(extensions, offer.connectionId)
     if (offer.recordSizes !== undefined) writeRecordSizes(extensions, offer.recordSizes)
+    if (offer.returnRoutability === true) writeExtension(extensions, extensionTypes.returnRoutability, () => undefined)
     const { sessionTicket } = offer
     if (sessionTicket === undefined) return
     writeExtension(extensions, extensionTypes.sessionTicket, (body) => body.bytes(sessionTicket))

@@ -165,7 +165,9 @@ export class ClientPskHandshake implements Handshake {
     const { random, cipherSuites, groups, connectionId, recordSizes } = this.#identity
     // The transcript begins with the hello that the server goes on with.
     this.layer.transcript = createTranscript()
-    const body = writeClientHello({ random, cookie, cipherSuites, groups, connectionId, recordSizes })
+    const returnRoutability = connectionId !== undefined
+    const offer = { random, cookie, cipherSuites, groups, connectionId, recordSizes, returnRoutability }
+    const body = writeClientHello(offer)
     context.sendFlight(this.layer, [compose(this.layer, handshakeTypes.clientHello, body)])
   }
 
@@ -185,9 +187,7 @@ export class ClientPskHandshake implements Handshake {
     const hello = readServerHello(message.body)
     const suite = requireOffered(hello, this.#identity.cipherSuites)
     this.layer.records.agreeOn(requireRecordSizes(this.#identity.recordSizes, hello.recordSizes))
-    if (hello.connectionId !== undefined) {
-      this.layer.connectionIds = requireConnectionIds(hello.connectionId, this.#identity.connectionId)
-    }
+    this.layer.connectionIds = requireConnectionIds(hello, this.#identity.connectionId)
     append(this.layer.transcript, message)
     this.state = { name: 'expecting-server-key-exchange-or-done', suite, serverRandom: hello.random }
   }

@@ -25,9 +25,11 @@ export const noConnectionId: Uint8Array = new Uint8Array(0)
 export interface ConnectionIds {
   readonly write: Uint8Array
   readonly read: Uint8Array
+  /** Both sides answer return routability checks (RFC 9853). */
+  readonly checksPaths: boolean
 }
 
-export const noConnectionIds: ConnectionIds = { write: noConnectionId, read: noConnectionId }
+export const noConnectionIds: ConnectionIds = { write: noConnectionId, read: noConnectionId, checksPaths: false }
 
 /** @throws RangeError for a shard that is no byte, or too little randomness: a mistake of the caller */
 export function makeConnectionId(shard: number, random: Uint8Array): Uint8Array {

@@ -11,6 +11,7 @@ import type { CipherSuiteName } from './cipher-suite.ts'
 import type { Flight } from './flight.ts'
 import { handshakeTypes, readHandshakeFragment } from './handshake-message.ts'
 import type { AssociationHandle, PeerAddress } from './output.ts'
+import { type PathCheck, readPathMessage } from './path-check.ts'
 import { contentTypes } from './record.ts'
 import type { RecordLayer } from './record-layer.ts'
 
@@ -26,6 +27,10 @@ export interface Connection {
   /** Until the peer has shown that it got it. */
   lastFlight: Flight | undefined
   lastHeardAt: Instant
+  /** Both sides answer return routability checks. */
+  readonly checksPaths: boolean
+  /** Of an address from which the newest record came, and which is not proven. */
+  pathCheck: PathCheck | undefined
   refusedRenegotiations: number
   /** Of the session in our cache, if it is there. */
   readonly sessionId?: Uint8Array | undefined
@@ -38,6 +43,7 @@ export type RecordMeaning =
   | { readonly kind: 'fatal-alert' }
   | { readonly kind: 'repeat-last-flight' }
   | { readonly kind: 'refuse-renegotiation' }
+  | { readonly kind: 'path-challenge' | 'path-response'; readonly cookie: Uint8Array }
   | { readonly kind: 'nothing' }
 
 /** A peer that keeps asking to renegotiate is no longer answered. */
@@ -54,6 +60,8 @@ export function readMeaning(connection: Connection, type: number, plaintext: Uin
     }
     case contentTypes.handshake:
       return readHandshakeMeaning(connection, plaintext)
+    case contentTypes.returnRoutabilityCheck:
+      return (connection.checksPaths ? readPathMessage(plaintext) : undefined) ?? { kind: 'nothing' }
     default:
       return { kind: 'nothing' }
   }

@@ -70,6 +70,7 @@ export class DtlsClient {
       progressExtendsHandshake: false,
       idleTimeout: configuration.idleTimeout ?? hours(24),
       shard: 0,
+      pathSecret: undefined,
       dangerouslyLogKeys: false,
     }
     const nothing = (): void => undefined

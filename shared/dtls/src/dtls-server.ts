@@ -8,6 +8,7 @@
  * loses its address to whoever has it now, and lives on. Noise is counted and dropped.
  */
 
+import { createSecretKey } from 'node:crypto'
 import { type Duration, hours, type Instant, later, minutes, seconds } from '@sallyport/clock'
 import { encodeAlert } from './alert.ts'
 import { type AssociationState, decodeAssociationState, encodeAssociationState } from './association-state.ts'
@@ -227,6 +228,7 @@ export class DtlsServer {
       progressExtendsHandshake: true,
       idleTimeout: configuration.idleTimeout ?? hours(24),
       shard: this.#shard,
+      pathSecret: createSecretKey(configuration.cookieSecret),
       dangerouslyLogKeys: configuration.dangerouslyLogKeys ?? false,
     }
     this.#endpoint = new Endpoint(
@@ -385,6 +387,8 @@ export class DtlsServer {
       // Another clock may be ahead of ours: what has not happened yet has happened now.
       lastHeardAt: state.lastHeardAt > now ? now : state.lastHeardAt,
       refusedRenegotiations: 0,
+      checksPaths: state.checksPaths,
+      pathCheck: undefined,
     }
     endpoint.adopt(connection)
     const address = slotKey(peer)

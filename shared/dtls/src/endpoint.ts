@@ -7,7 +7,8 @@
  * (RFC 6347 section 4.1.2.7).
  */
 
-import { type Duration, type Instant, later, TimerQueue } from '@sallyport/clock'
+import { createHmac, type KeyObject } from 'node:crypto'
+import { type Duration, type Instant, instant, later, TimerQueue } from '@sallyport/clock'
 import { CodedError, type ErrorCode } from '@sallyport/errors'
 import { type AlertName, decodeAlert, encodeAlert } from './alert.ts'
 import { type Connection, readMeaning } from './connection.ts'
@@ -34,8 +35,18 @@ import type {
   Question,
   QuestionHandle,
 } from './output.ts'
+import {
+  beginPathCheck,
+  isProvenBy,
+  isSameAddress,
+  mayReceive,
+  nextChallenge,
+  type PathCheck,
+  pathCookieLength,
+  pathResponse,
+} from './path-check.ts'
 import { isWholeMessageReady, type ReassemblyLimits, takeFragment, takeNextMessage } from './reassembly.ts'
-import { contentTypes, copyRecord, type RecordView } from './record.ts'
+import { type ContentType, contentTypes, copyRecord, type RecordView } from './record.ts'
 import { protectedEpoch, type RecordLayer, SequenceExhausted } from './record-layer.ts'
 
 export interface EndpointOptions {
@@ -50,6 +61,8 @@ export interface EndpointOptions {
   readonly idleTimeout: Duration
   /** Stands in the CIDs that we give out. */
   readonly shard: number
+  /** What the cookies of path challenges are made from; undefined: the peer's address never moves. */
+  readonly pathSecret: KeyObject | undefined
   readonly dangerouslyLogKeys: boolean
 }
 
@@ -239,6 +252,8 @@ export class Endpoint implements HandshakeContext {
       lastFlight,
       lastHeardAt: this.now,
       refusedRenegotiations: 0,
+      checksPaths: layer.connectionIds.checksPaths,
+      pathCheck: undefined,
       sessionId,
     }
     this.connections.set(association, connection)
@@ -286,7 +301,7 @@ export class Endpoint implements HandshakeContext {
       return false
     }
     connection.lastHeardAt = this.now
-    if (from !== undefined && opened.isNewest) this.#follow(connection, from)
+    if (from !== undefined && opened.isNewest) this.#heardFrom(connection, from, record.whole.length)
     const meaning = readMeaning(connection, opened.type, opened.plaintext)
     switch (meaning.kind) {
       case 'data':
@@ -311,10 +326,70 @@ export class Endpoint implements HandshakeContext {
       case 'refuse-renegotiation':
         this.#sendAlert(connection.records, connection.peer, 'warning', 'no_renegotiation')
         break
+      case 'path-challenge':
+        // To where it came from, whoever is there: the record was our peer's.
+        this.#sendSealed(connection, contentTypes.returnRoutabilityCheck, pathResponse(meaning.cookie), from)
+        break
+      case 'path-response':
+        this.#haveProof(connection, meaning.cookie, from)
+        break
       case 'nothing':
         this.discard('unexpected-content')
     }
     return true
+  }
+
+  /** The newest record of the peer tells where it is, or where somebody wants us to think it is. */
+  #heardFrom(connection: Connection, from: PeerAddress, bytes: number): void {
+    const { pathCheck } = connection
+    if (isSameAddress(connection.peer, from)) {
+      connection.pathCheck = undefined
+    } else if (!connection.checksPaths) {
+      this.#follow(connection, from)
+    } else if (pathCheck !== undefined && isSameAddress(pathCheck.address, from)) {
+      pathCheck.receivedBytes += bytes
+    } else {
+      connection.pathCheck = beginPathCheck({ address: from.address, port: from.port }, bytes, this.now)
+      this.#challenge(connection, connection.pathCheck)
+    }
+  }
+
+  #challenge(connection: Connection, check: PathCheck): void {
+    const challenge = nextChallenge(check, this.#pathCookie(), this.now)
+    if (challenge === undefined) {
+      connection.pathCheck = undefined
+      return
+    }
+    this.#timers.set(connection.association, check.dueAt)
+    const bytes = connection.records.overhead(protectedEpoch) + challenge.length
+    if (!mayReceive(check, bytes)) return
+    this.#sendSealed(connection, contentTypes.returnRoutabilityCheck, challenge, check.address)
+  }
+
+  #haveProof(connection: Connection, cookie: Uint8Array, from: PeerAddress | undefined): void {
+    const { pathCheck } = connection
+    if (pathCheck === undefined || from === undefined || !isProvenBy(pathCheck, cookie, from)) {
+      this.discard('unexpected-content')
+      return
+    }
+    connection.pathCheck = undefined
+    this.#follow(connection, from)
+  }
+
+  /** Unpredictable to whoever lacks the secret, and never the same twice. */
+  #pathCookie(): Uint8Array {
+    const { pathSecret } = this.#options
+    if (pathSecret === undefined) throw new Error('no secret for path challenges')
+    return createHmac('sha256', pathSecret).update(`path|${this.newHandle()}`).digest().subarray(0, pathCookieLength)
+  }
+
+  #sendSealed(connection: Connection, type: ContentType, plaintext: Uint8Array, to = connection.peer): void {
+    try {
+      this.emit({ kind: 'send', peer: to, datagram: connection.records.seal(type, plaintext) })
+    } catch (error) {
+      if (!(error instanceof SequenceExhausted)) throw error
+      this.closeConnection(connection, 'sequence-exhausted')
+    }
   }
 
   /**
@@ -355,6 +430,10 @@ export class Endpoint implements HandshakeContext {
     try {
       const datagram = connection.records.seal(contentTypes.applicationData, plaintext)
       this.emit({ kind: 'send', peer: connection.peer, datagram })
+      const { pathCheck } = connection
+      if (pathCheck !== undefined && mayReceive(pathCheck, datagram.length)) {
+        this.emit({ kind: 'send', peer: pathCheck.address, datagram })
+      }
       return true
     } catch (error) {
       if (!(error instanceof SequenceExhausted)) throw error
@@ -545,8 +624,14 @@ export class Endpoint implements HandshakeContext {
   }
 
   #connectionIsDue(connection: Connection): void {
+    const { pathCheck } = connection
+    if (pathCheck !== undefined && this.now >= pathCheck.dueAt) {
+      this.#challenge(connection, pathCheck)
+      if (!this.connections.has(connection.association)) return
+    }
     const deadline = later(connection.lastHeardAt, this.#options.idleTimeout)
-    if (deadline > this.now) this.#timers.set(connection.association, deadline)
+    const dueAt = connection.pathCheck?.dueAt ?? deadline
+    if (deadline > this.now) this.#timers.set(connection.association, instant(Math.min(dueAt, deadline)))
     else this.closeConnection(connection, 'idle')
   }
 

@@ -24,6 +24,8 @@ export const extensionTypes = {
   sessionTicket: 35,
   /** RFC 9146 section 3; 53, which drafts used, is somebody else's. */
   connectionId: 54,
+  /** RFC 9853 */
+  returnRoutability: 61,
   /** RFC 5746 */
   renegotiationInfo: 0xff01,
 } as const
@@ -81,3 +83,12 @@ export function writeConnectionId(writer: ByteWriter, connectionId: Uint8Array):
 
 /** renegotiation_info of a first handshake (RFC 5746 section 3.2): one empty vector. */
 export const isEmptyRenegotiationInfo = (body: Uint8Array): boolean => body.length === 1 && body[0] === 0
+
+/** An extension that says all by being there. @throws HandshakeFault when it has a body */
+export function isPresent(extensions: Extensions, type: number): boolean {
+  const body = extensions.get(type)
+  if (body !== undefined && body.length > 0) {
+    throw new HandshakeFault('message-malformed', `extension ${type} is not empty`)
+  }
+  return body !== undefined
+}

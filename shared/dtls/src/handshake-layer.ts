@@ -88,13 +88,18 @@ export function compose(layer: HandshakeLayer, type: HandshakeType, body: Uint8A
 /** A server's part in RFC 9146 section 3: a CID each way, where the client has asked for it. */
 export function agreeOnConnectionIds(
   layer: HandshakeLayer,
-  write: Uint8Array | undefined,
+  { clientConnectionId: write, clientChecksPaths: checksPaths }: OfferedConnectionId,
   random: Uint8Array,
   context: HandshakeContext,
 ): void {
   const read = write === undefined ? undefined : context.claimConnectionId(layer, random)
   // Should the name be taken, we agree to no CIDs: the client then goes on without.
-  if (write !== undefined && read !== undefined) layer.connectionIds = { write, read }
+  if (write !== undefined && read !== undefined) layer.connectionIds = { write, read, checksPaths }
+}
+
+interface OfferedConnectionId {
+  readonly clientConnectionId: Uint8Array | undefined
+  readonly clientChecksPaths: boolean
 }
 
 /** What a finished handshake hands to the connection. */

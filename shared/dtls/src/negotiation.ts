@@ -53,6 +53,7 @@ interface Agreed {
   readonly answersPointFormats: boolean
   /** What the client wants to read in our records; undefined: no CIDs, either way. */
   readonly clientConnectionId: Uint8Array | undefined
+  readonly clientChecksPaths: boolean
   /** What the ServerHello answers; empty where the client has asked for nothing. */
   readonly recordSizesAnswer: RecordSizeExtensions
   readonly recordSizes: RecordSizes
@@ -90,6 +91,7 @@ export function negotiate(hello: ClientHello, identity: ServerIdentity): Negotia
     answersRenegotiationInfo: hello.renegotiation === 'initial',
     answersPointFormats: suite.keyExchange !== 'psk' && hello.pointFormats !== undefined,
     clientConnectionId: acceptConnectionId(hello.connectionId),
+    clientChecksPaths: hello.returnRoutability,
     recordSizesAnswer,
     recordSizes: settleRecordSizes(recordSizesAnswer, hello.recordSizes),
   }

@@ -13,6 +13,8 @@ export const contentTypes = {
   alert: 21,
   handshake: 22,
   applicationData: 23,
+  /** RFC 9853 */
+  returnRoutabilityCheck: 27,
 } as const
 
 export type ContentType = (typeof contentTypes)[keyof typeof contentTypes]

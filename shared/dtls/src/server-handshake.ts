@@ -183,8 +183,8 @@ export class ServerHandshake implements Handshake {
   }
 
   #haveKeyShare(answer: Answer & { kind: 'makeKeyShare' }, context: HandshakeContext): void {
-    const { group, scheme, clientRandom, clientConnectionId: write } = this.negotiated
-    agreeOnConnectionIds(this.layer, write, answer.connectionId, context)
+    const { group, scheme, clientRandom } = this.negotiated
+    agreeOnConnectionIds(this.layer, this.negotiated, answer.connectionId, context)
     const parameters = writeKeyParameters(group, answer.keyShare.publicKey)
     this.state = {
       name: 'signing',
@@ -207,6 +207,7 @@ export class ServerHandshake implements Handshake {
       pointFormats: negotiated.answersPointFormats,
       connectionId: read.length === 0 ? undefined : read,
       recordSizes: negotiated.recordSizesAnswer,
+      returnRoutability: layer.connectionIds.checksPaths,
       sessionId: negotiated.resumption === 'session-id' ? sessionIdFrom(serverRandom) : undefined,
       sessionTicket: negotiated.resumption === 'ticket',
     })

@@ -2,11 +2,12 @@
 
 import { ByteReader, ByteWriter } from '@sallyport/bytes'
 import { type CipherSuite, type CipherSuiteName, cipherSuiteByNumber } from './cipher-suite.ts'
-import { type ConnectionIds, maxPeerConnectionIdLength } from './connection-id.ts'
+import { type ConnectionIds, maxPeerConnectionIdLength, noConnectionIds } from './connection-id.ts'
 import {
   type Extensions,
   extensionTypes,
   isEmptyRenegotiationInfo,
+  isPresent,
   readConnectionId,
   readExtensions,
   writeConnectionId,
@@ -31,6 +32,7 @@ export interface ServerHello {
   readonly connectionId: Uint8Array | undefined
   /** Not compared with what we had offered. */
   readonly recordSizes: RecordSizeExtensions
+  readonly returnRoutability: boolean
 }
 
 /** What our client's hello can offer; anything else in the answer was not asked for. */
@@ -42,6 +44,7 @@ const offered: readonly number[] = [
   extensionTypes.connectionId,
   extensionTypes.maxFragmentLength,
   extensionTypes.recordSizeLimit,
+  extensionTypes.returnRoutability,
   extensionTypes.sessionTicket,
 ]
 
@@ -71,6 +74,7 @@ export function readServerHello(body: Uint8Array): ServerHello {
     sessionTicket: isSessionTicketPromised(extensions),
     connectionId: connectionId === undefined ? undefined : readConnectionId(connectionId),
     recordSizes: readRecordSizes(extensions, 'server'),
+    returnRoutability: isPresent(extensions, extensionTypes.returnRoutability),
   }
 }
 
@@ -94,12 +98,19 @@ export function requireOffered(hello: ServerHello, offers: readonly CipherSuiteN
 }
 
 /** What we are to write and to read, once the server has agreed to CIDs. @throws HandshakeFault */
-export function requireConnectionIds(theirs: Uint8Array, ours: Uint8Array | undefined): ConnectionIds {
+export function requireConnectionIds(
+  { connectionId: theirs, returnRoutability: checksPaths }: ServerHello,
+  ours: Uint8Array | undefined,
+): ConnectionIds {
+  if (theirs === undefined) {
+    if (checksPaths) throw new HandshakeFault('extension-unsolicited', 'rrc without connection_id')
+    return noConnectionIds
+  }
   if (ours === undefined) throw new HandshakeFault('extension-unsolicited', 'connection_id was not offered')
   if (theirs.length > maxPeerConnectionIdLength) {
     throw new HandshakeFault('connection-id-too-long', `a CID of ${theirs.length} bytes leaves a record no room`)
   }
-  return { write: theirs.slice(), read: ours }
+  return { write: theirs.slice(), read: ours, checksPaths }
 }
 
 /** Empty in a ServerHello (RFC 5077 section 3.2). */
@@ -123,6 +134,8 @@ export interface ServerHelloChoice {
   readonly connectionId?: Uint8Array | undefined
   /** Only where the client asked. */
   readonly recordSizes?: RecordSizeExtensions | undefined
+  /** Only with a connection ID. Default false. */
+  readonly returnRoutability?: boolean
   /** A NewSessionTicket will follow. Only where the client knows tickets. Default false. */
   readonly sessionTicket?: boolean
 }
@@ -140,6 +153,7 @@ export function writeServerHello(choice: ServerHelloChoice): Uint8Array {
   if (choice.pointFormats) writeExtension(extensions, extensionTypes.ecPointFormats, (body) => body.u8(1).u8(0))
   if (choice.connectionId !== undefined) writeConnectionId(extensions, choice.connectionId)
   if (choice.recordSizes !== undefined) writeRecordSizes(extensions, choice.recordSizes)
+  if (choice.returnRoutability === true) writeExtension(extensions, extensionTypes.returnRoutability, () => undefined)
   if (choice.sessionTicket === true) writeExtension(extensions, extensionTypes.sessionTicket, () => undefined)
   const block = extensions.finish()
   // Who sent no extensions reads none, not even that there are none.

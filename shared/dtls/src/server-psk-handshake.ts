@@ -179,7 +179,7 @@ export class ServerPskHandshake implements Handshake {
     context: HandshakeContext,
   ): void {
     const { layer, negotiated } = this
-    agreeOnConnectionIds(layer, negotiated.clientConnectionId, connectionId, context)
+    agreeOnConnectionIds(layer, negotiated, connectionId, context)
     const { read } = layer.connectionIds
     const hello = writeServerHello({
       random,
@@ -189,6 +189,7 @@ export class ServerPskHandshake implements Handshake {
       pointFormats: negotiated.answersPointFormats,
       connectionId: read.length === 0 ? undefined : read,
       recordSizes: negotiated.recordSizesAnswer,
+      returnRoutability: layer.connectionIds.checksPaths,
     })
     const flight = [compose(layer, handshakeTypes.serverHello, hello)]
     const hint = this.#identityHint

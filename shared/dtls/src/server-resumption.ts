@@ -154,7 +154,7 @@ export class ServerResumption implements Handshake {
     const { session, sessionId, wantsNewTicket } = this.#start.found
     const { suite, masterSecret } = session
     const { clientRandom } = negotiated
-    agreeOnConnectionIds(layer, negotiated.clientConnectionId, answer.connectionId, context)
+    agreeOnConnectionIds(layer, negotiated, answer.connectionId, context)
     const { read } = layer.connectionIds
     append(layer.transcript, this.#start.hello)
     const hello = writeServerHello({
@@ -165,6 +165,7 @@ export class ServerResumption implements Handshake {
       pointFormats: negotiated.answersPointFormats,
       connectionId: read.length === 0 ? undefined : read,
       recordSizes: negotiated.recordSizesAnswer,
+      returnRoutability: layer.connectionIds.checksPaths,
       sessionTicket: wantsNewTicket,
     })
     const parts: FlightPart[] = [compose(layer, handshakeTypes.serverHello, hello)]

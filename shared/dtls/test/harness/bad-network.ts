@@ -200,10 +200,15 @@ class Simulation {
     // A client that resumes is connected while its last flight is still on its way, which the server may have to ask for.
     if (this.#run.resumes !== true) this.#inFlight = []
     this.#faults = { drop: 0, duplicate: 0, delay: 0, truncate: 0 }
-    this.#client.send(Buffer.from('ping'))
-    this.#drain('client')
-    const until = this.#now + (this.#run.resumes === true ? 60_000 : 1000)
-    while (!this.#echoed && this.#step(until));
+    // Again until it is answered, as CoAP does: while a client's new path is being checked, little is sent there.
+    const patience = this.#run.resumes === true ? 60_000 : 1000
+    for (let tries = 0; tries < 8 && !this.#echoed; tries += 1) {
+      this.#client.send(Buffer.from('ping'))
+      this.#drain('client')
+      const until = this.#now + patience
+      while (!this.#echoed && this.#step(until));
+      if (!this.#echoed) this.#now = instant(until)
+    }
   }
 
   #step(until: number): boolean {

@@ -80,6 +80,10 @@ export class HostileClient {
   cookie: Uint8Array = new Uint8Array(0)
   /** What the hellos ask the server to write; undefined: no connection IDs. */
   connectionId: Uint8Array | undefined
+  /** Whether the hellos offer return routability checks. */
+  returnRoutability = false
+  /** Whether the server agrees to them. */
+  serverReturnRoutability: boolean | undefined
   /** What the hellos say of the sizes of records. */
   recordSizes: RecordSizeExtensions = {}
   /** What the server answers to that. */
@@ -156,6 +160,7 @@ export class HostileClient {
       groups: ['secp256r1'],
       connectionId: this.connectionId,
       recordSizes: this.recordSizes,
+      returnRoutability: this.returnRoutability,
       sessionId: this.sessionId,
       sessionTicket: this.sessionTicket,
     })
@@ -336,6 +341,7 @@ export class HostileClient {
         this.serverRandom = hello.random
         this.serverConnectionId = hello.connectionId
         this.serverRecordSizes = hello.recordSizes
+        this.serverReturnRoutability = hello.returnRoutability
         this.serverHello = hello
         this.#deriveResumed(hello)
       } else if (message.type === handshakeTypes.newSessionTicket) {
