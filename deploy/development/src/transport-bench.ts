@@ -120,7 +120,9 @@ async function measureServer(scene: Scene): Promise<Figures> {
     return {
       handshakeCcm: await load('ccm', (generator) => handshakeCost(generator, server)),
       handshakeGcm: await load('gcm', (generator) => handshakeCost(generator, server)),
-      resumed: await load('ccm', (generator) => resumptionCost(generator, server)),
+      // libcoap 4.3.1 gives tickets and ends every handshake that brings one with internal_error.
+      resumed:
+        scene.kind === 'libcoap' ? Number.NaN : await load('ccm', (generator) => resumptionCost(generator, server)),
       getOverOne: await load('ccm', (generator) => requestCost(generator, server, 1)),
       getOverMany: await load('ccm', (generator) => requestCost(generator, server, 100)),
     }

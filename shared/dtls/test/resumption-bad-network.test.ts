@@ -54,6 +54,14 @@ describe('an abbreviated handshake between our client and our server', () => {
     expect(shareOf(results, ({ resumed, echoed }) => resumed && echoed)).toBe(1)
   })
 
+  for (const mtu of [256, 300, 508]) {
+    it(`MTU ${mtu}: a ticket makes the hello longer than a datagram; it comes in pieces, and all resume`, () => {
+      const results = runMany(`MTU ${mtu}`, 20, { faults: { ...none, delay: 0.3 }, limit: 60_000, mtu })
+      expect(shareOf(results, ({ resumed, echoed }) => resumed && echoed)).toBe(1)
+      expect(Math.max(...results.map(({ largestDatagram }) => largestDatagram))).toBeLessThanOrEqual(mtu)
+    })
+  }
+
   it('with connection IDs, agreed on anew', () => {
     const faults = { drop: 0.1, duplicate: 0.2, delay: 0.3, truncate: 0 }
     const results = runMany('with CIDs', 50, { faults, limit: 30_000, connectionId: new Uint8Array(0) })

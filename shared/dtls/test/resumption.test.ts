@@ -617,6 +617,41 @@ describe('the state of a session', () => {
 })
 
 describe('abbreviated handshakes', () => {
+  it('open by ChangeCipherSpec and then Finished alone, of all orders of up to three steps', () => {
+    const server = serverWith()
+    const session = sessionOf(server, 'ticket')
+    const steps = {
+      changeCipherSpec: (client: HostileClient) => client.changeCipherSpec(),
+      finished: (client: HostileClient) => client.finished(),
+      finishedInTheClear: (client: HostileClient) => client.finished({ epoch: 0 }),
+      certificate: (client: HostileClient) => client.certificate(),
+      emptyCertificate: (client: HostileClient) => client.certificate([]),
+      data: (client: HostileClient) => client.applicationData('let me in'),
+      dataInTheClear: (client: HostileClient) => client.applicationData('let me in', 0),
+    }
+    const names = Object.keys(steps) as (keyof typeof steps)[]
+    const orders = [[], ...names.map((a) => [a]), ...names.flatMap((a) => names.map((b) => [a, b]))].flatMap((order) =>
+      order.length === 2 ? [order, ...names.map((c) => [...order, c])] : [order],
+    )
+    for (const order of orders) {
+      // So many at one moment would be too many for one host.
+      server.now = instant(server.now + 50)
+      const before = server.all('connected').length
+      const heardBefore = server.data.length
+      const client = clientOf(server).toResumption(session)
+      client.hearServerFinished()
+      for (const name of order) steps[name](client)
+      const opened = server.all('connected').length > before
+      // Data in the clear is noise, as it would be from anyone.
+      const said = order.filter((name) => name !== 'dataInTheClear')
+      const early = said[0] === 'data' || said[1] === 'data' ? said.filter((name) => name !== 'data') : said
+      const legal = early[0] === 'changeCipherSpec' && early[1] === 'finished'
+      expect([order, opened]).toEqual([order, legal])
+      if (!legal) expect([order, server.data.length]).toEqual([order, heardBefore])
+    }
+    process.stdout.write(`orders of an abbreviated handshake: ${orders.length}\n`)
+  })
+
   it('that fail by the hundred leave nothing behind', () => {
     const server = serverWith()
     const session = sessionOf(server, 'ticket')
