@@ -186,6 +186,32 @@ describe.each(['ticket', 'session-id'] as const)('a client with a %s (RFC 7925 s
     expect(server.machine.counts.halfOpen).toBe(0)
   })
 
+  it('whose hello lacks it is refused also where it could go on with a pre-shared key', () => {
+    const server = serverWith({ psk: {} })
+    const session = sessionOf(server, kind)
+    const client = clientOf(server)
+    client.extendedMasterSecret = false
+    client.cipherSuites = ['TLS_PSK_WITH_AES_128_CCM_8']
+    client.toResumption(session)
+    expect(client.alerts).toEqual(['handshake_failure'])
+  })
+
+  it('that asks for a pre-shared key alone does not go on: its session was of a certificate', () => {
+    const server = serverWith({ psk: {} })
+    const session = sessionOf(server, kind)
+    const client = clientOf(server)
+    client.cipherSuites = ['TLS_PSK_WITH_AES_128_CCM_8']
+    const asked = server.all('ask').length
+    client.toResumption(session)
+    expect(
+      server
+        .all('ask')
+        .slice(asked)
+        .map(({ question }) => question.kind),
+    ).not.toContain('resumePeer')
+    expect(client.alerts).toEqual([])
+  })
+
   it('that does not hold the keys of the session gets no further: its Finished is noise', () => {
     const server = serverWith()
     const session = sessionOf(server, kind)
