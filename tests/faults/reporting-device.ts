@@ -48,9 +48,13 @@ export class ReportingDevice {
     this.lamp = withLamp ? new Lamp() : undefined
   }
 
-  /** Handshake, sign-up, sign-in, and publication of the lamp. Then it reports by itself. */
-  async start(): Promise<void> {
-    await this.#connect()
+  /** Handshake, sign-up, sign-in, and publication of the lamp. */
+  start(): Promise<void> {
+    return this.#connect()
+  }
+
+  /** From now on by itself. */
+  startReporting(): void {
     this.#work = this.#report()
     // It is awaited at the end; until then its failure must not end the process.
     this.#work.catch(() => undefined)
