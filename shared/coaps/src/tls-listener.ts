@@ -253,6 +253,9 @@ class Listener<Identity> implements TlsListener<Identity> {
       endStream(socket)
     }
     if (chain === undefined) {
+      // OpenSSL takes up to 100 KB of certificates, and reading them costs as much as several handshakes: they count so.
+      const now = monotonicClock.now()
+      for (let more = 0; more < longChainCounts; more++) this.#rate.admit(remote.address, now)
       return refuse({ alert: 'bad_certificate', code: 'certificate-malformed', detail: 'the chain is too long' })
     }
     if (chain.length === 0) {
@@ -294,6 +297,8 @@ class Listener<Identity> implements TlsListener<Identity> {
 }
 
 const backlog = 1024
+/** Handshakes that a chain which is too long stands for, besides its own. */
+const longChainCounts = 10
 
 /** The same for the TCP socket and the TLS socket over it. */
 const keyOf = (socket: Socket): string =>

@@ -384,6 +384,26 @@ describe('[6.4] [5.9] TLS spoken badly', () => {
     await slow.server.close()
   })
 
+  it('a chain of 50 certificates is refused unjudged, and counts as many handshakes', async () => {
+    const { port, failures, discarded } = await listen({
+      maxHandshakesPerSecond: 1000,
+      maxHandshakesPerSecondPerHost: 5,
+    })
+    const cert = readFileSync(certificates.file('device.pem'), 'utf8').repeat(50)
+    const key = readFileSync(certificates.file('device.key'))
+    const attempt = async () => {
+      const socket = connect({ host: '127.0.0.1', port, cert, key, rejectUnauthorized: false })
+      sockets.push(socket)
+      socket.on('error', () => undefined)
+      return reasonOf(await heard(socket))
+    }
+    expect(await attempt()).toBe('bad_certificate')
+    expect(failures).toMatchObject([{ code: 'certificate-malformed', detail: 'the chain is too long' }])
+    expect(await attempt()).toBe('bad_certificate')
+    expect(await attempt()).toBeUndefined()
+    expect(discarded).toContain('too many handshakes')
+  })
+
   it(
     'a peer that never says its CSM, or drips one, is aborted after 10 s',
     async () => {
