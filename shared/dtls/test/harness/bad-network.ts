@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { type Instant, instant } from '@sallyport/clock'
 import type { CipherSuiteName } from '../../src/cipher-suite.ts'
 import type { ClientSession } from '../../src/client-session.ts'
-import { DtlsClient } from '../../src/dtls-client.ts'
+import { DtlsClient, type DtlsClientConfiguration } from '../../src/dtls-client.ts'
 import { DtlsServer } from '../../src/dtls-server.ts'
 import type { Output, PeerAddress } from '../../src/output.ts'
 import { acceptEveryone, answerFor } from './answers.ts'
@@ -28,6 +28,10 @@ export interface Run {
   readonly server: TestIdentity
   readonly client: TestIdentity
   readonly mtu?: number
+  /** What the client asks for. */
+  readonly recordSizes?: Pick<DtlsClientConfiguration, 'maxFragmentLength' | 'recordSizeLimit'>
+  /** Once connected, over the bad network: messages of random lengths that each side sends, as long as records allow. */
+  readonly talk?: number
   /** Both sides prove this key in place of certificates. */
   readonly psk?: {
     readonly identity: string
@@ -55,6 +59,10 @@ export interface RunResult {
   readonly echoed: boolean
   /** Whether the server, after that, sends to where the client is. */
   readonly followed: boolean
+  /** Of `talk`: what each side has heard of the other. */
+  readonly heard: { readonly server: readonly string[]; readonly client: readonly string[] }
+  /** Of `talk`: what each side has sent. */
+  readonly said: { readonly server: readonly string[]; readonly client: readonly string[] }
 }
 
 interface InFlight {
@@ -66,6 +74,7 @@ interface InFlight {
 }
 
 const latency = 10
+const talkMark = '#'
 const maxDelay = 500
 const firstClientPort = 40_000
 const serverAddress = { address: '192.0.2.2', port: 5684 }
@@ -105,6 +114,9 @@ class Simulation {
   #largestDatagram = 0
   #connectedAfter: number | undefined
   #echoed = false
+  readonly #heard = { server: [] as string[], client: [] as string[] }
+  readonly #said = { server: [] as string[], client: [] as string[] }
+  readonly #connected: { [side in 'server' | 'client']?: Output & { kind: 'connected' } } = {}
   #clientAddress: PeerAddress = { address: '192.0.2.1', port: firstClientPort }
   #serverSendsTo: PeerAddress | undefined
 
@@ -137,6 +149,7 @@ class Simulation {
         ...(psk === undefined ? {} : { psk: { identity: Buffer.from(psk.identity), key: psk.key } }),
         ...(psk?.cipherSuites === undefined ? {} : { cipherSuites: psk.cipherSuites }),
         mtu,
+        ...this.#run.recordSizes,
         wantsSession: resumes,
         session,
         ...(connectionId === undefined ? {} : { connectionId }),
@@ -168,6 +181,7 @@ class Simulation {
     if (this.#run.resumes === true) this.#takeSession()
     while (this.#connectedAfter === undefined && this.#step(this.#startedAt + this.#run.limit));
     if (this.#connectedAfter !== undefined) {
+      this.#talk()
       this.#converse()
       this.#exchange()
     }
@@ -178,6 +192,26 @@ class Simulation {
       largestDatagram: this.#largestDatagram,
       echoed: this.#echoed,
       followed: this.#serverSendsTo?.port === this.#clientAddress.port,
+      heard: this.#heard,
+      said: this.#said,
+    }
+  }
+
+  #talk(): void {
+    for (let message = 0; message < (this.#run.talk ?? 0); message += 1) {
+      for (const side of ['server', 'client'] as const) {
+        const { association, maxMessageBytes } = this.#connected[side] ?? { association: -1, maxMessageBytes: 0 }
+        const filler = 'x'.repeat(Math.floor(this.#random() * Math.min(maxMessageBytes, this.#run.mtu ?? 1200)))
+        const text = `${talkMark}${side} ${message} ${filler}`.slice(0, maxMessageBytes)
+        // The server may still wait for the client's Finished, and then has nobody to talk to.
+        const sent =
+          side === 'client' ? this.#client.send(Buffer.from(text)) : this.#server.send(association, Buffer.from(text))
+        if (sent) this.#said[side].push(text)
+        this.#drain(side)
+      }
+      const until = this.#now + Math.floor(this.#random() * 2 * maxDelay)
+      while (this.#step(until));
+      this.#now = instant(Math.max(this.#now, until))
     }
   }
 
@@ -255,9 +289,12 @@ class Simulation {
       machine.answer(output.handle, answerFor(output.question, this.#run[side], acceptEveryone, psks), this.#now)
     } else if (output.kind === 'connected') {
       this.#resumed[side] = output.resumed
+      this.#connected[side] = output
       if (side === 'server') return
       this.#connectedAfter = this.#now - this.#startedAt
       this.#session = output.session
+    } else if (output.kind === 'data' && output.plaintext[0] === talkMark.charCodeAt(0)) {
+      this.#heard[side].push(Buffer.from(output.plaintext).toString())
     } else if (output.kind === 'data' && side === 'server') {
       this.#server.send(output.association, Buffer.from('pong'))
     } else if (output.kind === 'data') {
@@ -275,7 +312,12 @@ class Simulation {
       const held = this.#random() < this.#faults.delay ? this.#random() * maxDelay : 0
       const cut =
         this.#random() < this.#faults.truncate ? Math.floor(this.#random() * datagram.length) : datagram.length
-      this.#inFlight.push({ at: this.#now + latency + held, to, address, bytes: datagram.slice(0, cut) })
+      this.#inFlight.push({
+        at: this.#now + latency + held,
+        to,
+        address,
+        bytes: Uint8Array.from(datagram.subarray(0, cut)),
+      })
     }
   }
 }
