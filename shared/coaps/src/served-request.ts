@@ -1,4 +1,4 @@
-/** What a handler sees of a request. Query pairs and signal are made when they are first asked for. */
+/** What a handler sees of a request. Correlation id, query pairs and signal are made when they are first asked for. */
 
 import { randomUUID } from 'node:crypto'
 import type { BodyPart, Conditions } from '@sallyport/coap'
@@ -8,12 +8,16 @@ import type { CoapRequest } from './coap-resource.ts'
 
 export class ServedRequest<Identity> implements CoapRequest<Identity> {
   readonly #incoming: Incoming<Identity>
-  readonly correlationId: string = randomUUID()
+  #correlationId: string | undefined
 
   constructor(incoming: Incoming<Identity>) {
     this.#incoming = incoming
   }
 
+  get correlationId(): string {
+    this.#correlationId ??= randomUUID()
+    return this.#correlationId
+  }
   get association(): Association<Identity> {
     return this.#incoming.association.peer.association
   }
