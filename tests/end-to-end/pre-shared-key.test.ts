@@ -3,7 +3,8 @@
  * with its pre-shared key; whoever has not got the key learns no more than that.
  */
 
-import { eventually, installationForTest, type TestInstallation } from '@sallyport/development'
+import { createRequire } from 'node:module'
+import { eventually, installationForTest, noteInterop, type TestInstallation } from '@sallyport/development'
 import { dtlsSockets } from '@sallyport/device'
 import { Agent, createServer, type IncomingMessage } from 'coap'
 import dtlsClient from 'node-dtls-client'
@@ -62,6 +63,9 @@ const register = async (key = keyText): Promise<Registration> => {
   return await installation.api.post(path, { name: 'Cellar', key: Buffer.from(key).toString('hex') })
 }
 
+const { version } = createRequire(import.meta.url)('node-dtls-client/package.json') as { readonly version: string }
+const nodeDtlsClient = { peer: 'node-dtls-client', version, role: 'client', suite: 'its choice' } as const
+
 type DtlsSocket = ReturnType<typeof dtlsClient.dtls.createSocket>
 
 /** An association of node-dtls-client, with node-coap on it. */
@@ -97,6 +101,7 @@ class PskLink {
       const socket = dtlsClient.dtls.createSocket(options)
       const ended = Promise.withResolvers<void>()
       socket.on('connected', () => {
+        noteInterop({ ...nodeDtlsClient, credential: 'PSK', met: 'gateway', result: 'served' })
         const link = new PskLink(socket, ended.promise)
         links.push(link)
         resolve(link)
