@@ -1,5 +1,5 @@
 /**
- * A device on our own CoAP client that keeps books: signed in, it sends a confirmable measurement every second and remembers
+ * A device on our own CoAP client that keeps books: signed in, it sends a confirmable measurement every few seconds and remembers
  * which were acknowledged, how long each took, and how often it had to shake hands. Some have a lamp that the gateway observes.
  */
 
@@ -7,15 +7,16 @@ import { randomInt } from 'node:crypto'
 import { type Duration, seconds } from '@sallyport/clock'
 import { type ClientResponse, type CoapResource, type CoapsClient, connectCoaps } from '@sallyport/coaps'
 import { isCodedError } from '@sallyport/errors'
-import { pause } from './effort.ts'
+import { effort, pause } from './effort.ts'
 import type { EnrolledDevice } from './enrolled-fleet.ts'
 
 export const measurementName = 'sequence'
 const json = 50
 const senmlJson = 110
-const reportEvery = seconds(1)
+/** A long fleet shares the machine with its own devices: 400 measurements a second. */
+const reportEvery = seconds(effort(1, 5))
 /** A device that is not answered for so long takes its association for lost. */
-const patience = seconds(20)
+const patience = seconds(effort(20, 10))
 /** Before it shakes hands again, so that a fleet does not come back in one moment. */
 const longestBackOff = 5_000
 
