@@ -49,6 +49,7 @@ missing_packages() {
     return 0
   fi
   command -v gnutls-cli >/dev/null 2>&1 || printf ' gnutls-bin'
+  command -v pkcs11-tool >/dev/null 2>&1 || printf ' opensc'
   command -v tshark >/dev/null 2>&1 || printf ' tshark'
   command -v cc >/dev/null 2>&1 || printf ' gcc libc6-dev'
   [ -f /usr/include/wolfssl/ssl.h ] || printf ' libwolfssl-dev'

@@ -10,8 +10,16 @@ import {
   type RunningDevice,
   type TestInstallation,
 } from '@sallyport/development'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type EventFeed, followEvents } from './event-feed.ts'
+
+async function flushRedis(): Promise<void> {
+  const redis = new Redis(installation.redis.url)
+  redis.on('error', () => undefined)
+  await redis.flushall()
+  redis.disconnect()
+}
 
 interface Device {
   readonly id: string
@@ -38,6 +46,7 @@ const online = () =>
     return found.online && found
   })
 const offline = () => eventually('the device is offline', async () => !(await readDevice()).online, 40_000)
+const toldOffline = () => events.seen.some(({ topic, deviceId }) => topic === 'device.offline' && deviceId === files.id)
 const lamp = async () =>
   (await installation.api.get<Twin>(`/api/v1/devices/${files.id}/resources/light/1`)).representation
 
@@ -131,10 +140,24 @@ describe('from a manufacturer certificate to a device that a customer sees and c
     expect(points.map(({ name }) => name).join(' ')).toContain('temperature')
   })
 
-  it('[4.17] [6.22] killing the gateway turns the device offline, and it comes back by itself', async () => {
+  it('[6.3] [6.22] a gateway that is killed is followed by one that goes on with the device, which was never offline', async () => {
     const oldPid = installation.gateway.pid
     await installation.gateway.kill('SIGKILL')
+    await installation.gateway.readyAgain(oldPid)
+    const before = (await lamp()).state
+    expect((await putLamp({ state: !before })).status).toBe(200)
+    expect((await readDevice()).online).toBe(true)
+    expect(toldOffline()).toBe(false)
+  }, 60_000)
+
+  it('[4.17] [6.22] where the killed gateway leaves nothing to go on with, the device is offline, and comes back by itself', async () => {
+    const oldPid = installation.gateway.pid
+    await flushRedis()
+    await installation.gateway.kill('SIGKILL')
+    // What the gateway wrote between the two.
+    await flushRedis()
     await offline()
+    await eventually('customers are told', async () => toldOffline())
     await installation.gateway.readyAgain(oldPid)
     await eventually('the device is back', async () => (await readDevice()).online, 90_000)
   }, 150_000)
