@@ -19,6 +19,7 @@ const reportEvery = seconds(effort(1, 5))
 const patience = seconds(effort(20, 10))
 /** Before it shakes hands again, so that a fleet does not come back in one moment. */
 const longestBackOff = 5_000
+const mostBackOff = 20_000
 
 export interface Acknowledgement {
   readonly number: number
@@ -32,6 +33,8 @@ export class ReportingDevice {
   readonly acknowledgements: Acknowledgement[] = []
   /** When each handshake was finished; the first is that of the start. */
   readonly handshakes: number[] = []
+  /** Why it could not come back at once. */
+  readonly refusals: string[] = []
   readonly lamp: Lamp | undefined
   readonly #device: EnrolledDevice
   readonly #gateway: { readonly host: string; readonly port: number }
@@ -68,7 +71,13 @@ export class ReportingDevice {
   }
 
   async #connect(): Promise<void> {
+    await this.#shakeHands()
+    await this.#enter()
+  }
+
+  async #shakeHands(): Promise<void> {
     this.#client?.association.close()
+    this.#client = undefined
     const client = await connectCoaps<undefined>({
       ...this.#gateway,
       connectionId: true,
@@ -79,6 +88,9 @@ export class ReportingDevice {
     })
     this.handshakes.push(performance.now())
     this.#client = client
+  }
+
+  async #enter(): Promise<void> {
     this.#tokens ??= await this.#signUp()
     await this.#expect('2.04', '/oic/sec/session', { di: this.id, ...this.#tokens, login: true })
     if (this.lamp === undefined) return
@@ -135,14 +147,24 @@ export class ReportingDevice {
       return answer.code === '2.04'
     } catch (error) {
       if (!isCodedError(error)) throw error
+      this.#client?.association.close()
       return false
     }
   }
 
+  /** Tries until it is signed in again, more and more seldom; an association on which it is answered is kept. */
   async #comeBack(): Promise<void> {
-    await pause(randomInt(longestBackOff))
-    // Whatever kept it away, it tries again.
-    await this.#connect().catch(() => undefined)
+    for (let longest = longestBackOff; !this.#stopping; longest = Math.min(2 * longest, mostBackOff)) {
+      await pause(randomInt(longest))
+      try {
+        if (this.#client === undefined || this.#client.association.closed) await this.#shakeHands()
+        await this.#enter()
+        return
+      } catch (error) {
+        this.refusals.push(error instanceof Error ? error.message : String(error))
+        if (isCodedError(error)) this.#client?.association.close()
+      }
+    }
   }
 }
 
