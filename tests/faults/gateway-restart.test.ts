@@ -134,7 +134,10 @@ async function expectObservationsGoOn(power: number): Promise<void> {
     },
     30_000,
   )
-  expect(lamps().map(({ lamp }) => lamp.registrations)).toEqual(before)
+  // At most the renewal that is due each minute where nothing changes (Max-Age); a registration anew would come besides.
+  for (const [index, { lamp }] of lamps().entries()) {
+    expect(lamp.registrations - (before[index] ?? 0)).toBeLessThanOrEqual(1)
+  }
 }
 
 async function twinOf(id: string): Promise<{ readonly power?: number }> {
