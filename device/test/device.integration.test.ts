@@ -230,7 +230,10 @@ describe('a device on the wire', () => {
     const run = running(device)
     await until('it is signed in', () => services.signedIn.length === 1)
     only(services.gateway.associations).close()
-    await until('it is signed in again', () => services.signedIn.length === 2)
+    await until(
+      'it knows that it is signed in again',
+      () => kinds(events).filter((kind) => kind === 'signed-in').length === 2,
+    )
     expect(events).toContainEqual({ kind: 'connection-lost', reason: 'the association ended (close-notify)' })
     await run.stopped()
     const signedIn = events.filter((event) => event.kind === 'signed-in')
