@@ -22,7 +22,6 @@
  * proven its key and `verifyPeer` has accepted it.
  */
 
-import { constantTimeEqual } from '@sallyport/bytes'
 import { hours, type Instant, later, seconds } from '@sallyport/clock'
 import { requireUsableKey } from './certificate-key.ts'
 import {
@@ -33,25 +32,27 @@ import {
   writeCertificateVerify,
 } from './certificate-messages.ts'
 import type { CipherSuite, CipherSuiteName } from './cipher-suite.ts'
-import { writeClientHello } from './client-hello.ts'
 import { ClientResumption } from './client-resumption.ts'
 import { type ClientSession, sessionIdOfTicket } from './client-session.ts'
+import { requireFinished, sendFinished } from './finished.ts'
 import type { FlightPart } from './flight.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { compose, type Handshake, type HandshakeContext, type HandshakeLayer } from './handshake-layer.ts'
 import { type HandshakeMessage, handshakeTypes } from './handshake-message.ts'
+import { type ExpectingServerHello, type HelloOffer, repeatHello, sendHello, settleHello } from './hello-exchange.ts'
 import {
   readServerKeyExchange,
   type ServerKeyExchange,
   signedKeyParameters,
   writeClientKeyExchange,
 } from './key-exchange-messages.ts'
-import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from './key-schedule.ts'
+import { type AssociationKeys, deriveKeys, extendedMasterSecret } from './key-schedule.ts'
 import type { NamedGroupName } from './named-group.ts'
 import { type NewSessionTicket, readNewSessionTicket } from './new-session-ticket.ts'
 import type { Answer, KeyShare } from './output.ts'
-import { type RecordSizeExtensions, requireRecordSizes } from './record-size.ts'
-import { readHelloVerifyRequest, readServerHello, requireConnectionIds, requireOffered } from './server-hello.ts'
+import type { RecordSizeExtensions } from './record-size.ts'
+import { readServerHello } from './server-hello.ts'
+import { requireValidSignature } from './signature-check.ts'
 import {
   announcedSignatureSchemes,
   type CurveName,
@@ -59,7 +60,7 @@ import {
   type SignatureScheme,
   signatureSchemeByNumber,
 } from './signature-scheme.ts'
-import { append, createTranscript, transcriptBytes, transcriptHash } from './transcript.ts'
+import { append, transcriptBytes, transcriptHash } from './transcript.ts'
 
 export interface ClientIdentity {
   readonly random: Uint8Array
@@ -113,7 +114,7 @@ interface Keyed {
 }
 
 export type ClientState =
-  | { readonly name: 'expecting-server-hello'; readonly helloVerifyRequests: number }
+  | ExpectingServerHello
   /** Everything is for the abbreviated handshake from now on. */
   | { readonly name: 'resuming'; readonly resumption: ClientResumption }
   | ({ readonly name: 'expecting-certificate' } & Chosen)
@@ -150,9 +151,6 @@ const expectations: Readonly<Record<Exclude<ClientState['name'], 'resuming'>, Ha
 /** RFC 5246 section F.1.4 advises at most a day. */
 const longestSessionLifetime = hours(24)
 
-/** A server that rotates its secret may ask twice; one that never stops is no server. */
-export const maxHelloVerifyRequests = 3
-
 export class ClientHandshake implements Handshake {
   readonly layer: HandshakeLayer
   state: ClientState = { name: 'expecting-server-hello', helloVerifyRequests: 0 }
@@ -187,7 +185,7 @@ export class ClientHandshake implements Handshake {
 
   begin(context: HandshakeContext): void {
     this.#offered = usableSession(this.#identity, context.now)
-    this.#sendHello(new Uint8Array(0), context)
+    sendHello(this.layer, this.#offer, new Uint8Array(0), context)
   }
 
   receiveAnswer(answer: Answer, context: HandshakeContext): void {
@@ -222,7 +220,7 @@ export class ClientHandshake implements Handshake {
     if (state.name === 'resuming') {
       state.resumption.receiveMessage(message, context)
     } else if (state.name === 'expecting-server-hello' && type === handshakeTypes.helloVerifyRequest) {
-      this.#haveHelloVerifyRequest(state, message, context)
+      this.state = repeatHello(this.layer, state, this.#offer, message, context)
     } else if (state.name === 'expecting-server-hello' && type === handshakeTypes.serverHello) {
       this.#haveServerHello(message)
     } else if (state.name === 'expecting-certificate' && type === handshakeTypes.certificate) {
@@ -257,43 +255,24 @@ export class ClientHandshake implements Handshake {
     this.state = { ...state, name: 'expecting-finished' }
   }
 
-  #sendHello(cookie: Uint8Array, context: HandshakeContext): void {
+  get #offer(): HelloOffer {
     const { random, cipherSuites, groups, connectionId, recordSizes, wantsSession } = this.#identity
-    // The transcript begins with the hello that the server goes on with.
-    this.layer.transcript = createTranscript()
     const offered = this.#offered
-    const body = writeClientHello({
+    return {
       random,
-      cookie,
       cipherSuites,
       groups,
       connectionId,
       recordSizes,
-      returnRoutability: connectionId !== undefined,
       sessionId: offered?.sessionId,
       // An empty ticket asks for one (RFC 5077 section 3.2).
       sessionTicket: wantsSession || offered !== undefined ? (offered?.ticket ?? new Uint8Array(0)) : undefined,
-    })
-    context.sendFlight(this.layer, [compose(this.layer, handshakeTypes.clientHello, body)])
-  }
-
-  #haveHelloVerifyRequest(
-    state: ClientState & { name: 'expecting-server-hello' },
-    message: HandshakeMessage,
-    context: HandshakeContext,
-  ): void {
-    if (state.helloVerifyRequests === maxHelloVerifyRequests) {
-      throw new HandshakeFault('message-unexpected', 'one HelloVerifyRequest too many')
     }
-    this.state = { ...state, helloVerifyRequests: state.helloVerifyRequests + 1 }
-    this.#sendHello(readHelloVerifyRequest(message.body), context)
   }
 
   #haveServerHello(message: HandshakeMessage): void {
     const hello = readServerHello(message.body)
-    const suite = requireOffered(hello, this.#identity.cipherSuites)
-    this.layer.connectionIds = requireConnectionIds(hello, this.#identity.connectionId)
-    this.layer.records.agreeOn(requireRecordSizes(this.#identity.recordSizes, hello.recordSizes))
+    const suite = settleHello(this.layer, hello, this.#identity)
     const offered = this.#offered
     if (hello.sessionTicket && offered === undefined && !this.#identity.wantsSession) {
       throw new HandshakeFault('extension-unsolicited', 'session tickets were not offered')
@@ -360,19 +339,7 @@ export class ClientHandshake implements Handshake {
     verdict: (Answer & { kind: 'verifySignature' })['verdict'],
     context: HandshakeContext,
   ): void {
-    switch (verdict) {
-      case 'valid':
-        break
-      case 'invalid':
-        throw new HandshakeFault('signature-wrong', 'ServerKeyExchange is not signed by the key of the certificate')
-      case 'certificate-malformed':
-        throw new HandshakeFault('certificate-malformed', 'the server certificate cannot be read')
-      case 'key-unsupported':
-        throw new HandshakeFault(
-          'certificate-key-unsupported',
-          'the key of the server certificate is not P-256 or P-384',
-        )
-    }
+    requireValidSignature(verdict, 'server')
     this.state = { ...state, name: 'verifying-peer' }
     context.ask(this.layer, { kind: 'verifyPeer', chain: state.chain, peer: this.layer.peer })
   }
@@ -413,15 +380,10 @@ export class ClientHandshake implements Handshake {
   }
 
   #sendFlight5(keyed: Keyed, parts: readonly FlightPart[], context: HandshakeContext): void {
-    const { layer } = this
-    const { suite, masterSecret, keys } = keyed
-    const body = verifyData(suite, masterSecret, 'client', transcriptHash(layer.transcript, suite.hash))
-    layer.records.installWriteKeys(keys.client, layer.connectionIds.write)
     this.state = keyed.comeback.promisesTicket
       ? { ...keyed, name: 'expecting-new-session-ticket' }
       : { ...keyed, name: 'expecting-change-cipher-spec', newTicket: undefined }
-    const finished = compose(layer, handshakeTypes.finished, body)
-    context.sendFlight(layer, [...parts, { kind: 'change-cipher-spec' }, finished])
+    sendFinished(this.layer, 'client', keyed, parts, context)
   }
 
   #haveNewSessionTicket(
@@ -438,11 +400,8 @@ export class ClientHandshake implements Handshake {
     message: HandshakeMessage,
     context: HandshakeContext,
   ): void {
-    const { suite, masterSecret } = state
-    const expected = verifyData(suite, masterSecret, 'server', transcriptHash(this.layer.transcript, suite.hash))
-    if (!constantTimeEqual(message.body, expected)) {
-      throw new HandshakeFault('finished-wrong', "the server's Finished does not cover this handshake")
-    }
+    const { suite } = state
+    requireFinished(this.layer, 'server', state, message)
     const session = this.#newSession(state, context)
     this.state = { name: 'connected' }
     const { random: clientRandom } = this.#identity

@@ -17,22 +17,21 @@
  * is follows from having the key, so nobody is asked.
  */
 
-import { constantTimeEqual } from '@sallyport/bytes'
 import type { CipherSuite, CipherSuiteName } from './cipher-suite.ts'
-import { maxHelloVerifyRequests } from './client-handshake.ts'
-import { writeClientHello } from './client-hello.ts'
+import { requireFinished, sendFinished } from './finished.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import { compose, type Handshake, type HandshakeContext, type HandshakeLayer } from './handshake-layer.ts'
 import { type HandshakeMessage, handshakeTypes } from './handshake-message.ts'
+import { type ExpectingServerHello, type HelloOffer, repeatHello, sendHello, settleHello } from './hello-exchange.ts'
 import type { KeyParameters } from './key-exchange-messages.ts'
-import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from './key-schedule.ts'
+import { type AssociationKeys, deriveKeys, extendedMasterSecret } from './key-schedule.ts'
 import type { NamedGroupName } from './named-group.ts'
 import type { Answer, KeyShare } from './output.ts'
 import { readPskServerKeyExchange, writePskClientKeyExchange } from './psk-messages.ts'
 import { pskPremasterSecret } from './psk-premaster-secret.ts'
-import { type RecordSizeExtensions, requireRecordSizes } from './record-size.ts'
-import { readHelloVerifyRequest, readServerHello, requireConnectionIds, requireOffered } from './server-hello.ts'
-import { append, createTranscript, transcriptHash } from './transcript.ts'
+import type { RecordSizeExtensions } from './record-size.ts'
+import { readServerHello } from './server-hello.ts'
+import { append, transcriptHash } from './transcript.ts'
 
 export interface ClientPskIdentity {
   readonly random: Uint8Array
@@ -64,7 +63,7 @@ interface Keyed {
 }
 
 export type ClientPskState =
-  | { readonly name: 'expecting-server-hello'; readonly helloVerifyRequests: number }
+  | ExpectingServerHello
   | ({ readonly name: 'expecting-server-key-exchange-or-done' } & Chosen)
   | ({ readonly name: 'expecting-server-hello-done' } & Offered)
   | ({ readonly name: 'making-key-share'; readonly share: KeyParameters } & Chosen)
@@ -89,10 +88,13 @@ export class ClientPskHandshake implements Handshake {
   readonly unverifiedChain = undefined
   state: ClientPskState = { name: 'expecting-server-hello', helloVerifyRequests: 0 }
   readonly #identity: ClientPskIdentity
+  readonly #offer: HelloOffer
 
   constructor(layer: HandshakeLayer, identity: ClientPskIdentity) {
     this.layer = layer
     this.#identity = identity
+    const { random, cipherSuites, groups, connectionId, recordSizes } = identity
+    this.#offer = { random, cipherSuites, groups, connectionId, recordSizes }
   }
 
   get expects(): Handshake['expects'] {
@@ -105,7 +107,7 @@ export class ClientPskHandshake implements Handshake {
   }
 
   begin(context: HandshakeContext): void {
-    this.#sendHello(new Uint8Array(0), context)
+    sendHello(this.layer, this.#offer, new Uint8Array(0), context)
   }
 
   receiveAnswer(answer: Answer, context: HandshakeContext): void {
@@ -129,7 +131,7 @@ export class ClientPskHandshake implements Handshake {
     const { state } = this
     const { type } = message
     if (state.name === 'expecting-server-hello' && type === handshakeTypes.helloVerifyRequest) {
-      this.#haveHelloVerifyRequest(state, message, context)
+      this.state = repeatHello(this.layer, state, this.#offer, message, context)
     } else if (state.name === 'expecting-server-hello' && type === handshakeTypes.serverHello) {
       this.#haveServerHello(message)
     } else if (state.name === 'expecting-server-key-exchange-or-done' && type === handshakeTypes.serverKeyExchange) {
@@ -161,33 +163,9 @@ export class ClientPskHandshake implements Handshake {
     this.state = { ...state, name: 'expecting-finished' }
   }
 
-  #sendHello(cookie: Uint8Array, context: HandshakeContext): void {
-    const { random, cipherSuites, groups, connectionId, recordSizes } = this.#identity
-    // The transcript begins with the hello that the server goes on with.
-    this.layer.transcript = createTranscript()
-    const returnRoutability = connectionId !== undefined
-    const offer = { random, cookie, cipherSuites, groups, connectionId, recordSizes, returnRoutability }
-    const body = writeClientHello(offer)
-    context.sendFlight(this.layer, [compose(this.layer, handshakeTypes.clientHello, body)])
-  }
-
-  #haveHelloVerifyRequest(
-    state: ClientPskState & { name: 'expecting-server-hello' },
-    message: HandshakeMessage,
-    context: HandshakeContext,
-  ): void {
-    if (state.helloVerifyRequests === maxHelloVerifyRequests) {
-      throw new HandshakeFault('message-unexpected', 'one HelloVerifyRequest too many')
-    }
-    this.state = { ...state, helloVerifyRequests: state.helloVerifyRequests + 1 }
-    this.#sendHello(readHelloVerifyRequest(message.body), context)
-  }
-
   #haveServerHello(message: HandshakeMessage): void {
     const hello = readServerHello(message.body)
-    const suite = requireOffered(hello, this.#identity.cipherSuites)
-    this.layer.records.agreeOn(requireRecordSizes(this.#identity.recordSizes, hello.recordSizes))
-    this.layer.connectionIds = requireConnectionIds(hello, this.#identity.connectionId)
+    const suite = settleHello(this.layer, hello, this.#offer)
     append(this.layer.transcript, message)
     this.state = { name: 'expecting-server-key-exchange-or-done', suite, serverRandom: hello.random }
   }
@@ -217,11 +195,9 @@ export class ClientPskHandshake implements Handshake {
     const sessionHash = transcriptHash(layer.transcript, suite.hash)
     const masterSecret = extendedMasterSecret(suite, pskPremasterSecret(key, ecdhe?.sharedSecret), sessionHash)
     const keys = deriveKeys(suite, masterSecret, random, serverRandom)
-    const ours = verifyData(suite, masterSecret, 'client', sessionHash)
-    layer.records.installWriteKeys(keys.client, layer.connectionIds.write)
-    this.state = { name: 'expecting-change-cipher-spec', suite, masterSecret, keys }
-    const finished = compose(layer, handshakeTypes.finished, ours)
-    context.sendFlight(layer, [keyExchange, { kind: 'change-cipher-spec' }, finished])
+    const keyed = { suite, masterSecret, keys }
+    this.state = { name: 'expecting-change-cipher-spec', ...keyed }
+    sendFinished(layer, 'client', keyed, [keyExchange], context)
   }
 
   #haveFinished(
@@ -229,12 +205,9 @@ export class ClientPskHandshake implements Handshake {
     message: HandshakeMessage,
     context: HandshakeContext,
   ): void {
-    const { suite, masterSecret } = state
-    const expected = verifyData(suite, masterSecret, 'server', transcriptHash(this.layer.transcript, suite.hash))
-    if (!constantTimeEqual(message.body, expected)) {
-      throw new HandshakeFault('finished-wrong', "the server's Finished does not cover this handshake")
-    }
+    requireFinished(this.layer, 'server', state, message)
     this.state = { name: 'connected' }
+    const { suite } = state
     const { random: clientRandom } = this.#identity
     context.complete(this.layer, { suite, clientRandom, peerFinished: message, lastFlight: undefined })
   }

@@ -13,17 +13,17 @@
  * again, since meanwhile it may have expired. We speak last: our flight is sent again when the server repeats its Finished.
  */
 
-import { constantTimeEqual } from '@sallyport/bytes'
 import type { CipherSuite } from './cipher-suite.ts'
 import { type ClientSession, sessionIdOfTicket } from './client-session.ts'
+import { requireFinished, sendFinished } from './finished.ts'
 import { HandshakeFault } from './handshake-fault.ts'
-import { compose, type Handshake, type HandshakeContext, type HandshakeLayer } from './handshake-layer.ts'
+import type { Handshake, HandshakeContext, HandshakeLayer } from './handshake-layer.ts'
 import { type HandshakeMessage, handshakeTypes } from './handshake-message.ts'
-import { type AssociationKeys, deriveKeys, verifyData } from './key-schedule.ts'
+import { type AssociationKeys, deriveKeys } from './key-schedule.ts'
 import { readNewSessionTicket } from './new-session-ticket.ts'
 import type { Answer } from './output.ts'
 import type { ServerHello } from './server-hello.ts'
-import { append, transcriptHash } from './transcript.ts'
+import { append } from './transcript.ts'
 
 export interface ResumedSession {
   readonly suite: CipherSuite
@@ -108,12 +108,9 @@ export class ClientResumption {
 
   #haveFinished(message: HandshakeMessage, context: HandshakeContext): void {
     const { suite, session } = this.#resumed
-    const { transcript } = this.layer
-    const expected = verifyData(suite, session.masterSecret, 'server', transcriptHash(transcript, suite.hash))
-    if (!constantTimeEqual(message.body, expected)) {
-      throw new HandshakeFault('finished-wrong', "the server's Finished does not cover this handshake")
-    }
-    append(transcript, message)
+    const { masterSecret } = session
+    requireFinished(this.layer, 'server', { suite, masterSecret }, message)
+    append(this.layer.transcript, message)
     this.layer.flight = undefined
     this.state = { name: 'verifying-peer', peerFinished: message }
     context.ask(this.layer, { kind: 'verifyPeer', chain: session.chain, peer: this.layer.peer })
@@ -122,10 +119,9 @@ export class ClientResumption {
   #sendFlight5(peerFinished: HandshakeMessage, context: HandshakeContext): void {
     const { layer } = this
     const { suite, session, clientRandom } = this.#resumed
-    const ours = verifyData(suite, session.masterSecret, 'client', transcriptHash(layer.transcript, suite.hash))
-    layer.records.installWriteKeys(this.#keys.client, layer.connectionIds.write)
+    const { masterSecret } = session
     this.state = { name: 'connected' }
-    context.sendFlight(layer, [{ kind: 'change-cipher-spec' }, compose(layer, handshakeTypes.finished, ours)])
+    sendFinished(layer, 'client', { suite, masterSecret, keys: this.#keys }, [], context)
     const lastFlight = layer.flight
     context.complete(layer, { suite, clientRandom, peerFinished, lastFlight, resumed: true, session: this.#session })
   }

@@ -24,9 +24,9 @@
  */
 
 import type { KeyObject } from 'node:crypto'
-import { constantTimeEqual } from '@sallyport/bytes'
 import { type CertificateKeyKind, requireUsableKey } from './certificate-key.ts'
 import { readCertificate, readCertificateVerify } from './certificate-messages.ts'
+import { requireFinished, sendFinished } from './finished.ts'
 import type { FlightPart } from './flight.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import {
@@ -43,13 +43,14 @@ import {
   writeKeyParameters,
   writeServerKeyExchange,
 } from './key-exchange-messages.ts'
-import { type AssociationKeys, deriveKeys, extendedMasterSecret, verifyData } from './key-schedule.ts'
+import { type AssociationKeys, deriveKeys, extendedMasterSecret } from './key-schedule.ts'
+import { composeServerHello } from './negotiated-hello.ts'
 import type { CertificateNegotiated, ServerIdentity } from './negotiation.ts'
 import { writeNewSessionTicket } from './new-session-ticket.ts'
 import type { Answer } from './output.ts'
-import { writeServerHello } from './server-hello.ts'
 import { sessionIdFrom } from './server-sessions.ts'
 import type { Session } from './session.ts'
+import { requireValidSignature } from './signature-check.ts'
 import { fitsKey, requestedSignatureSchemes, signatureSchemeByNumber } from './signature-scheme.ts'
 import { append, transcriptBytes, transcriptHash } from './transcript.ts'
 
@@ -199,22 +200,16 @@ export class ServerHandshake implements Handshake {
   #sendFlight4(state: ServerState & { name: 'signing' }, signature: Uint8Array, context: HandshakeContext): void {
     const { layer, negotiated } = this
     const { serverRandom, privateKey, parameters } = state
-    const { read } = layer.connectionIds
-    const hello = writeServerHello({
+    const hello = composeServerHello(layer, negotiated, {
       random: serverRandom,
       cipherSuite: negotiated.suite.number,
-      renegotiationInfo: negotiated.answersRenegotiationInfo,
-      pointFormats: negotiated.answersPointFormats,
-      connectionId: read.length === 0 ? undefined : read,
-      recordSizes: negotiated.recordSizesAnswer,
-      returnRoutability: layer.connectionIds.checksPaths,
       sessionId: negotiated.resumption === 'session-id' ? sessionIdFrom(serverRandom) : undefined,
       sessionTicket: negotiated.resumption === 'ticket',
     })
     const keyExchange = writeServerKeyExchange(parameters, { scheme: negotiated.scheme.number, signature })
     this.state = { name: 'expecting-certificate', serverRandom, privateKey }
     context.sendFlight(layer, [
-      compose(layer, handshakeTypes.serverHello, hello),
+      hello,
       compose(layer, handshakeTypes.certificate, this.#identity.certificateMessage),
       compose(layer, handshakeTypes.serverKeyExchange, keyExchange),
       compose(layer, handshakeTypes.certificateRequest, this.#identity.certificateRequestMessage),
@@ -272,16 +267,7 @@ export class ServerHandshake implements Handshake {
     verdict: (Answer & { kind: 'verifySignature' })['verdict'],
     context: HandshakeContext,
   ): void {
-    switch (verdict) {
-      case 'valid':
-        break
-      case 'invalid':
-        throw new HandshakeFault('signature-wrong', 'CertificateVerify is not signed by the key of the certificate')
-      case 'certificate-malformed':
-        throw new HandshakeFault('certificate-malformed', 'the client certificate cannot be read')
-      case 'key-unsupported':
-        throw new HandshakeFault('certificate-key-unsupported', 'the key of the client certificate signs no handshake')
-    }
+    requireValidSignature(verdict, 'client')
     const { privateKey, clientPublicKey: peerPublicKey } = state
     this.state = { ...state, name: 'agreeing' }
     context.ask(this.layer, { kind: 'agree', group: this.negotiated.group.name, privateKey, peerPublicKey })
@@ -311,11 +297,8 @@ export class ServerHandshake implements Handshake {
   ): void {
     const { layer } = this
     const { suite, clientRandom, resumption } = this.negotiated
-    const { masterSecret, serverRandom } = state
-    const expected = verifyData(suite, masterSecret, 'client', transcriptHash(layer.transcript, suite.hash))
-    if (!constantTimeEqual(message.body, expected)) {
-      throw new HandshakeFault('finished-wrong', "the client's Finished does not cover this handshake")
-    }
+    const { masterSecret, keys, serverRandom } = state
+    requireFinished(layer, 'client', { suite, masterSecret }, message)
     append(layer.transcript, message)
     const session = this.#sessionOf(state, context)
     const parts: FlightPart[] = []
@@ -323,10 +306,8 @@ export class ServerHandshake implements Handshake {
       const ticket = this.#identity.sessions.ticketFor(session, serverRandom, context.now)
       parts.push(compose(layer, handshakeTypes.newSessionTicket, writeNewSessionTicket(ticket)))
     }
-    const ours = verifyData(suite, masterSecret, 'server', transcriptHash(layer.transcript, suite.hash))
-    layer.records.installWriteKeys(state.keys.server, layer.connectionIds.write)
     this.state = { name: 'connected' }
-    context.sendFlight(layer, [...parts, { kind: 'change-cipher-spec' }, compose(layer, handshakeTypes.finished, ours)])
+    sendFinished(layer, 'server', { suite, masterSecret, keys }, parts, context)
     const sessionId = resumption === 'session-id' && session !== undefined ? sessionIdFrom(serverRandom) : undefined
     if (sessionId !== undefined && session !== undefined) this.#identity.sessions.remember(sessionId, session)
     context.complete(layer, { suite, clientRandom, peerFinished: message, lastFlight: layer.flight, sessionId })

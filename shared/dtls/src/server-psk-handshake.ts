@@ -23,7 +23,7 @@
  * handshake without certificates costs is little.
  */
 
-import { constantTimeEqual } from '@sallyport/bytes'
+import { coversHandshake, sendFinished } from './finished.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import {
   agreeOnConnectionIds,
@@ -34,19 +34,13 @@ import {
 } from './handshake-layer.ts'
 import { type HandshakeMessage, handshakeTypes } from './handshake-message.ts'
 import { writeKeyParameters } from './key-exchange-messages.ts'
-import {
-  type AssociationKeys,
-  deriveKeys,
-  extendedMasterSecret,
-  plainMasterSecret,
-  verifyData,
-} from './key-schedule.ts'
+import { type AssociationKeys, deriveKeys, extendedMasterSecret, plainMasterSecret } from './key-schedule.ts'
 import type { NamedGroup } from './named-group.ts'
+import { composeServerHello } from './negotiated-hello.ts'
 import type { PskNegotiated, ServerIdentity } from './negotiation.ts'
 import type { Answer, KeyShare, PskRefusal } from './output.ts'
 import { readPskClientKeyExchange, writePskServerKeyExchange } from './psk-messages.ts'
 import { pskPremasterSecret } from './psk-premaster-secret.ts'
-import { writeServerHello } from './server-hello.ts'
 import { append, transcriptHash } from './transcript.ts'
 
 /** Our half of ECDHE. */
@@ -180,18 +174,12 @@ export class ServerPskHandshake implements Handshake {
   ): void {
     const { layer, negotiated } = this
     agreeOnConnectionIds(layer, negotiated, connectionId, context)
-    const { read } = layer.connectionIds
-    const hello = writeServerHello({
+    const hello = composeServerHello(layer, negotiated, {
       random,
       cipherSuite: negotiated.suite.number,
       extendedMasterSecret: negotiated.extendedMasterSecret,
-      renegotiationInfo: negotiated.answersRenegotiationInfo,
-      pointFormats: negotiated.answersPointFormats,
-      connectionId: read.length === 0 ? undefined : read,
-      recordSizes: negotiated.recordSizesAnswer,
-      returnRoutability: layer.connectionIds.checksPaths,
     })
-    const flight = [compose(layer, handshakeTypes.serverHello, hello)]
+    const flight = [hello]
     const hint = this.#identityHint
     if (hint !== undefined || share !== undefined) {
       const parameters = share === undefined ? undefined : writeKeyParameters(share.group, share.publicKey)
@@ -247,15 +235,13 @@ export class ServerPskHandshake implements Handshake {
   ): void {
     const { layer } = this
     const { suite, clientRandom } = this.negotiated
-    const { masterSecret, refusal } = state
-    const expected = verifyData(suite, masterSecret, 'client', transcriptHash(layer.transcript, suite.hash))
+    const { masterSecret, keys, refusal } = state
+    const secrets = { suite, masterSecret, keys }
     // Nobody has the key that a refused identity was given; should somebody have guessed it, he is refused all the same.
-    if (!constantTimeEqual(message.body, expected) || refusal !== undefined) throw keyWrong(refusal)
+    if (!coversHandshake(layer, 'client', secrets, message) || refusal !== undefined) throw keyWrong(refusal)
     append(layer.transcript, message)
-    const ours = verifyData(suite, masterSecret, 'server', transcriptHash(layer.transcript, suite.hash))
-    layer.records.installWriteKeys(state.keys.server, layer.connectionIds.write)
     this.state = { name: 'connected' }
-    context.sendFlight(layer, [{ kind: 'change-cipher-spec' }, compose(layer, handshakeTypes.finished, ours)])
+    sendFinished(layer, 'server', secrets, [], context)
     context.complete(layer, { suite, clientRandom, peerFinished: message, lastFlight: layer.flight })
   }
 }

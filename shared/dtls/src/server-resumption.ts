@@ -16,8 +16,7 @@
  * listens, gets nobody in. CIDs are agreed on anew (RFC 9146 section 3).
  */
 
-import { constantTimeEqual } from '@sallyport/bytes'
-import type { FlightPart } from './flight.ts'
+import { coversHandshake, sendFinished } from './finished.ts'
 import { HandshakeFault } from './handshake-fault.ts'
 import {
   agreeOnConnectionIds,
@@ -27,15 +26,15 @@ import {
   type HandshakeLayer,
 } from './handshake-layer.ts'
 import { type HandshakeMessage, handshakeTypes } from './handshake-message.ts'
-import { type AssociationKeys, deriveKeys, verifyData } from './key-schedule.ts'
+import { type AssociationKeys, deriveKeys } from './key-schedule.ts'
+import { composeServerHello } from './negotiated-hello.ts'
 import type { Negotiated } from './negotiation.ts'
 import { writeNewSessionTicket } from './new-session-ticket.ts'
 import type { Answer } from './output.ts'
 import type { ServerHandshake } from './server-handshake.ts'
-import { writeServerHello } from './server-hello.ts'
 import type { ServerPskHandshake } from './server-psk-handshake.ts'
 import type { FoundSession, ServerSessions } from './server-sessions.ts'
-import { append, transcriptHash } from './transcript.ts'
+import { append } from './transcript.ts'
 
 export type FullHandshake = ServerHandshake | ServerPskHandshake
 
@@ -155,30 +154,23 @@ export class ServerResumption implements Handshake {
     const { suite, masterSecret } = session
     const { clientRandom } = negotiated
     agreeOnConnectionIds(layer, negotiated, answer.connectionId, context)
-    const { read } = layer.connectionIds
     append(layer.transcript, this.#start.hello)
-    const hello = writeServerHello({
-      random: answer.random,
-      sessionId,
+    const { random } = answer
+    const hello = composeServerHello(layer, negotiated, {
+      random,
       cipherSuite: suite.number,
-      renegotiationInfo: negotiated.answersRenegotiationInfo,
-      pointFormats: negotiated.answersPointFormats,
-      connectionId: read.length === 0 ? undefined : read,
-      recordSizes: negotiated.recordSizesAnswer,
-      returnRoutability: layer.connectionIds.checksPaths,
+      sessionId,
       sessionTicket: wantsNewTicket,
     })
-    const parts: FlightPart[] = [compose(layer, handshakeTypes.serverHello, hello)]
+    const parts = [hello]
     if (wantsNewTicket) {
-      const ticket = this.#start.sessions.ticketFor(session, answer.random, context.now)
+      const ticket = this.#start.sessions.ticketFor(session, random, context.now)
       parts.push(compose(layer, handshakeTypes.newSessionTicket, writeNewSessionTicket(ticket)))
     }
     context.logKeys(clientRandom, masterSecret)
-    const keys = deriveKeys(suite, masterSecret, clientRandom, answer.random)
-    const ours = verifyData(suite, masterSecret, 'server', transcriptHash(layer.transcript, suite.hash))
-    layer.records.installWriteKeys(keys.server, layer.connectionIds.write)
+    const keys = deriveKeys(suite, masterSecret, clientRandom, random)
     this.state = { name: 'expecting-change-cipher-spec', keys }
-    context.sendFlight(layer, [...parts, { kind: 'change-cipher-spec' }, compose(layer, handshakeTypes.finished, ours)])
+    sendFinished(layer, 'server', { suite, masterSecret, keys }, parts, context)
   }
 
   #haveFinished(message: HandshakeMessage, context: HandshakeContext): void {
@@ -186,8 +178,7 @@ export class ServerResumption implements Handshake {
     const { session, sessionId: foundId, from } = this.#start.found
     const { suite, masterSecret } = session
     const sessionId = from === 'cache' ? foundId : undefined
-    const expected = verifyData(suite, masterSecret, 'client', transcriptHash(layer.transcript, suite.hash))
-    if (!constantTimeEqual(message.body, expected)) {
+    if (!coversHandshake(layer, 'client', { suite, masterSecret }, message)) {
       // Its record was authentic, so this is the client: its session has failed (RFC 5246 section 7.2.2).
       if (sessionId !== undefined) this.#start.sessions.forget(sessionId)
       throw new HandshakeFault('finished-wrong', "the client's Finished does not cover this handshake")
