@@ -188,7 +188,9 @@ class Life {
       keepAlive.watch(signal).then((answers) => {
         if (!answers) this.#lose(leaving, left.signal, 'the gateway does not answer')
       }),
-      this.#measureAndSend(keepAlive, signal),
+      this.#measureAndSend(keepAlive, signal).then((isSignedIn) => {
+        if (!isSignedIn) this.#lose(leaving, left.signal, 'the gateway knows of no sign-in')
+      }),
     ])
     work.catch((error: unknown) => leaving.reject(error))
     try {
@@ -204,7 +206,8 @@ class Life {
     leaving.resolve('lost')
   }
 
-  async #measureAndSend(keepAlive: KeepAlive, signal: AbortSignal): Promise<void> {
+  /** @returns false when the gateway has forgotten that the device is signed in. */
+  async #measureAndSend(keepAlive: KeepAlive, signal: AbortSignal): Promise<boolean> {
     const interval = this.#options.telemetryInterval ?? seconds(10)
     let measured = this.#device.clock.now()
     while (!signal.aborted) {
@@ -213,6 +216,7 @@ class Life {
         await this.#telemetry.send(this.#session.link)
       } catch (error) {
         if (!isDeviceFailure(error)) throw error
+        if (error.coapCode === '4.01') return false
         if (!signal.aborted) keepAlive.suspect()
       }
       await pause(interval, signal)
@@ -220,6 +224,7 @@ class Life {
       for (const resource of this.#device.resources) resource.tick(between(measured, now) / 1000)
       measured = now
     }
+    return true
   }
 
   async #waitUntil(at: Instant, signal: AbortSignal): Promise<void> {

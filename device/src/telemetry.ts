@@ -52,8 +52,8 @@ export class Telemetry {
         timeout: seconds(8),
       })
       if (!answer.code.startsWith('2.')) {
-        // What the gateway calls wrong would be wrong the next time too.
-        if (answer.code.startsWith('4.')) this.#forget(records)
+        // What the gateway calls wrong would be wrong the next time too; after another sign-in it is taken.
+        if (answer.code.startsWith('4.') && answer.code !== '4.01') this.#forget(records)
         const problem = describeProblem(answer)
         throw new DeviceFailure('telemetry', `telemetry was refused with ${answer.code}: ${problem.text}`, {
           coapCode: answer.code,

@@ -240,6 +240,20 @@ describe('a device on the wire', () => {
     expect(signedIn.map(({ resumed }) => resumed)).toEqual([false, true])
   })
 
+  it('signs in again when the gateway knows of no sign-in, and loses no measurement by it', async () => {
+    const { device, events } = newDevice()
+    services.failOnce('/api/v1/telemetry', new CodedError('device-not-signed-in', 'Sign in first.'))
+    const run = running(device)
+    await until('it reports', () => services.telemetry.length > 0)
+    expect(events).toContainEqual({ kind: 'connection-lost', reason: 'the gateway knows of no sign-in' })
+    expect(services.signedIn).toHaveLength(2)
+    const first = Math.min(...services.telemetry.map(({ time }) => time))
+    const lost = events.findIndex(({ kind }) => kind === 'connection-lost')
+    expect(lost).toBeGreaterThan(0)
+    expect(first).toBeLessThan(Date.now() - 500)
+    await run.stopped()
+  })
+
   it('notices by unanswered pings that the gateway is gone, and comes back when it is there again', async () => {
     const { device, events } = newDevice({ handshakeTimeout: seconds(1) })
     const run = running(device, { keepAlive: { interval: seconds(0.2), timeout: seconds(0.2) } })

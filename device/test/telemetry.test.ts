@@ -48,6 +48,9 @@ describe('telemetry', () => {
     telemetry.measure(simulatedResources(() => 0))
     await expect(telemetry.send(memory.link)).rejects.toThrow('refused with 5.03')
     expect(telemetry.waiting).toBe(3)
+    code = '4.01'
+    await expect(telemetry.send(memory.link)).rejects.toThrow('refused with 4.01')
+    expect(telemetry.waiting).toBe(3)
     code = '4.00'
     await expect(telemetry.send(memory.link)).rejects.toThrow('refused with 4.00')
     expect(telemetry.waiting).toBe(0)

@@ -198,12 +198,18 @@ export async function startGateway(
     twin.unwatch(live.association)
     takeover?.writer.changed(live.association)
   }
-  function afterSignIn(live: LiveDevice): void {
+  /** Resolves when the device may be told: a successor knows of its session then, since the device would not say it again. */
+  async function afterSignIn(live: LiveDevice): Promise<void> {
     const { association } = live
-    takeover?.writer.changed(association)
+    await takeover?.writer.written(association)
     measured.signIns.inc({ outcome: 'succeeded', reason: '' })
     void commands.replay(association.identity.deviceId)
     setTimeout(() => void watchPublished(live), publicationExpectedWithin).unref()
+  }
+  /** It thinks that it is signed in, and is not: told that this is over, it connects and signs in again. */
+  async function comesBack(live: LiveDevice): Promise<void> {
+    await presence.goesOffline(live, 'association-closed')
+    live.association.close()
   }
   async function watchPublished(live: LiveDevice): Promise<void> {
     const { association } = live
@@ -268,7 +274,12 @@ export async function startGateway(
         },
       }),
       tokenRefreshResource({ endpoint, log }),
-      resourceDirectoryResource({ store, twin, log }),
+      resourceDirectoryResource({
+        store,
+        twin,
+        log,
+        onPublished: async (association) => takeover?.writer.written(association),
+      }),
       discoveryResource({ store, endpoints: () => (coapsTcpUri === undefined ? [coapsUri] : [coapsUri, coapsTcpUri]) }),
       deviceTwinResource({ store }),
       telemetryResource({ batch: telemetry, clock, markOf: (request) => takeover?.markOf(request) }),
@@ -318,7 +329,7 @@ export async function startGateway(
     log,
     onRecovered: () => presence.declareAgain(),
   })
-  const asksOn = (await takeover?.adoptSessions()) ?? []
+  const adopted = await takeover?.adoptSessions()
   const stopWatching = await watchWithdrawals({ store, devices, tokens, pskLookup, log })
   await commands.start()
   presence.start()
@@ -335,9 +346,11 @@ export async function startGateway(
   })
   start()
   takeover?.start()
+  for (const live of adopted?.unknown ?? []) void comesBack(live)
   void commands.lookForWaiting()
   // Spread, so that a fleet is not asked at once.
-  for (const live of asksOn) setTimeout(() => void watchAll(live), Math.random() * askedAgainWithin).unref()
+  for (const live of adopted?.asksOn ?? [])
+    setTimeout(() => void watchAll(live), Math.random() * askedAgainWithin).unref()
 
   /** What a stop and a hand-over have in common: all but devices and lease. */
   async function letGo(): Promise<void> {

@@ -1,9 +1,10 @@
 /**
  * Leaves sealed snapshots of the live associations in Redis, for the gateway that takes over.
  *
- * A change is there within a quarter of a second, in batches; each association that is heard of is written anew each minute, so
- * that windows and counts in it are not much older. Redis down, slow or empty costs a log line, a metric, and after a crash the
- * handshakes of the devices: never a request.
+ * A change is there within a quarter of a second, in batches; what a device is told and would not say again (that it is signed
+ * in, that its resources are published) is there before it is told. Each association that is heard of is written anew each
+ * minute, so that windows and counts in it are not much older. Redis down, slow or empty costs a log line, a metric, and after a
+ * crash the handshakes of the devices: never a request.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -26,6 +27,7 @@ export interface SnapshotWriterOptions {
 }
 
 const flushedEvery = milliseconds(250)
+const longestWait = milliseconds(500)
 const refreshedEvery = minutes(1)
 /** Sealing takes some 50 µs each: the loop is not held for longer than a few milliseconds. */
 const mostAtOnce = 200
@@ -34,6 +36,8 @@ export class SnapshotWriter {
   readonly #options: SnapshotWriterOptions
   /** Since when the snapshot is out of date; oldest first. */
   #changed = new Map<DeviceAssociation, Instant>()
+  /** On their way to Redis as they were. */
+  #writing = new Set<DeviceAssociation>()
   #closed = new Set<string>()
   readonly #writtenAt = new WeakMap<DeviceAssociation, Instant>()
   #timer: NodeJS.Timeout | undefined
@@ -58,6 +62,24 @@ export class SnapshotWriter {
     if (!association.closed && !this.#changed.has(association)) {
       this.#changed.set(association, this.#options.clock.now())
     }
+  }
+
+  /**
+   * Resolves once a snapshot holds what is true of the association now. Where Redis does not take it, or not in time, it
+   * resolves all the same: the snapshot follows when it can.
+   */
+  async written(association: DeviceAssociation): Promise<void> {
+    this.changed(association)
+    let tooLate = false
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(() => {
+      tooLate = true
+      resolve()
+    }, longestWait)
+    const waits = () => this.#changed.has(association) || this.#writing.has(association)
+    // What is under way was taken before the change: it takes two turns, or more where many wait.
+    while (waits() && !this.#failing && !tooLate) await Promise.race([this.#flush(), late])
+    clearTimeout(timer)
   }
 
   /** It was heard of. */
@@ -104,6 +126,7 @@ export class SnapshotWriter {
 
   #flush(): Promise<void> {
     this.#underWay ??= this.#write().finally(() => {
+      this.#writing = new Set()
       this.#underWay = undefined
     })
     return this.#underWay
@@ -115,6 +138,7 @@ export class SnapshotWriter {
     if (due.length === 0 && gone.length === 0) return
     const { snapshots, shard, clock, log, onWritten } = this.#options
     const entries: AssociationSnapshot[] = []
+    this.#writing = new Set(due.map(([association]) => association))
     try {
       for (const [association] of due) {
         const sealed = this.#seal(association, false)

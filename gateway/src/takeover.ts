@@ -45,6 +45,13 @@ interface Resumed {
   readonly content: AssociationSnapshotContent
 }
 
+export interface AdoptedSessions {
+  /** Devices that are signed in, and of which something is still to be asked. */
+  readonly asksOn: readonly LiveDevice[]
+  /** Devices that are signed in as the database and they themselves know, by a session that no snapshot has: Redis was away. */
+  readonly unknown: readonly LiveDevice[]
+}
+
 export class Takeover {
   readonly holder: ShardHolder
   readonly marks: RecordMarks
@@ -119,9 +126,8 @@ export class Takeover {
 
   /**
    * The sessions of what was imported; to be called when the gateway is registered, before anything is served.
-   * @returns the devices that are signed in, and of which something is still to be asked.
    */
-  async adoptSessions(): Promise<readonly LiveDevice[]> {
+  async adoptSessions(): Promise<AdoptedSessions> {
     const { store, gatewayId, devices, clock, log } = this.#options
     const resumed = this.#resumed
     this.#resumed = []
@@ -129,7 +135,7 @@ export class Takeover {
       deviceId: live.association.identity.deviceId,
       associationId: content.associationId,
     }))
-    if (asked.length === 0) return []
+    if (asked.length === 0) return { asksOn: [], unknown: [] }
     const adopted: Adopted = { known: new Set(), current: new Set(), ended: new Map() }
     for (let start = 0; start < asked.length; start += adoptedAtOnce) {
       const some = asked.slice(start, start + adoptedAtOnce)
@@ -144,10 +150,12 @@ export class Takeover {
       }
     }
     const asksOn: LiveDevice[] = []
+    const unknown: LiveDevice[] = []
     for (const { live, content } of resumed) {
       const { session, associationId, lastContact, expectedInterval } = content
       const presence = presenceAfter(adopted, associationId)
       if (session === undefined || presence === undefined || session.endsAt <= clock.now()) {
+        if (session === undefined && adopted.current.has(associationId)) unknown.push(live)
         this.#options.twin().unwatch(live.association)
         continue
       }
@@ -158,7 +166,7 @@ export class Takeover {
       before?.association.close()
       if (content.asksOn || content.watched.length === 0) asksOn.push(live)
     }
-    return asksOn
+    return { asksOn, unknown }
   }
 
   /** Before the handler of a request runs. @throws CodedError `shard-lost`, or what the store throws. */

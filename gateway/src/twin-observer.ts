@@ -68,9 +68,13 @@ export class TwinObserver {
     this.#options = options
   }
 
-  /** Watches these resources from now on; those that are watched already stay so. Resolves once each was asked for. */
-  async watch(association: DeviceAssociation, links: readonly ResourceLink[]): Promise<void> {
+  /**
+   * Watches these resources from now on; those that are watched already stay so. Resolves once each was asked for.
+   * @param after nothing is asked before it resolves
+   */
+  async watch(association: DeviceAssociation, links: readonly ResourceLink[], after?: Promise<void>): Promise<void> {
     const device = this.#watched(association)
+    if (after !== undefined) device.asking = device.asking.then(() => after)
     for (const link of links) {
       if (device.resources.has(link.href) || device.resources.size >= mostWatched) continue
       device.resources.set(link.href, unasked())

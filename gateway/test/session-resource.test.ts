@@ -94,7 +94,7 @@ function sessions() {
       },
       psks: { findRecorded: async () => undefined, markSignedIn: async () => {} },
     },
-    onSignedIn: () => {},
+    onSignedIn: async () => {},
     onSignedOut: () => {},
     onRefused: () => {},
   }

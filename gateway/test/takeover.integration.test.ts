@@ -61,23 +61,28 @@ async function startApart(
 class Lamp {
   readonly device: ProvisionedDevice
   readonly at: DeviceAtGateway
-  readonly tokens: Tokens
+  tokens: Tokens | undefined
   readonly #state: { on: boolean; readonly watchers: Set<() => void> }
 
   private constructor(
     device: ProvisionedDevice,
     at: DeviceAtGateway,
-    tokens: Tokens,
     state: { on: boolean; watchers: Set<() => void> },
   ) {
     this.device = device
     this.at = at
-    this.tokens = tokens
     this.#state = state
   }
 
   /** Signed in, with one observed resource. */
   static async at(coaps: { host: string; port: number }): Promise<Lamp> {
+    const lamp = await Lamp.signedInAt(coaps)
+    await lamp.publish()
+    await eventually(async () => expect(await lamp.twin()).toEqual({ on: false }))
+    return lamp
+  }
+
+  static async connectedTo(coaps: { host: string; port: number }): Promise<Lamp> {
     const device = await installation.provision()
     const state = { on: false, watchers: new Set<() => void>() }
     const light: CoapResource<undefined> = {
@@ -94,13 +99,27 @@ class Lamp {
         return () => state.watchers.delete(changed)
       },
     }
-    const at = await DeviceAtGateway.connect({ coaps }, device, [light])
-    const tokens = await at.enter(device.code)
-    const links = [{ href: '/light/1', rt: ['core.light'], if: ['oic.if.a'], p: { bm: 3 } }]
-    expect((await at.send('POST', '/oic/rd', { di: device.id, ttl: 0, links })).code).toBe('2.04')
-    const lamp = new Lamp(device, at, tokens, state)
-    await eventually(async () => expect(await lamp.twin()).toEqual({ on: false }))
+    const battery: CoapResource<undefined> = {
+      path: '/battery/1',
+      handlers: { GET: () => ({ code: '2.05', contentFormat: 60, payload: encode(60, { charge: 80 }) }) },
+    }
+    const at = await DeviceAtGateway.connect({ coaps }, device, [light, battery])
+    return new Lamp(device, at, state)
+  }
+
+  static async signedInAt(coaps: { host: string; port: number }): Promise<Lamp> {
+    const lamp = await Lamp.connectedTo(coaps)
+    await lamp.signIn()
     return lamp
+  }
+
+  async signIn(): Promise<void> {
+    this.tokens = await this.at.enter(this.device.code)
+  }
+
+  async publish(href = '/light/1'): Promise<void> {
+    const links = [{ href, rt: ['core.light'], if: ['oic.if.a'], p: { bm: 3 } }]
+    expect((await this.at.send('POST', '/oic/rd', { di: this.device.id, ttl: 0, links })).code).toBe('2.04')
   }
 
   switch(on: boolean): void {
@@ -116,9 +135,9 @@ class Lamp {
     return this.at.send('POST', '/api/v1/telemetry', undefined, { contentFormat: 50, payload: utf8(text) })
   }
 
-  async twin(): Promise<unknown> {
-    const [resource] = await installation.store.resources.twin(installation.organizationId, this.device.id)
-    return resource?.representation
+  async twin(href = '/light/1'): Promise<unknown> {
+    const resources = await installation.store.resources.twin(installation.organizationId, this.device.id)
+    return resources.find((resource) => resource.href === href)?.representation
   }
 
   async record() {
@@ -248,6 +267,52 @@ describe('[6.3] after kill -9', () => {
     await lamp.at.close()
   }, 60_000)
 
+  it('in the moment in which the sign-in was answered: the device is signed in at the successor, and commanded', async () => {
+    shard = 9
+    const first = await startApart()
+    const lamp = await Lamp.signedInAt(first.coaps)
+    await first.process.end('SIGKILL')
+    const waiting = await command(lamp, 'POST')
+    await startApart(first.coaps.port)
+    await eventually(async () => expect(await stateOf(waiting.id)).toBe('succeeded'), 10_000)
+    expect((await lamp.measure('{"a":1}')).code).toBe('2.04')
+    expect((await lamp.record())?.online).toBe(true)
+    expect(await lamp.offlineEvents()).toBe(0)
+    await lamp.at.close()
+  }, 60_000)
+
+  it('in the moment in which a publication was answered: the successor asks for what the dead one had not', async () => {
+    shard = 10
+    const first = await startApart()
+    const lamp = await Lamp.at(first.coaps)
+    await snapshotsWritten()
+    await lamp.publish('/battery/1')
+    await first.process.end('SIGKILL')
+    await startApart(first.coaps.port)
+    // Spread over 20 s.
+    await eventually(async () => expect(await lamp.twin('/battery/1')).toEqual({ charge: 80 }), 25_000)
+    await lamp.at.close()
+  }, 60_000)
+
+  it('where the newest snapshot knows of no session, the device is told to come back, and is offline until then', async () => {
+    shard = 11
+    const first = await startApart()
+    const lamp = await Lamp.connectedTo(first.coaps)
+    await snapshotsWritten()
+    const redis = connectRedis({ url: installation.redisUrl, name: 'test' })
+    await eventually(() => expect(redis.status).toBe('ready'))
+    const key = 'sallyport:associations:11'
+    const old = await redis.hgetallBuffer(key)
+    expect(Object.keys(old)).toHaveLength(1)
+    await lamp.signIn()
+    await first.process.end('SIGKILL')
+    await redis.hset(key, old)
+    redis.disconnect()
+    await startApart(first.coaps.port)
+    await eventually(() => expect(lamp.at.closed).toBe(true), 2000)
+    await eventually(async () => expect((await lamp.record())?.online).toBe(false), 2000)
+  }, 60_000)
+
   it('a record that was captured, played back to a successor with an old snapshot, has no second effect', async () => {
     shard = 5
     const first = await startApart()
@@ -316,6 +381,7 @@ describe('[6.3] after kill -9', () => {
     redis.disconnect()
     const second = await startApart(first.coaps.port)
     const again = await DeviceAtGateway.connect({ coaps: second.coaps }, lamp.device)
+    if (lamp.tokens === undefined) throw new Error('never signed in')
     expect((await again.signIn(lamp.tokens)).code).toBe('2.04')
     await again.close()
     await lamp.at.close()

@@ -10,7 +10,13 @@ import { CodedError } from '@sallyport/errors'
 import type { Value } from '@sallyport/representation'
 import type { ResourceLink, Store } from '@sallyport/store'
 import { assertOwnDevice } from '../device-id.ts'
-import { actOf, type DeviceRequest, type DeviceResource, logFieldsOf } from '../device-request.ts'
+import {
+  actOf,
+  type DeviceAssociation,
+  type DeviceRequest,
+  type DeviceResource,
+  logFieldsOf,
+} from '../device-request.ts'
 import { answer, requestBody } from '../message-body.ts'
 import { publicationIn } from '../published-links.ts'
 import { resourceInstance } from '../resource-instance.ts'
@@ -19,6 +25,8 @@ import type { TwinObserver } from '../twin-observer.ts'
 export interface ResourceDirectoryOptions {
   readonly store: { readonly resources: Pick<Store['resources'], 'publish' | 'unpublish' | 'links'> }
   readonly twin: Pick<TwinObserver, 'watch' | 'unwatch'>
+  /** The device is answered when it resolves. */
+  readonly onPublished: (association: DeviceAssociation) => Promise<void>
   readonly log: Logger
 }
 
@@ -41,8 +49,11 @@ async function publish(options: ResourceDirectoryOptions, request: DeviceRequest
   const { links, timeToLive } = publicationIn(body, identity)
   await options.store.resources.publish(identity.deviceId, links, timeToLive, actOf(association, correlationId))
   options.log.info({ ...logFieldsOf(association), correlationId, links: links.length }, 'resources published')
+  const { promise: isAnswered, resolve: answered } = Promise.withResolvers<void>()
+  void options.twin.watch(association, links, isAnswered)
+  await options.onPublished(association)
   // The device answers our questions once it has its answer: they must not wait for each other.
-  setImmediate(() => void options.twin.watch(association, links))
+  setImmediate(answered)
   return answer(request, '2.04', {
     di: identity.deviceId,
     ttl: timeToLive,

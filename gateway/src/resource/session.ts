@@ -37,7 +37,8 @@ export interface SessionOptions {
   }
   readonly clock: Clock
   readonly log: Logger
-  readonly onSignedIn: (live: LiveDevice) => void
+  /** The device is answered when it resolves. */
+  readonly onSignedIn: (live: LiveDevice) => Promise<void>
   readonly onSignedOut: (live: LiveDevice) => void
   /** A sign-in that was refused: for the audit trail. */
   readonly onRefused: (request: DeviceRequest, code: ErrorCode) => void
@@ -92,7 +93,7 @@ async function signIn(options: SessionOptions, request: DeviceRequest, body: Val
     replaced.association.close()
   }
   options.log.info({ ...logFieldsOf(association), correlationId, expiresIn: inSeconds(lasts) }, 'device signed in')
-  options.onSignedIn(live)
+  await options.onSignedIn(live)
   return answer(request, '2.04', { expiresin: Math.floor(lasts / 1000) })
 }
 
