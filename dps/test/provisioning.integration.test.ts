@@ -156,9 +156,9 @@ describe('provisioning over DTLS', () => {
     expect((await get(client, '/api/v1/provisioning/acls')).code).toBe('2.05')
     const [record] = await recordsOf(device.id)
     expect(record?.steps.length).toBeGreaterThanOrEqual(5)
-    const opened = installation
-      .logOf('dps')
-      .find((line) => line.recordId === record?.id && line.msg === 'association opened')
+    const opened = await eventually('the log line of the association', async () =>
+      installation.logOf('dps').find((line) => line.recordId === record?.id && line.msg === 'association opened'),
+    )
     expect(opened).toMatchObject({ transport: 'tls' })
   })
 
@@ -312,10 +312,16 @@ describe('provisioning over DTLS', () => {
     const device = await maker.device()
     const client = await connect(device)
     expect((await post(client, 'cloud-configuration', { di: device.id })).code).toBe('2.04')
+    const [record] = await recordsOf(device.id)
     const served = await eventually('the log line of the request', async () =>
       installation
         .logOf('dps')
-        .findLast((line) => line.msg === 'request served' && line.path === '/api/v1/provisioning/cloud-configuration'),
+        .findLast(
+          (line) =>
+            line.msg === 'request served' &&
+            line.path === '/api/v1/provisioning/cloud-configuration' &&
+            line.recordId === record?.id,
+        ),
     )
     const correlationId = String(served.correlationId)
     await eventually('the same id in the log of the control plane', async () =>

@@ -241,7 +241,8 @@ describe('sign in', () => {
     const line = under.log.find(({ msg, deviceId }) => msg === 'device signed up' && deviceId === device.id)
     const correlationId = String(line?.correlationId)
     expect(correlationId).toMatch(/^[0-9a-f-]{36}$/)
-    expect(installation.controlPlane.output()).toContain(correlationId)
+    // Its output comes through a pipe.
+    await eventually(() => expect(installation.controlPlane.output()).toContain(correlationId))
     const { items } = await installation.store.auditEvents.list(installation.organizationId, {
       limit: 10,
       correlationId,
