@@ -63,6 +63,13 @@ export const gatewaySettings = {
     maximum: 255,
     default: 0,
   }),
+  standby: setting({
+    name: 'SALLYPORT_STANDBY',
+    meaning:
+      'Starts, and waits until no other gateway serves the shard, then takes it over at once: a restart, or a death, costs devices a moment (docs/systemd.md). Two with this setting form a pair on one host. Its management port opens when it serves.',
+    kind: 'boolean',
+    default: false,
+  }),
   gatewayId: setting({
     name: 'SALLYPORT_GATEWAY_ID',
     meaning: 'The name of this gateway in leases and commands; by default a new one for each start.',

@@ -1,7 +1,8 @@
 /**
  * The gateway, put together: the one place that knows which implementation serves which port.
  *
- * Starting order: database, control plane, keys; then the socket; then the lease. A request that comes in between waits.
+ * Starting order: database, control plane, keys; then, standing by, the turn; the shard; the socket; the lease. What needs no
+ * shard comes before: devices wait from the claim on. A request that comes in between waits.
  * Stopping order: unready; finish what devices asked; close_notify; commit telemetry; devices offline; let go of everything.
  */
 
@@ -82,9 +83,16 @@ const longestCommandAtStop = seconds(10)
 /** For each of commands, requests and commits under way at a hand-over: devices wait for the successor meanwhile. */
 const longestInFlight = seconds(2)
 const longestGoodBye = milliseconds(500)
+const longestEndOfPredecessor = seconds(20)
 /** As long as an association may live without a word. */
 const snapshotLifetime = hours(24)
 const askedAgainWithin = seconds(20)
+
+export interface GatewayStart {
+  readonly inherited?: InheritedSockets
+  /** With `standby`: everything is ready but the devices' socket, which another gateway still serves. */
+  readonly onStandingBy?: () => void
+}
 
 /**
  * @throws CodedError `configuration-invalid` for files that cannot be used, `database-unavailable` when there is no database.
@@ -92,7 +100,7 @@ const askedAgainWithin = seconds(20)
 export async function startGateway(
   configuration: GatewayConfiguration,
   log: Logger,
-  inherited: InheritedSockets = {},
+  { inherited = {}, onStandingBy = () => undefined }: GatewayStart = {},
 ): Promise<Gateway> {
   const clock = clockFrom(Date.now)
   const id = configuration.gatewayId ?? `gateway-${randomUUID()}`
@@ -226,7 +234,17 @@ export async function startGateway(
   }
 
   let takeover: Takeover | undefined
-  await sealingKeys.start()
+  await Promise.all([
+    sealingKeys.start(),
+    keys.keysFor(undefined).catch(() => log.warn({}, 'no token keys yet: the control plane does not answer')),
+  ])
+  const withdrawals = await watchWithdrawals({ store, devices, tokens, pskLookup, log })
+  await commands.start()
+  const turn = store.shards.takeTurn(configuration.shard, configuration.standby ? 'stands-by' : 'serves-already')
+  if (configuration.standby) {
+    onStandingBy()
+    await turn.taken
+  }
   if (redis !== undefined) {
     takeover = await Takeover.begin({
       snapshots: redisAssociationSnapshots({ redis, clock, lifetime: snapshotLifetime }),
@@ -330,23 +348,23 @@ export async function startGateway(
     onRecovered: () => presence.declareAgain(),
   })
   const adopted = await takeover?.adoptSessions()
-  const stopWatching = await watchWithdrawals({ store, devices, tokens, pskLookup, log })
-  await commands.start()
   presence.start()
   const failureTimer = setInterval(writeFailures, failuresWrittenEvery)
-  await keys.keysFor(undefined).catch(() => log.warn({}, 'no token keys yet: the control plane does not answer'))
+  start()
+  takeover?.start()
+  withdrawals.lookAgain()
+  for (const live of adopted?.unknown ?? []) void comesBack(live)
   const management = await startManagement({
     host: configuration.host,
     port: configuration.managementPort,
+    // The one before has it until it has ended.
+    ...(configuration.standby ? { portFreeWithin: longestEndOfPredecessor } : {}),
     metrics,
     readiness: {
       database: { check: () => store.health() },
       'control-plane': { check: () => assertReachable(controlPlane.circuit), soft: true },
     },
   })
-  start()
-  takeover?.start()
-  for (const live of adopted?.unknown ?? []) void comesBack(live)
   void commands.lookForWaiting()
   // Spread, so that a fleet is not asked at once.
   for (const live of adopted?.asksOn ?? [])
@@ -356,12 +374,11 @@ export async function startGateway(
   async function letGo(): Promise<void> {
     clearInterval(failureTimer)
     sealingKeys.close()
-    await Promise.all([writeFailures(), authentication.settled(), stopWatching()])
+    await Promise.all([writeFailures(), authentication.settled(), withdrawals.stop()])
     redis?.disconnect()
     mutualTls.close()
-    await controlPlane.close()
+    await Promise.all([management.close(), controlPlane.close(), turn.giveUp()])
     await store.close()
-    await management.close()
   }
 
   async function close(): Promise<void> {
@@ -402,6 +419,8 @@ export async function startGateway(
         await close()
         return false
       }
+      // Nothing of ours is changed any more: from here on the successor works.
+      await turn.giveUp()
       takeover.holder.stop()
       await server.abandon()
       lease.leave()

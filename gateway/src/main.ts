@@ -28,7 +28,10 @@ async function run(): Promise<void> {
   try {
     const inherited = inheritedSockets(process.env, process.pid)
     for (const name of inheritanceVariables) delete process.env[name]
-    const gateway = await startGateway(configuration, log, inherited)
+    const gateway = await startGateway(configuration, log, {
+      inherited,
+      onStandingBy: () => announceStandby(configuration, log),
+    })
     stopOnSignals(gateway, configuration, log, inherited.coaps !== undefined)
     endWhenLost(gateway, log)
     announce(gateway, configuration, log)
@@ -59,9 +62,19 @@ function die(log: Logger, error: unknown): void {
 function announce(gateway: Gateway, { readyFile }: GatewayConfiguration, log: Logger): void {
   const { id, coaps, coapsTcp, management } = gateway
   log.info({ id, coaps, coapsTcp, management }, 'gateway ready')
+  writeReadyFile(readyFile, { coaps, coapsTcp, management })
+}
+
+/** A signal ends it here without more ado: it has nothing that anybody would miss. */
+function announceStandby({ readyFile, shard }: GatewayConfiguration, log: Logger): void {
+  log.info({ shard }, 'gateway stands by')
+  writeReadyFile(readyFile, { standby: true })
+}
+
+function writeReadyFile(readyFile: string | undefined, content: Readonly<Record<string, unknown>>): void {
   if (readyFile === undefined) return
   const draft = `${readyFile}.${process.pid}`
-  writeFileSync(draft, JSON.stringify({ pid: process.pid, coaps, coapsTcp, management }), { mode: 0o600 })
+  writeFileSync(draft, JSON.stringify({ pid: process.pid, ...content }), { mode: 0o600 })
   renameSync(draft, readyFile)
 }
 

@@ -25,8 +25,13 @@ const polledEvery = seconds(15)
 const mostAtOnce = 1000
 const answersLeaveWithin = milliseconds(100)
 
-/** @returns how to stop watching. */
-export async function watchWithdrawals(options: WithdrawalOptions): Promise<() => Promise<void>> {
+export interface WithdrawalWatch {
+  /** Now, for associations that came when a notification about them had come already. */
+  lookAgain(): void
+  stop(): Promise<void>
+}
+
+export async function watchWithdrawals(options: WithdrawalOptions): Promise<WithdrawalWatch> {
   const poll = (): void => {
     closeWithdrawn(options).catch((error: unknown) => {
       options.log.warn({ err: error }, 'withdrawn certificates could not be looked for')
@@ -48,9 +53,12 @@ export async function watchWithdrawals(options: WithdrawalOptions): Promise<() =
     poll,
   )
   const timer = setInterval(poll, polledEvery)
-  return async () => {
-    clearInterval(timer)
-    await stopListening()
+  return {
+    lookAgain: poll,
+    async stop() {
+      clearInterval(timer)
+      await stopListening()
+    },
   }
 }
 

@@ -174,7 +174,8 @@ const lampPath = '/light/1'
 export class Lamp {
   /** What reached it, each once unless it was sent again. */
   readonly updates: unknown[] = []
-  registrations = 0
+  /** The tokens of all registrations there ever were: one that is renewed keeps its own (RFC 7641 section 3.3.1). */
+  readonly registrations = new Set<string>()
   #state: Readonly<Record<string, unknown>> = { state: false, power: 0 }
   readonly #watchers = new Set<() => void>()
 
@@ -201,8 +202,8 @@ export class Lamp {
             return { code: '2.04', ...content() }
           },
         },
-        observe: (_request, changed) => {
-          this.registrations += 1
+        observe: ({ token = new Uint8Array() }, changed) => {
+          this.registrations.add(Buffer.from(token).toString('hex'))
           this.#watchers.add(changed)
           return () => void this.#watchers.delete(changed)
         },

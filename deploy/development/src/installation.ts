@@ -141,6 +141,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
         home,
         onChange,
         sockets: [coaps],
+        standbyEnvironment: { SALLYPORT_STANDBY: 'true' },
         environment: gatewayEnvironment(options, common, internalUrl),
       }),
     ] as const

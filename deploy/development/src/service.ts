@@ -12,6 +12,8 @@ import { lastLine } from './postgres.ts'
 
 export interface ServiceReady {
   readonly pid: number
+  /** It waits for the one before to let go; nothing but `pid` is there yet. */
+  readonly standby?: boolean
   readonly coaps?: { readonly host: string; readonly port: number }
   /** CoAP over TLS. */
   readonly coapsTcp?: { readonly host: string; readonly port: number }
@@ -27,6 +29,8 @@ export interface ServiceOptions {
   readonly environment: (previous: ServiceReady | undefined) => Readonly<Record<string, string>>
   /** Kept open over restarts, and inherited by each start. */
   readonly sockets?: readonly HeldSocket[]
+  /** What makes a start wait for its predecessor: then a planned restart starts the successor first. */
+  readonly standbyEnvironment?: Readonly<Record<string, string>>
   /** Hears of every start and end after the first. */
   readonly onChange: (text: string) => void
 }
@@ -37,7 +41,10 @@ export interface Service {
   readonly ready: ServiceReady
   /** Ends it with `signal`; it is started again, as after any death, unless it was stopped. */
   kill(signal?: NodeJS.Signals): Promise<void>
-  /** A planned restart: it ends in order and hands over what it can to the next start. Resolves once that one is ready. */
+  /**
+   * A planned restart: it ends in order and hands over what it can to the next start, which stands by already where the service
+   * can do that. Resolves once that one is ready.
+   */
   restart(): Promise<void>
   /** Resolves once the service has been ready with a pid other than `oldPid`. */
   readyAgain(oldPid: number): Promise<void>
@@ -45,6 +52,7 @@ export interface Service {
 }
 
 const startTimeout = 60_000
+const endTimeout = 25_000
 /** Milliseconds: what lived for so long did not die of its start. */
 const longLife = 10_000
 const largeLog = 20 * 1024 * 1024
@@ -57,18 +65,26 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
 class SupervisedService implements Service {
   readonly #options: ServiceOptions
-  readonly #readyFile: string
   readonly #logFile: string
   #child: Child | undefined
+  /** Stands by until the child has let go. */
+  #successor: Child | undefined
+  #readyFile: string
   #ready: ServiceReady | undefined
   #stopping = false
   #restarts = 0
+  #standbys = 0
   #startedAt = 0
 
   constructor(options: ServiceOptions) {
     this.#options = options
-    this.#readyFile = join(options.home, 'run', `${options.name}.json`)
+    this.#readyFile = this.#readyFileOf('')
     this.#logFile = join(options.home, 'log', `${options.name}.log`)
+  }
+
+  /** Of one start: the one before still has its own. */
+  #readyFileOf(suffix: string): string {
+    return join(this.#options.home, 'run', `${this.name}${suffix}.json`)
   }
 
   get name(): string {
@@ -85,21 +101,25 @@ class SupervisedService implements Service {
   }
 
   async start(): Promise<void> {
-    rmSync(this.#readyFile, { force: true })
+    const child = this.#startChild(this.#readyFile, {})
+    this.#child = child
+    this.#startedAt = Date.now()
+    this.#ready = await this.#waitFor(child, this.#readyFile, isReady)
+    void child.ended.then((end) => this.#restart(child, end))
+  }
+
+  #startChild(readyFile: string, more: Readonly<Record<string, string>>): Child {
+    rmSync(readyFile, { force: true })
     if (existsSync(this.#logFile) && statSync(this.#logFile).size > largeLog)
       renameSync(this.#logFile, `${this.#logFile}.1`)
-    const child = startChild({
+    return startChild({
       name: this.name,
       command: nodeProgram,
       args: [mainOf(this.name)],
       logFile: this.#logFile,
-      env: { ...this.#options.environment(this.#ready), SALLYPORT_READY_FILE: this.#readyFile },
+      env: { ...this.#options.environment(this.#ready), ...more, SALLYPORT_READY_FILE: readyFile },
       ...(this.#options.sockets === undefined ? {} : { sockets: this.#options.sockets }),
     })
-    this.#child = child
-    this.#startedAt = Date.now()
-    this.#ready = await this.#waitUntilReady(child)
-    void child.ended.then((end) => this.#restart(child, end))
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
@@ -111,8 +131,37 @@ class SupervisedService implements Service {
   async restart(): Promise<void> {
     const { pid } = this.ready
     this.#restarts = 0
+    const { standbyEnvironment } = this.#options
+    if (standbyEnvironment !== undefined) return this.#succeed(standbyEnvironment)
     await this.kill('SIGTERM')
     await this.readyAgain(pid)
+  }
+
+  /** The one that serves is told to leave only when its successor is ready but for that. */
+  async #succeed(standbyEnvironment: Readonly<Record<string, string>>): Promise<void> {
+    const predecessor = this.#child
+    this.#standbys += 1
+    const readyFile = this.#readyFileOf(`-${this.#standbys}`)
+    const successor = this.#startChild(readyFile, standbyEnvironment)
+    this.#successor = successor
+    try {
+      await this.#waitFor(successor, readyFile, () => true)
+    } catch (error) {
+      this.#successor = undefined
+      if (predecessor?.running === false) void predecessor.ended.then((end) => this.#restart(predecessor, end))
+      throw error
+    }
+    this.#successor = undefined
+    this.#child = successor
+    this.#startedAt = Date.now()
+    this.#readyFile = readyFile
+    void successor.ended.then((end) => this.#restart(successor, end))
+    const [ready] = await Promise.all([
+      this.#waitFor(successor, readyFile, isReady),
+      predecessor?.stop('SIGTERM', endTimeout),
+    ])
+    this.#ready = ready
+    this.#options.onChange(`${this.name} was restarted`)
   }
 
   async readyAgain(oldPid: number): Promise<void> {
@@ -126,12 +175,13 @@ class SupervisedService implements Service {
   async stop(): Promise<void> {
     this.#stopping = true
     // For good: SIGTERM would say that a successor follows.
-    await this.#child?.stop('SIGINT', 25_000)
+    await Promise.all([this.#successor?.stop('SIGKILL'), this.#child?.stop('SIGINT', endTimeout)])
     rmSync(this.#readyFile, { force: true })
   }
 
   async #restart(child: Child, end: number | NodeJS.Signals): Promise<void> {
-    if (this.#stopping || this.#child !== child) return
+    // Where one stands by, that one goes on.
+    if (this.#stopping || this.#child !== child || this.#successor !== undefined) return
     if (Date.now() - this.#startedAt > longLife) this.#restarts = 0
     // The first time in long, at once: it is missed.
     const wait = this.#restarts === 0 ? 0 : Math.min(250 * 2 ** Math.min(this.#restarts - 1, 5), 8_000)
@@ -148,11 +198,11 @@ class SupervisedService implements Service {
     }
   }
 
-  async #waitUntilReady(child: Child): Promise<ServiceReady> {
+  async #waitFor(child: Child, readyFile: string, wanted: (ready: ServiceReady) => boolean): Promise<ServiceReady> {
     const deadline = Date.now() + startTimeout
     for (;;) {
-      const ready = this.#readReadyFile()
-      if (ready !== undefined) return ready
+      const ready = readReadyFile(readyFile)
+      if (ready !== undefined && wanted(ready)) return ready
       if (!child.running) {
         throw new SetupFailure(
           `${this.name} stopped while starting: ${lastLine(this.#logFile)} (whole log: ${this.#logFile})`,
@@ -165,9 +215,11 @@ class SupervisedService implements Service {
       await new Promise((resolve) => setTimeout(resolve, 25))
     }
   }
+}
 
-  #readReadyFile(): ServiceReady | undefined {
-    if (!existsSync(this.#readyFile)) return undefined
-    return JSON.parse(readFileSync(this.#readyFile, 'utf8')) as ServiceReady
-  }
+const isReady = ({ standby }: ServiceReady): boolean => standby !== true
+
+function readReadyFile(file: string): ServiceReady | undefined {
+  if (!existsSync(file)) return undefined
+  return JSON.parse(readFileSync(file, 'utf8')) as ServiceReady
 }

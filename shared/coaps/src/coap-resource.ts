@@ -21,6 +21,8 @@ export interface CoapRequest<Identity> {
   readonly payload: Uint8Array
   /** Made here for each request; goes to logs, to HTTP as `x-correlation-id` and to audit events. */
   readonly correlationId: string
+  /** 0 to 8 bytes, chosen by the peer; a registration that is renewed keeps its token. */
+  readonly token?: Uint8Array
   /** Of the DTLS record that completed the request: a request that is played back has that of the first. Undefined over TLS. */
   readonly recordSequence?: number | undefined
   /** Aborted when the association closes. */

@@ -54,6 +54,9 @@ export class ServedRequest<Identity> implements CoapRequest<Identity> {
   get range(): { readonly offset: number; readonly length: number } {
     return this.#incoming.range
   }
+  get token(): Uint8Array {
+    return this.#incoming.wire.token
+  }
   get recordSequence(): number | undefined {
     return this.#incoming.recordSequence
   }

@@ -3,8 +3,10 @@
  * work). Not for the outside: it says what the service depends on and what is wrong with it.
  */
 
-import { createServer, type ServerResponse } from 'node:http'
+import { once } from 'node:events'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Duration } from '@sallyport/clock'
 import { seconds } from '@sallyport/clock'
 import { isCodedError } from '@sallyport/errors'
@@ -26,6 +28,8 @@ export interface ManagementOptions {
   readonly host: string
   /** 0 takes a free one. */
   readonly port: number
+  /** A port that another process has is waited for, so long. Default: not at all. */
+  readonly portFreeWithin?: Duration
   readonly metrics: MetricsExposition
   readonly readiness: Readonly<Record<string, ReadinessCheck>>
   /** For each check. Default 2 s. */
@@ -43,6 +47,9 @@ interface Readiness {
   readonly ready: boolean
   readonly checks: Readonly<Record<string, string>>
 }
+
+/** Milliseconds. */
+const portAskedForEvery = 50
 
 export async function startManagement(options: ManagementOptions): Promise<Management> {
   let stopping = false
@@ -67,10 +74,7 @@ export async function startManagement(options: ManagementOptions): Promise<Manag
       response.end()
     })
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port, options.host, resolve)
-  })
+  await listen(server, options)
   const { address, port, family } = server.address() as AddressInfo
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
@@ -82,6 +86,22 @@ export async function startManagement(options: ManagementOptions): Promise<Manag
         server.close(() => resolve())
         server.closeAllConnections()
       }),
+  }
+}
+
+async function listen(server: Server, { port, host, portFreeWithin = seconds(0) }: ManagementOptions): Promise<void> {
+  const deadline = performance.now() + portFreeWithin
+  for (;;) {
+    try {
+      const listening = once(server, 'listening')
+      server.listen(port, host)
+      await listening
+      return
+    } catch (error) {
+      const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+      if (!isTaken || performance.now() >= deadline) throw error
+      await pause(portAskedForEvery)
+    }
   }
 }
 

@@ -43,5 +43,6 @@ export type {
   SealingKeyRecord,
   ShardClaim,
   Shards,
+  ShardTurn,
 } from './takeover.ts'
 export type { Telemetry, TelemetryPoint, TelemetryRow, TelemetryValue } from './telemetry.ts'

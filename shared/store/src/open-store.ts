@@ -61,7 +61,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     gateways: new PostgresGateways(database, record),
     authorities: new PostgresAuthorities(database, record),
     jwtKeys: new PostgresJwtKeys(database, record, locks),
-    shards: new PostgresShards(database),
+    shards: new PostgresShards(database, connection),
     associationMarks: new PostgresAssociationMarks(database),
     sealingKeys: new PostgresSealingKeyGenerations(database, record, locks),
     enrollmentGroups: new PostgresEnrollmentGroups(database, record),

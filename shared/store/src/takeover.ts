@@ -11,6 +11,19 @@ export interface Shards {
   claim(shard: number, gatewayId: string): Promise<{ readonly takeovers: number }>
   /** Whether nobody has claimed the shard since that claim. */
   isHeld(shard: number, gatewayId: string, takeovers: number): Promise<boolean>
+  /**
+   * Whoever serves a shard has its turn: who stands by claims the shard once it gets that. No fence: that is the claim alone.
+   * Asked for from now on until it is given up; as `stands-by` within moments of being free, as `serves-already` with less haste.
+   */
+  takeTurn(shard: number, as: 'stands-by' | 'serves-already'): ShardTurn
+}
+
+/** Of one process at one shard; others get it when this one gives it up, ends, or is killed. */
+export interface ShardTurn {
+  /** Resolves once nobody else has it. It stays ours, but for the moments after Postgres was away. */
+  readonly taken: Promise<void>
+  /** Resolves within half a second, in any case. */
+  giveUp(): Promise<void>
 }
 
 /** What `claim` has given: whoever writes under it writes nothing once the shard is another's. */

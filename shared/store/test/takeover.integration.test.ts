@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Duration, hours } from '@sallyport/clock'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { openStore, type Store } from '../src/index.ts'
+import { openStore, type ShardTurn, type Store } from '../src/index.ts'
 import { clock, StoreAroundDevices, times } from './store-around-devices.ts'
 
 let around: StoreAroundDevices
@@ -49,6 +49,45 @@ describe('a shard', () => {
     await expect(around.store.shards.claim(256, 'a')).rejects.toThrow()
     await expect(around.store.shards.claim(-1, 'a')).rejects.toThrow()
   })
+})
+
+describe('the turn at a shard', () => {
+  const isTaken = async (turn: ShardTurn, within: number) =>
+    Promise.race([turn.taken.then(() => true), new Promise<false>((resolve) => setTimeout(resolve, within, false))])
+
+  it('of eight that stand by at once is had by one; when that gives up, by exactly one of the others', async () => {
+    const turns = times(8, (index) =>
+      (index % 2 === 0 ? around.store : other).shards.takeTurn(20, index === 0 ? 'serves-already' : 'stands-by'),
+    )
+    const had: ShardTurn[] = []
+    while (had.length < turns.length) {
+      const waiting = turns.filter((turn) => !had.includes(turn))
+      const next = await Promise.race(waiting.map((turn) => turn.taken.then(() => turn)))
+      const others = await Promise.all(waiting.map((turn) => isTaken(turn, had.length < 2 ? 300 : 0)))
+      expect(others.filter((taken) => taken)).toHaveLength(1)
+      had.push(next)
+      await next.giveUp()
+    }
+    const ofAnotherShard = around.store.shards.takeTurn(21, 'stands-by')
+    expect(await isTaken(ofAnotherShard, 2000)).toBe(true)
+    await ofAnotherShard.giveUp()
+  })
+
+  it('stays with who had it when Postgres ends all connections, and comes to the next when its own ends for good', async () => {
+    const holder = around.store.shards.takeTurn(22, 'stands-by')
+    await holder.taken
+    const next = other.shards.takeTurn(22, 'stands-by')
+    expect(await isTaken(next, 200)).toBe(false)
+    const endAll = () =>
+      around.tables.query(
+        'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()',
+      )
+    await endAll()
+    expect(await isTaken(next, 4000)).toBe(false)
+    await holder.giveUp()
+    expect(await isTaken(next, 4000)).toBe(true)
+    await next.giveUp()
+  }, 20_000)
 })
 
 describe('the sealing keys', () => {

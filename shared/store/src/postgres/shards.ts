@@ -1,13 +1,17 @@
 import { CodedError } from '@sallyport/errors'
-import type { Shards } from '../takeover.ts'
-import type { Database } from './database.ts'
+import type { Shards, ShardTurn } from '../takeover.ts'
+import type { Database, DatabaseOptions } from './database.ts'
+import { PostgresShardTurn } from './shard-turn.ts'
 import { sql } from './sql.ts'
 
 export class PostgresShards implements Shards {
   readonly #database: Database
+  readonly #connection: Omit<DatabaseOptions, 'poolSize'>
 
-  constructor(database: Database) {
+  /** @param connection for the turns, each of which has one of its own */
+  constructor(database: Database, connection: Omit<DatabaseOptions, 'poolSize'>) {
     this.#database = database
+    this.#connection = connection
   }
 
   async claim(shard: number, gatewayId: string): Promise<{ readonly takeovers: number }> {
@@ -29,5 +33,9 @@ export class PostgresShards implements Shards {
         where shard = ${shard} and gateway_id = ${gatewayId} and takeovers = ${takeovers}`),
     )
     return held !== undefined
+  }
+
+  takeTurn(shard: number, as: 'stands-by' | 'serves-already'): ShardTurn {
+    return new PostgresShardTurn(this.#connection, shard, as)
   }
 }
