@@ -327,7 +327,7 @@ describe('what a device says when it cannot', () => {
     })
   })
 
-  it('refuses a gateway that carries another name than cloud-configuration gave', async () => {
+  it('refuses a gateway that carries another name than cloud-configuration gave (RFC 7925 section 4.4.1)', async () => {
     const { device } = newDevice()
     await ensureProvisioned(device)
     const cloud = device.state.readCloudConfiguration() ?? failed()

@@ -66,7 +66,7 @@ function lastAnswer(pair: EndpointPair) {
   }
 }
 
-describe('block-wise transfer (RFC 7959)', () => {
+describe('block-wise transfer (RFC 7959 section 2)', () => {
   it('(RFC 7959 section 2.2) block values keep number, more and size', () => {
     for (const number of [0, 1, 15, 16, 4095, 4096, 0xfffff]) {
       for (const size of [16, 32, 64, 128, 256, 512, 1024] as const) {

@@ -20,7 +20,7 @@ const resources = [
 const optionOf = (message: CoapMessage | undefined, number: number) =>
   message?.options.find((option) => option.number === number)?.value
 
-describe('[6.8] FETCH, PATCH and iPATCH (RFC 8132)', () => {
+describe('[6.8] FETCH, PATCH and iPATCH (RFC 8132 sections 2 and 3)', () => {
   /** Answers with as many bytes as the first two bytes of the request say, and the third. */
   const answering: EndOptions = {
     resources,

@@ -45,7 +45,7 @@ const anyMessage = fc
   .map((message) => ({ ...message, options: [...message.options].sort((a, b) => a.number - b.number) }))
 
 describe(`the message codec (RFC 7252 section 3; seed ${seed})`, () => {
-  it('reads the example of RFC 7252 figure 16: a GET and its piggy-backed answer', () => {
+  it('reads the example of RFC 7252 section 3 (figure 16): a GET and its piggy-backed answer', () => {
     const get = parsed(hex('40 01 7d34 bb 74656d7065726174757265'))
     expect(get).toMatchObject({ type: 0, code: 1, messageId: 0x7d34, token: new Uint8Array() })
     expect(get.options.map(({ number, value }) => [number, Buffer.from(value).toString()])).toEqual([

@@ -28,7 +28,7 @@ function longest(pair: EndpointPair): number {
   return Math.max(...[...pair.left.sent, ...pair.right.sent].map((message) => encodeMessage(message).length))
 }
 
-describe('messages that the peer limits (RFC 6066, RFC 8449 below CoAP)', () => {
+describe('messages that the peer limits (RFC 6066 section 4 and RFC 8449 section 4, below CoAP)', () => {
   for (const limit of [63, 64, 100, 128, 512, 1024, 2048]) {
     it(`10 kB each way in messages of at most ${limit} bytes`, () => {
       const pair = meet(limit)

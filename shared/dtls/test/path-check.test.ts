@@ -71,7 +71,7 @@ function peerOf({ server, client }: ReturnType<typeof meet>): number | undefined
   return sent[0]?.port
 }
 
-describe('agreeing on return routability checks', () => {
+describe('agreeing on return routability checks (RFC 9853)', () => {
   it('is done with a connection ID and with nothing else', () => {
     expect(connected().client.serverReturnRoutability).toBe(true)
     expect(connected({ checks: false }).client.serverReturnRoutability).toBe(false)
@@ -89,7 +89,7 @@ describe('agreeing on return routability checks', () => {
   })
 })
 
-describe('[6.1] a newest record from elsewhere', () => {
+describe('[6.1] a newest record from elsewhere (RFC 9853)', () => {
   it('brings a challenge there, and the association follows only the response from there', () => {
     const both = connected()
     const sent = arrive(both, data(both.client, 'moved'), elsewhere)
@@ -101,7 +101,7 @@ describe('[6.1] a newest record from elsewhere', () => {
     expect(peerOf(both)).toBe(elsewhere.port)
   })
 
-  it('without these checks moves the association at once, as RFC 9146 alone has it', () => {
+  it('without these checks moves the association at once, as RFC 9146 section 6 alone has it', () => {
     const both = connected({ checks: false })
     expect(arrive(both, data(both.client, 'moved'), elsewhere)).toEqual([])
     expect(peerOf(both)).toBe(elsewhere.port)
@@ -184,7 +184,7 @@ describe('[6.1] a newest record from elsewhere', () => {
   })
 })
 
-describe('a challenge of the peer', () => {
+describe('a challenge of the peer (RFC 9853)', () => {
   it('is answered once, to where it came from, by the server', () => {
     const both = connected()
     const cookie = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)

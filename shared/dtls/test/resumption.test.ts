@@ -599,7 +599,7 @@ describe('a session id (RFC 5246 section 7.4.1.2)', () => {
     expect(server.machine.cachedSessionCount).toBe(0)
   })
 
-  it('is forgotten after a fatal alert of its peer, in the first association and in a later one (RFC 5246 7.2.2)', () => {
+  it('is forgotten after a fatal alert of its peer, in the first association and in a later one (RFC 5246 section 7.2.2)', () => {
     for (const later of [false, true]) {
       const server = serverWith()
       const first = clientOf(server)

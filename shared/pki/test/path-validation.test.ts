@@ -331,7 +331,7 @@ describe('the leaf', () => {
     }
   })
 
-  it('[4.4] [4.5] with another extended key usage than clientAuth is refused, and the detail says which', () => {
+  it('[4.4] [4.5] with another extended key usage than clientAuth is refused, and the detail says which (RFC 7925 section 4.4.4)', () => {
     const wrong = (...usages: string[]) =>
       judge(
         [
@@ -353,7 +353,7 @@ describe('the leaf', () => {
     expect(wrong('serverAuth', 'clientAuth')).toMatchObject(accepted)
   })
 
-  it('[4.4] [4.5] whose key usage lacks digitalSignature is refused; without key usage it is not', () => {
+  it('[4.4] [4.5] whose key usage lacks digitalSignature is refused; without key usage it is not (RFC 7925 section 4.4.4)', () => {
     const withUsage = (...extensions: Uint8Array[]) =>
       judge([device(issuing, { extensions: [...extensions, extendedKeyUsage('clientAuth')] }), issuing], [trusted])
     expect(withUsage(keyUsage('keyAgreement'))).toMatchObject({
@@ -363,7 +363,7 @@ describe('the leaf', () => {
     expect(withUsage()).toMatchObject(accepted)
   })
 
-  it('[4.5] that is a device identity needs all three usages and the name of a device', () => {
+  it('[4.5] that is a device identity needs all three usages and the name of a device (RFC 7925 section 4.4.2)', () => {
     const identity = (name: string, ...usages: string[]) =>
       judge([device(issuing, { name, extensions: [extendedKeyUsage(...usages)] }), issuing], [trusted], {
         purpose: 'identity-device',
