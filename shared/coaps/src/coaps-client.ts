@@ -72,9 +72,9 @@ export async function connectCoaps<Identity>(options: ConnectCoapsOptions<Identi
   for (const plaintext of early.splice(0)) service.data(association, plaintext)
   return {
     association,
-    request: (request) => service.request(association, request),
-    observe: (request, onNotification, onEnded) => service.observe(association, request, onNotification, onEnded),
-    ping: (timeout) => service.ping(association, timeout),
+    request: (request) => service.calls.request(association, request),
+    observe: (request, onNotification, onEnded) => service.calls.observe(association, request, onNotification, onEnded),
+    ping: (timeout) => service.calls.ping(association, timeout),
     close: async () => {
       await service.stop(patienceAtClose)
       service.release()

@@ -108,7 +108,7 @@ export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity
     handshakeFailed: (failure) => observer?.handshakeFailed?.(failure),
     discarded: (reason) => observer?.discarded?.(reason),
     idle: (association) =>
-      void service.ping(association, pongTimeout).then((answered) => {
+      void service.calls.ping(association, pongTimeout).then((answered) => {
         if (!answered) association.close()
       }),
   }
@@ -157,10 +157,10 @@ export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity
         byTransport: { dtls: { live: datagram.live, halfOpen: datagram.halfOpen }, tls: stream },
       }
     },
-    request: (association, request) => service.request(association, request),
+    request: (association, request) => service.calls.request(association, request),
     observe: (association, request, onNotification, onEnded) =>
-      service.observe(association, request, onNotification, onEnded),
-    ping: (association, timeout) => service.ping(association, timeout),
+      service.calls.observe(association, request, onNotification, onEnded),
+    ping: (association, timeout) => service.calls.ping(association, timeout),
     exportAssociation(association, final) {
       if (association.transport === 'tls') return undefined
       const dtls = listener.exportAssociation(association)

@@ -5,7 +5,8 @@ import type { CoapStateRefusal } from '@sallyport/coap'
 import type { ImportRefusal } from '@sallyport/dtls'
 import { hasCode } from '@sallyport/errors'
 import type { Association } from './association.ts'
-import type { CoapService, ImportedObservation } from './coap-service.ts'
+import type { ImportedObservation } from './client-calls.ts'
+import type { CoapService } from './coap-service.ts'
 import type { AssociationImporter, ImportedState } from './dtls-listener.ts'
 
 export interface ImportedAssociation<Identity> {

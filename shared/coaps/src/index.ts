@@ -13,9 +13,9 @@ export type {
   Transport,
   VerifyPeer,
 } from './association.ts'
+export type { ImportedObservation } from './client-calls.ts'
 export type { ClientObservation, ClientRequest, ClientResponse } from './client-request.ts'
 export type { CoapHandler, CoapRequest, CoapResource, CoapResponse, LinkAttributes } from './coap-resource.ts'
-export type { ImportedObservation } from './coap-service.ts'
 export { coapStatusOf } from './coap-status.ts'
 export { type CoapsClient, type ConnectCoapsOptions, connectCoaps } from './coaps-client.ts'
 export type { CoapsObserver, FailedRequest, ServedRequest } from './coaps-observer.ts'

@@ -30,7 +30,7 @@ describe('a request over an association', () => {
         },
       },
     ])
-    const response = await client.request(near, {
+    const response = await client.calls.request(near, {
       method: 'POST',
       path: '/api/v1/devices/d1/light/1',
       query: ['if=oic.if.a', 'bare'],
@@ -57,7 +57,7 @@ describe('a request over an association', () => {
         handlers: { GET: () => new Promise((resolve) => setTimeout(() => resolve({ code: '2.05' }), 1200)) },
       },
     ])
-    expect((await client.request(near, { method: 'GET', path: '/slow' })).code).toBe('2.05')
+    expect((await client.calls.request(near, { method: 'GET', path: '/slow' })).code).toBe('2.05')
     expect(far.sent.map((message) => (message[0] ?? 0) >> 4)).toEqual([6, 4])
   })
 
@@ -66,7 +66,7 @@ describe('a request over an association', () => {
       { path: '/echo', handlers: { POST: (request) => ({ code: '2.04', payload: request.payload }) } },
     ])
     const payload = long(10_000)
-    const response = await client.request(near, { method: 'POST', path: '/echo', payload })
+    const response = await client.calls.request(near, { method: 'POST', path: '/echo', payload })
     expect(Buffer.from(response.payload).equals(payload)).toBe(true)
   })
 
@@ -93,9 +93,9 @@ describe('a request over an association', () => {
       },
     ])
     const payload = long(100_000)
-    expect((await client.request(near, { method: 'POST', path: '/files/1', payload })).code).toBe('2.01')
+    expect((await client.calls.request(near, { method: 'POST', path: '/files/1', payload })).code).toBe('2.01')
     expect(stored).toHaveLength(98)
-    const response = await client.request(near, { method: 'GET', path: '/files/1' })
+    const response = await client.calls.request(near, { method: 'GET', path: '/files/1' })
     expect(Buffer.from(response.payload).equals(payload)).toBe(true)
   })
 
@@ -103,7 +103,7 @@ describe('a request over an association', () => {
     const { client, near } = connected([
       { path: '/small', maxRequestBytes: 2000, handlers: { POST: () => ({ code: '2.04' }) } },
     ])
-    const response = await client.request(near, { method: 'POST', path: '/small', payload: long(2001) })
+    const response = await client.calls.request(near, { method: 'POST', path: '/small', payload: long(2001) })
     expect(response.code).toBe('4.13')
     expect(near.sent).toHaveLength(1)
   })
@@ -119,7 +119,7 @@ describe('a request over an association', () => {
         },
       },
     ])
-    const response = await client.request(near, { method: 'GET', path: '/no' })
+    const response = await client.calls.request(near, { method: 'GET', path: '/no' })
     expect(response.code).toBe('4.01')
     expect(response.contentFormat).toBe(contentFormats['application/concise-problem-details+cbor'])
     expect(text(response.payload)).toContain('device-not-signed-in')
@@ -130,8 +130,8 @@ describe('a request over an association', () => {
     const { client, near } = connected([{ path: '/a', handlers: { GET: () => ({ code: '2.05' }) } }], {
       observer: { requestServed: (event) => served.push(event) },
     })
-    expect((await client.request(near, { method: 'POST', path: '/a' })).code).toBe('4.05')
-    expect((await client.request(near, { method: 'GET', path: '/b' })).code).toBe('4.04')
+    expect((await client.calls.request(near, { method: 'POST', path: '/a' })).code).toBe('4.05')
+    expect((await client.calls.request(near, { method: 'GET', path: '/b' })).code).toBe('4.04')
     expect(served.map(({ method, path, code, errorCode }) => ({ method, path, code, errorCode }))).toEqual([
       { method: 'POST', path: '/a', code: '4.05', errorCode: 'method-not-allowed' },
       { method: 'GET', path: '-', code: '4.04', errorCode: 'not-found' },
@@ -148,7 +148,7 @@ describe('a request over an association', () => {
         },
       },
     )
-    expect((await client.request(near, { method: 'GET', path: '/a' })).code).toBe('4.01')
+    expect((await client.calls.request(near, { method: 'GET', path: '/a' })).code).toBe('4.01')
     expect(handled).toBe(0)
   })
 
@@ -167,7 +167,7 @@ describe('a request over an association', () => {
       ],
       { observer: { requestFailed: (event) => failed.push(event.error) } },
     )
-    const response = await client.request(near, { method: 'GET', path: '/broken' })
+    const response = await client.calls.request(near, { method: 'GET', path: '/broken' })
     expect(response.code).toBe('5.00')
     expect(text(response.payload)).not.toContain('secret detail')
     expect(failed).toEqual([new TypeError('secret detail')])
@@ -185,10 +185,10 @@ describe('a request over an association', () => {
       },
     ])
     for (let count = 1; count <= 9; count++) {
-      expect((await client.request(near, { method: 'GET', path: '/no' })).code).toBe('4.01')
+      expect((await client.calls.request(near, { method: 'GET', path: '/no' })).code).toBe('4.01')
     }
     expect(near.closed).toBe(false)
-    await client.request(near, { method: 'GET', path: '/no' }).catch(() => undefined)
+    await client.calls.request(near, { method: 'GET', path: '/no' }).catch(() => undefined)
     expect(near.closed).toBe(true)
   })
 
@@ -197,9 +197,9 @@ describe('a request over an association', () => {
       { path: '/never', handlers: { GET: () => new Promise(() => undefined) } },
     ])
     await expect(
-      client.request(near, { method: 'GET', path: '/never', timeout: milliseconds(50) }),
+      client.calls.request(near, { method: 'GET', path: '/never', timeout: milliseconds(50) }),
     ).rejects.toMatchObject({ code: 'timed-out' })
-    const waiting = client.request(near, { method: 'GET', path: '/never' })
+    const waiting = client.calls.request(near, { method: 'GET', path: '/never' })
     close()
     await expect(waiting).rejects.toMatchObject({ code: 'association-closed' })
   })
@@ -216,8 +216,8 @@ describe('a request over an association', () => {
       ],
       { observer: { requestFailed: (event) => failed.push(event.error) } },
     )
-    expect((await client.request(near, { method: 'GET', path: '/broken' })).code).toBe('5.00')
-    const observation = await client.observe(
+    expect((await client.calls.request(near, { method: 'GET', path: '/broken' })).code).toBe('5.00')
+    const observation = await client.calls.observe(
       near,
       { method: 'GET', path: '/broken' },
       () => undefined,
@@ -238,7 +238,7 @@ describe('a request over an association', () => {
       },
     ])
     for (let count = 1; count <= 12; count++) {
-      const response = await client.request(near, { method: 'PUT', path: '/door', payload: long(3000) })
+      const response = await client.calls.request(near, { method: 'PUT', path: '/door', payload: long(3000) })
       expect(response.code).toBe('2.04')
       expect(text(response.payload)).toBe(`${count}`)
     }
@@ -251,7 +251,7 @@ describe('a request over an association', () => {
       requestQuota: { requests: 2, per: seconds(60) },
       observer: { requestServed: (event) => served.push(event) },
     })
-    const get = () => client.request(near, { method: 'GET', path: '/a' })
+    const get = () => client.calls.request(near, { method: 'GET', path: '/a' })
     expect([(await get()).code, (await get()).code]).toEqual(['2.05', '2.05'])
     expect(await get()).toMatchObject({ code: '4.29', maxAge: 30 })
     expect(served.map(({ errorCode }) => errorCode)).toEqual([undefined, undefined, 'rate-limited'])
@@ -275,7 +275,8 @@ describe('a request over an association', () => {
     ])
     const put = async (payload: string, ifMatch: Uint8Array) => {
       const conditions = { ifMatch: [ifMatch], ifNoneMatch: false }
-      return (await client.request(near, { method: 'PUT', path: '/file', payload: bytes(payload), conditions })).code
+      return (await client.calls.request(near, { method: 'PUT', path: '/file', payload: bytes(payload), conditions }))
+        .code
     }
     expect(await put('new', bytes('old'))).toBe('2.04')
     expect(await put('newer', bytes('old'))).toBe('4.12')
@@ -295,8 +296,8 @@ describe('a request over an association', () => {
       refusing('database-unavailable'),
       refusing('rate-limited', { retryAfterSeconds: 60 }),
     ])
-    expect((await client.request(near, { method: 'GET', path: '/database-unavailable' })).code).toBe('5.03')
-    expect((await client.request(near, { method: 'GET', path: '/rate-limited' })).code).toBe('4.29')
+    expect((await client.calls.request(near, { method: 'GET', path: '/database-unavailable' })).code).toBe('5.03')
+    expect((await client.calls.request(near, { method: 'GET', path: '/rate-limited' })).code).toBe('4.29')
     const maxAges = far.sent.map((message) => {
       const parsed = parseMessage(message)
       return parsed.wellFormed ? parsed.message.options.find(({ number }) => number === 14)?.value : undefined
@@ -310,8 +311,8 @@ describe('a request over an association', () => {
       { resources: [{ path: '/light', handlers: { GET: () => ({ code: '2.05', payload: bytes('on') }) } }] },
     )
     const { server, far } = open
-    expect(text((await server.request(far, { method: 'GET', path: '/light' })).payload)).toBe('on')
-    expect(await server.ping(far, seconds(1))).toBe(true)
+    expect(text((await server.calls.request(far, { method: 'GET', path: '/light' })).payload)).toBe('on')
+    expect(await server.calls.ping(far, seconds(1))).toBe(true)
   })
 
   it('aborts its signal when the association closes', async () => {
@@ -327,7 +328,7 @@ describe('a request over an association', () => {
         },
       },
     ])
-    const waiting = client.request(near, { method: 'GET', path: '/wait' }).catch(() => undefined)
+    const waiting = client.calls.request(near, { method: 'GET', path: '/wait' }).catch(() => undefined)
     await new Promise((resolve) => setTimeout(resolve, 5))
     expect(signal?.aborted).toBe(false)
     close()
@@ -349,7 +350,7 @@ describe('[6.8] /.well-known/core (RFC 7252 section 7, RFC 6690)', () => {
   ]
   const discover = async (query: string[]) => {
     const { client, near } = connected(resources)
-    const response = await client.request(near, { method: 'GET', path: '/.well-known/core', query })
+    const response = await client.calls.request(near, { method: 'GET', path: '/.well-known/core', query })
     expect(response.contentFormat).toBe(40)
     return text(response.payload)
   }
@@ -384,7 +385,7 @@ describe('an observation over an association', () => {
     ])
     const told: number[] = []
     const ended: string[] = []
-    const observation = await client.observe(
+    const observation = await client.calls.observe(
       near,
       { method: 'GET', path: '/temperature' },
       (response) => told.push(response.payload[0] ?? -1),
@@ -428,7 +429,7 @@ describe('an observation over an association', () => {
       },
     ])
     const told: number[] = []
-    await client.observe(
+    await client.calls.observe(
       near,
       { method: 'GET', path: '/late' },
       (response) => told.push(response.payload[0] ?? -1),
@@ -462,7 +463,7 @@ describe('an observation over an association', () => {
     )
     const ended: string[] = []
     const observe = () =>
-      client.observe(
+      client.calls.observe(
         near,
         { method: 'GET', path: '/x' },
         () => undefined,
@@ -494,7 +495,7 @@ describe('an observation over an association', () => {
       },
     ])
     const told: string[] = []
-    const observation = await client.observe(
+    const observation = await client.calls.observe(
       near,
       { method: 'FETCH', path: '/some', payload: Uint8Array.of(1, 3) },
       (response) => told.push(text(response.payload)),
@@ -513,7 +514,7 @@ describe('an observation over an association', () => {
       { path: '/x', handlers: { GET: () => ({ code: '2.05' }) }, observe: () => () => over++ },
     ])
     const ended: string[] = []
-    await client.observe(
+    await client.calls.observe(
       near,
       { method: 'GET', path: '/x' },
       () => undefined,
