@@ -59,7 +59,8 @@ export class HandledRequests<Identity> {
       if (observation !== undefined) this.#readAgain(observation)
     }
     const admitted = () => {
-      if (observation !== undefined) this.#register(observation, request)
+      // The gate may have taken its time: nobody would end what is begun for a peer that has gone meanwhile.
+      if (observation !== undefined && observation.state !== 'ended') this.#register(observation, request)
     }
     this.#run(incoming, request, admitted, answered)
   }

@@ -524,4 +524,31 @@ describe('an observation over an association', () => {
     expect(over).toBe(1)
     expect(ended).toEqual(['association-closed'])
   })
+
+  it('is not begun at its resource when the association has closed while the gate was thinking', async () => {
+    let admit: (() => void) | undefined
+    let observed = 0
+    const resource: CoapResource<string> = {
+      path: '/x',
+      handlers: { GET: () => ({ code: '2.05' }) },
+      observe: () => {
+        observed++
+        return () => observed--
+      },
+    }
+    const gate = () => new Promise<void>((resolve) => (admit = resolve))
+    const { client, near, close } = connected([resource], { admit: gate })
+    const answer = client.calls.observe(
+      near,
+      { method: 'GET', path: '/x' },
+      () => undefined,
+      () => undefined,
+    )
+    await expect.poll(() => admit).toBeDefined()
+    close()
+    await expect(answer).rejects.toMatchObject({ code: 'association-closed' })
+    admit?.()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(observed).toBe(0)
+  })
 })
