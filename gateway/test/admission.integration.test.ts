@@ -1,29 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { hasCode } from '@sallyport/errors'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  DeviceAtGateway,
-  eventually,
-  type GatewayUnderTest,
-  type InstallationAroundGateway,
-  installationAroundGateway,
-  system,
-} from './installation-around-gateway.ts'
+import { describe, expect, it } from 'vitest'
+import { gatewayForFile } from './gateway-for-file.ts'
+import { DeviceAtGateway, eventually, system } from './installation-around-gateway.ts'
 import { type Authority, type Credentials, newAuthority, newKey, newLeaf } from './test-authorities.ts'
 
-let installation: InstallationAroundGateway
-let under: GatewayUnderTest
-
-beforeAll(async () => {
-  installation = await installationAroundGateway()
-  under = await installation.startGateway()
-})
-afterAll(() => installation.close())
+const here = gatewayForFile()
 
 /** The alert that the gateway sent, or what went wrong instead. */
 async function alertFor(id: string, credentials: Credentials): Promise<unknown> {
   try {
-    const device = await DeviceAtGateway.connect(under.gateway, { id, credentials })
+    const device = await DeviceAtGateway.connect(here.under.gateway, { id, credentials })
     await device.close()
     return 'admitted'
   } catch (error) {
@@ -31,10 +18,10 @@ async function alertFor(id: string, credentials: Credentials): Promise<unknown> 
   }
 }
 
-const failuresBy = (reason: string) => under.log.filter((line) => line.reason === reason)
+const failuresBy = (reason: string) => here.under.log.filter((line) => line.reason === reason)
 
 const auditOf = async (deviceId: string) => {
-  const { items } = await installation.store.auditEvents.list(installation.organizationId, {
+  const { items } = await here.installation.store.auditEvents.list(here.installation.organizationId, {
     limit: 50,
     subjectId: deviceId,
   })
@@ -43,8 +30,8 @@ const auditOf = async (deviceId: string) => {
 
 describe('admission', () => {
   it('[4.12] admits a device with a recorded identity certificate, and serves it', async () => {
-    const device = await installation.provision()
-    const connected = await DeviceAtGateway.connect(under.gateway, device)
+    const device = await here.installation.provision()
+    const connected = await DeviceAtGateway.connect(here.under.gateway, device)
     const { code, body } = await connected.send('GET', '/x.plgd.dev/time')
     expect(code).toBe('2.05')
     expect(Math.abs(Date.parse(String(body.time)) - Date.now())).toBeLessThan(5000)
@@ -63,14 +50,14 @@ describe('admission', () => {
 
   it('[4.12] refuses an identity certificate of another authority with the same name', async () => {
     const impostor = await newAuthority('identity-ca', 'Test identities')
-    const { id } = await installation.provision()
+    const { id } = await here.installation.provision()
     const credentials = await newLeaf('identity', { commonName: `uuid:${id}` }, impostor)
     expect(await alertFor(id, credentials)).toMatch(/unknown_ca|bad_certificate/)
   })
 
   it('[4.12] refuses a certificate of the identity CA that nobody recorded: the CA alone opens nothing', async () => {
-    const { id } = await installation.provision()
-    const credentials = await installation.authorities.identityOf(id)
+    const { id } = await here.installation.provision()
+    const credentials = await here.installation.authorities.identityOf(id)
     expect(await alertFor(id, credentials)).toBe('access_denied')
     await eventually(async () => {
       const refused = (await auditOf(id)).filter((event) => JSON.stringify(event).includes('certificate-not-recorded'))
@@ -79,9 +66,9 @@ describe('admission', () => {
   })
 
   it('[0.12] refuses expired, not yet valid, self-signed and missing certificates, each with its own alert', async () => {
-    const expired = await installation.provision({ validity: { startsAt: Date.now() - 3 * 86_400_000, days: 1 } })
+    const expired = await here.installation.provision({ validity: { startsAt: Date.now() - 3 * 86_400_000, days: 1 } })
     expect(await alertFor(expired.id, expired.credentials)).toBe('certificate_expired')
-    const early = await installation.provision({ validity: { startsAt: Date.now() + 86_400_000, days: 1 } })
+    const early = await here.installation.provision({ validity: { startsAt: Date.now() + 86_400_000, days: 1 } })
     expect(await alertFor(early.id, early.credentials)).toBe('certificate_expired')
     const selfSigned = await newAuthority('identity-ca', 'Nobody')
     const { privateKey } = newKey()
@@ -91,17 +78,17 @@ describe('admission', () => {
   })
 
   it('[0.12] refuses the certificate of a device that was deleted with certificate_revoked', async () => {
-    const device = await installation.provision()
-    const connected = await DeviceAtGateway.connect(under.gateway, device)
+    const device = await here.installation.provision()
+    const connected = await DeviceAtGateway.connect(here.under.gateway, device)
     await connected.enter(device.code)
-    await installation.store.devices.delete(installation.organizationId, device.id, system)
+    await here.installation.store.devices.delete(here.installation.organizationId, device.id, system)
     await eventually(() => expect(connected.closed).toBe(true), 1000)
     expect(await alertFor(device.id, device.credentials)).toBe('certificate_revoked')
   })
 
   it('[0.13] writes down who came: device, address, cipher suite, connection ID, certificate serial', async () => {
-    const device = await installation.provision()
-    const connected = await DeviceAtGateway.connect(under.gateway, device)
+    const device = await here.installation.provision()
+    const connected = await DeviceAtGateway.connect(here.under.gateway, device)
     await eventually(async () => {
       const text = JSON.stringify(await auditOf(device.id))
       expect(text).toContain(device.credentials.certificate.serialNumber)
@@ -109,7 +96,7 @@ describe('admission', () => {
       expect(text).toMatch(/"connectionId":"00[0-9a-f]{14}"/)
       expect(text).toContain('127.0.0.1')
     })
-    const line = under.log.find(({ msg, deviceId }) => msg === 'association opened' && deviceId === device.id)
+    const line = here.under.log.find(({ msg, deviceId }) => msg === 'association opened' && deviceId === device.id)
     expect(line).toMatchObject({
       certificateSerial: device.credentials.certificate.serialNumber,
       cipherSuite: expect.stringContaining('ECDSA'),
@@ -121,10 +108,10 @@ describe('admission', () => {
   it('[0.13] counts strangers per network, reason and minute, and writes no line or row for each', async () => {
     const stranger = await newAuthority('identity-ca', 'Strangers')
     const credentials = await newLeaf('identity', { commonName: `uuid:${randomUUID()}` }, stranger)
-    const linesBefore = under.log.filter(({ msg }) => msg === 'handshake failed').length
+    const linesBefore = here.under.log.filter(({ msg }) => msg === 'handshake failed').length
     for (let attempt = 0; attempt < 5; attempt += 1) await alertFor(randomUUID(), credentials)
-    const linesAfter = under.log.filter(({ msg }) => msg === 'handshake failed').length
+    const linesAfter = here.under.log.filter(({ msg }) => msg === 'handshake failed').length
     expect(linesAfter - linesBefore).toBeLessThanOrEqual(2)
-    expect(await under.metric('sallyport_gateway_handshakes_total')).toContain('certificate-authority-unknown')
+    expect(await here.under.metric('sallyport_gateway_handshakes_total')).toContain('certificate-authority-unknown')
   })
 })

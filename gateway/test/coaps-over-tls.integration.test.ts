@@ -4,25 +4,12 @@ import { randomUUID } from 'node:crypto'
 import { instant } from '@sallyport/clock'
 import type { CoapResource } from '@sallyport/coaps'
 import { asRecord, decode, encode } from '@sallyport/representation'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  DeviceAtGateway,
-  eventually,
-  type GatewayUnderTest,
-  type InstallationAroundGateway,
-  installationAroundGateway,
-  system,
-} from './installation-around-gateway.ts'
+import { describe, expect, it } from 'vitest'
+import { gatewayForFile } from './gateway-for-file.ts'
+import { DeviceAtGateway, eventually, system } from './installation-around-gateway.ts'
 import { type Credentials, newAuthority, newLeaf } from './test-authorities.ts'
 
-let installation: InstallationAroundGateway
-let under: GatewayUnderTest
-
-beforeAll(async () => {
-  installation = await installationAroundGateway()
-  under = await installation.startGateway()
-})
-afterAll(() => installation.close())
+const here = gatewayForFile()
 
 /** A lamp: what it is, and who watches it. */
 function lamp() {
@@ -58,40 +45,41 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('[6.4] over %s', (version) => {
   const connect = (
     device: { id: string; credentials: Credentials },
     resources: readonly CoapResource<undefined>[] = [],
-  ) => DeviceAtGateway.connect(under.gateway, device, resources, version)
+  ) => DeviceAtGateway.connect(here.under.gateway, device, resources, version)
 
   async function refusalOf(id: string, credentials: Credentials): Promise<unknown> {
-    const known = under.log.length
+    const known = here.under.log.length
     const connected = await connect({ id, credentials }).catch(() => undefined)
     await connected?.send('GET', '/x.plgd.dev/time').then(
       () => expect.unreachable('a refused device was served'),
       () => undefined,
     )
     await eventually(() => {
-      const line = under.log.slice(known).find(({ msg }) => msg === 'handshake failed' || msg === 'device refused')
+      const line = here.under.log.slice(known).find(({ msg }) => msg === 'handshake failed' || msg === 'device refused')
       expect(line).toBeDefined()
     })
-    const line = under.log.slice(known).find(({ msg }) => msg === 'handshake failed' || msg === 'device refused')
+    const line = here.under.log.slice(known).find(({ msg }) => msg === 'handshake failed' || msg === 'device refused')
     return line?.reason ?? line?.code
   }
 
   it('a device signs up, signs in, publishes, is watched, gets a command, and sends telemetry', async () => {
     const light = lamp()
-    const device = await installation.provision()
+    const device = await here.installation.provision()
     const connected = await connect(device, [light.resource])
     await connected.enter(device.code)
-    const read = () => installation.store.devices.read(installation.organizationId, device.id)
+    const read = () => here.installation.store.devices.read(here.installation.organizationId, device.id)
     expect(await read()).toMatchObject({ online: true })
     expect((await connected.send('POST', '/oic/rd', { di: device.id, n: 'lamp', ttl: 86_400, links })).code).toBe(
       '2.04',
     )
     const twin = async () =>
-      (await installation.store.resources.twin(installation.organizationId, device.id, '/light/1'))[0]?.representation
+      (await here.installation.store.resources.twin(here.installation.organizationId, device.id, '/light/1'))[0]
+        ?.representation
     await eventually(async () => expect(await twin()).toEqual({ state: false }))
     light.it.switch(true)
     await eventually(async () => expect(await twin()).toEqual({ state: true }))
-    const { id } = await installation.store.commands.create(
-      installation.organizationId,
+    const { id } = await here.installation.store.commands.create(
+      here.installation.organizationId,
       {
         deviceId: device.id,
         href: '/light/1',
@@ -102,30 +90,30 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('[6.4] over %s', (version) => {
       system,
     )
     await eventually(async () =>
-      expect(await installation.store.commands.read(installation.organizationId, id)).toMatchObject({
+      expect(await here.installation.store.commands.read(here.installation.organizationId, id)).toMatchObject({
         state: 'succeeded',
       }),
     )
     expect(light.it.state).toBe(false)
     expect((await connected.send('POST', '/api/v1/telemetry', { temperature: 21.5 })).code).toBe('2.04')
     const found = await connected.send('GET', '/oic/res')
-    const host = `127.0.0.1:${under.gateway.coapsTcp?.port}`
+    const host = `127.0.0.1:${here.under.gateway.coapsTcp?.port}`
     expect(JSON.stringify(found.value)).toContain(`coaps+tcp://${host}`)
     await connected.close()
     await eventually(async () => expect(await read()).toMatchObject({ online: false }))
   })
 
   it('a device that is deleted is closed within a second, and refused when it comes again', async () => {
-    const device = await installation.provision()
+    const device = await here.installation.provision()
     const connected = await connect(device)
     await connected.enter(device.code)
-    await installation.store.devices.delete(installation.organizationId, device.id, system)
+    await here.installation.store.devices.delete(here.installation.organizationId, device.id, system)
     await eventually(() => expect(connected.closed).toBe(true), 1000)
     expect(await refusalOf(device.id, device.credentials)).toBe('certificate-revoked')
   })
 
   it('expired certificates and those of strangers are refused, with the reason in log and metric', async () => {
-    const expired = await installation.provision({ validity: { startsAt: Date.now() - 3 * 86_400_000, days: 1 } })
+    const expired = await here.installation.provision({ validity: { startsAt: Date.now() - 3 * 86_400_000, days: 1 } })
     if (version === 'TLSv1.2') expect(await refusalOf(expired.id, expired.credentials)).toBe('certificate-expired')
     const stranger = await newAuthority('identity-ca', 'Strangers')
     const credentials = await newLeaf('identity', { commonName: `uuid:${randomUUID()}` }, stranger)
@@ -134,23 +122,23 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('[6.4] over %s', (version) => {
       await expect(
         connect({ id: randomUUID(), credentials }).then((it) => it.send('GET', '/x.plgd.dev/time')),
       ).rejects.toThrow()
-    const counted = await under.metric('sallyport_gateway_handshakes_total')
+    const counted = await here.under.metric('sallyport_gateway_handshakes_total')
     expect(counted).toMatch(/reason="certificate-authority-unknown",transport="tls"/)
   })
 })
 
 it('[6.4] a device that signs in over TLS replaces its own association over DTLS', async () => {
-  const device = await installation.provision()
-  const first = await DeviceAtGateway.connect(under.gateway, device)
+  const device = await here.installation.provision()
+  const first = await DeviceAtGateway.connect(here.under.gateway, device)
   const tokens = await first.enter(device.code)
-  const second = await DeviceAtGateway.connect(under.gateway, device, [], 'TLSv1.3')
+  const second = await DeviceAtGateway.connect(here.under.gateway, device, [], 'TLSv1.3')
   expect((await second.signIn(tokens)).code).toBe('2.04')
   await eventually(() => expect(first.closed).toBe(true))
   await second.close()
 })
 
 it('[6.4] can be switched off', async () => {
-  const { gateway } = await installation.startGateway({ SALLYPORT_COAPS_TCP: 'false' })
+  const { gateway } = await here.installation.startGateway({ SALLYPORT_COAPS_TCP: 'false' })
   expect(gateway.coapsTcp).toBeUndefined()
   await gateway.close()
 })

@@ -1,38 +1,18 @@
 import { utf8 } from '@sallyport/bytes'
 import type { CoapResource } from '@sallyport/coaps'
 import { encode } from '@sallyport/representation'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  DeviceAtGateway,
-  eventually,
-  type GatewayUnderTest,
-  type InstallationAroundGateway,
-  installationAroundGateway,
-  system,
-} from './installation-around-gateway.ts'
+import { describe, expect, it } from 'vitest'
+import { gatewayForFile } from './gateway-for-file.ts'
+import { DeviceAtGateway, eventually, system } from './installation-around-gateway.ts'
 
-let installation: InstallationAroundGateway
-let under: GatewayUnderTest
-
-beforeAll(async () => {
-  installation = await installationAroundGateway()
-  under = await installation.startGateway()
-})
-afterAll(() => installation.close())
-
-async function signedIn(resources: readonly CoapResource<undefined>[] = []) {
-  const device = await installation.provision()
-  const connected = await DeviceAtGateway.connect(under.gateway, device, resources)
-  await connected.enter(device.code)
-  return { device, connected }
-}
+const here = gatewayForFile()
 
 const post = (connected: DeviceAtGateway, pack: string) =>
   connected.send('POST', '/api/v1/telemetry', undefined, { contentFormat: 110, payload: utf8(pack) })
 
 describe('a device with a key of its own and bad intentions', () => {
   it('sends measurements that no database can hold, and spoils nobody else’s', async () => {
-    const [bad, good] = [await signedIn(), await signedIn()]
+    const [bad, good] = [await here.signedIn(), await here.signedIn()]
     const unstorable = ['[{"n":"a","vs":"\\u0000"}]', '[{"n":"a","u":"\\u0000","v":1}]', '[{"n":"a","v":1,"t":-9e12}]']
     for (const pack of unstorable) {
       const answers = await Promise.all([
@@ -51,7 +31,7 @@ describe('a device with a key of its own and bad intentions', () => {
       path: '/r/{name}',
       handlers: { GET: () => ({ code: '2.05', contentFormat: 60, payload: encode(60, {}) }) },
     }
-    const { device, connected } = await signedIn([all])
+    const { device, connected } = await here.signedIn([all])
     const links = (from: number) =>
       Array.from({ length: 250 }, (_, index) => ({ href: `/r/${from + index}`, rt: ['x'] }))
     const codes: string[] = []
@@ -60,7 +40,7 @@ describe('a device with a key of its own and bad intentions', () => {
     }
     expect(codes[0]).toBe('2.04')
     expect(codes.at(-1)).toBe('4.00')
-    const kept = await installation.store.resources.links(installation.organizationId, device.id)
+    const kept = await here.installation.store.resources.links(here.installation.organizationId, device.id)
     expect(kept.length).toBeLessThanOrEqual(512)
     // What is there already may be published again, as at every start.
     expect((await connected.send('POST', '/oic/rd', { di: device.id, ttl: 0, links: links(0) })).code).toBe('2.04')
@@ -74,9 +54,9 @@ describe('a device with a key of its own and bad intentions', () => {
         POST: () => ({ code: '2.04', contentFormat: 60, payload: encode(60, { note: '\u0000' }) }),
       },
     }
-    const { device, connected } = await signedIn([lamp])
-    const command = await installation.store.commands.create(
-      installation.organizationId,
+    const { device, connected } = await here.signedIn([lamp])
+    const command = await here.installation.store.commands.create(
+      here.installation.organizationId,
       {
         deviceId: device.id,
         href: '/light',
@@ -87,7 +67,7 @@ describe('a device with a key of its own and bad intentions', () => {
       system,
     )
     await eventually(async () =>
-      expect(await installation.store.commands.read(installation.organizationId, command.id)).toMatchObject({
+      expect(await here.installation.store.commands.read(here.installation.organizationId, command.id)).toMatchObject({
         state: 'succeeded',
         coapCode: '2.04',
       }),
@@ -96,9 +76,9 @@ describe('a device with a key of its own and bad intentions', () => {
   })
 
   it('opens association after association, and keeps a few: the newest', async () => {
-    const device = await installation.provision()
+    const device = await here.installation.provision()
     const all: DeviceAtGateway[] = []
-    for (let count = 0; count < 10; count += 1) all.push(await DeviceAtGateway.connect(under.gateway, device))
+    for (let count = 0; count < 10; count += 1) all.push(await DeviceAtGateway.connect(here.under.gateway, device))
     await eventually(() =>
       expect(all.map(({ closed }) => closed)).toEqual([...Array(6).fill(true), ...Array(4).fill(false)]),
     )
@@ -109,9 +89,9 @@ describe('a device with a key of its own and bad intentions', () => {
 
 describe('a person with odd input', () => {
   it('commands what cannot be sent: refused, since it is certain that the device did not act', async () => {
-    const { device, connected } = await signedIn()
-    const command = await installation.store.commands.create(
-      installation.organizationId,
+    const { device, connected } = await here.signedIn()
+    const command = await here.installation.store.commands.create(
+      here.installation.organizationId,
       {
         deviceId: device.id,
         href: `/${'x'.repeat(300)}`,
@@ -122,7 +102,7 @@ describe('a person with odd input', () => {
       system,
     )
     await eventually(async () =>
-      expect(await installation.store.commands.read(installation.organizationId, command.id)).toMatchObject({
+      expect(await here.installation.store.commands.read(here.installation.organizationId, command.id)).toMatchObject({
         state: 'refused',
         errorCode: 'malformed-request',
       }),

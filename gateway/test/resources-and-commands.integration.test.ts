@@ -1,26 +1,17 @@
 import { instant } from '@sallyport/clock'
 import type { CoapResource } from '@sallyport/coaps'
 import { asRecord, decode, encode, type Value } from '@sallyport/representation'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { gatewayForFile } from './gateway-for-file.ts'
 import {
   DeviceAtGateway,
   eventually,
-  type GatewayUnderTest,
-  type InstallationAroundGateway,
-  installationAroundGateway,
   type ProvisionedDevice,
   system,
   type Tokens,
 } from './installation-around-gateway.ts'
 
-let installation: InstallationAroundGateway
-let under: GatewayUnderTest
-
-beforeAll(async () => {
-  installation = await installationAroundGateway()
-  under = await installation.startGateway()
-})
-afterAll(() => installation.close())
+const here = gatewayForFile()
 
 /** A lamp that can be observed, switched, and made to hesitate. */
 class Lamp {
@@ -83,8 +74,8 @@ async function lampOnline(): Promise<{
   tokens: Tokens
 }> {
   const lamp = new Lamp()
-  const device = await installation.provision()
-  const connected = await DeviceAtGateway.connect(under.gateway, device, lamp.resources)
+  const device = await here.installation.provision()
+  const connected = await DeviceAtGateway.connect(here.under.gateway, device, lamp.resources)
   const tokens = await connected.enter(device.code)
   const published = await connected.send('POST', '/oic/rd', { di: device.id, n: 'lamp', ttl: 86_400, links })
   expect(published.code).toBe('2.04')
@@ -93,7 +84,7 @@ async function lampOnline(): Promise<{
 }
 
 async function twin(deviceId: string, href: string): Promise<unknown> {
-  const [resource] = await installation.store.resources.twin(installation.organizationId, deviceId, href)
+  const [resource] = await here.installation.store.resources.twin(here.installation.organizationId, deviceId, href)
   return resource?.representation ?? undefined
 }
 
@@ -102,8 +93,8 @@ const command = (
   payload: Value,
   options: { href?: string; method?: 'GET' | 'POST'; lifetime?: number } = {},
 ) =>
-  installation.store.commands.create(
-    installation.organizationId,
+  here.installation.store.commands.create(
+    here.installation.organizationId,
     {
       deviceId,
       href: options.href ?? '/light/1',
@@ -115,9 +106,9 @@ const command = (
   )
 
 async function finished(commandId: string) {
-  let found: Awaited<ReturnType<typeof installation.store.commands.read>>
+  let found: Awaited<ReturnType<typeof here.installation.store.commands.read>>
   await eventually(async () => {
-    found = await installation.store.commands.read(installation.organizationId, commandId)
+    found = await here.installation.store.commands.read(here.installation.organizationId, commandId)
     expect(['pending', 'sent']).not.toContain(found?.state)
   }, 10_000)
   return found
@@ -150,7 +141,7 @@ describe('resources', () => {
   it('[4.19] watches a device that comes back without publishing anew, and stops when it signs out', async () => {
     const { device, connected, lamp, tokens } = await lampOnline()
     await connected.close()
-    const again = await DeviceAtGateway.connect(under.gateway, device, lamp.resources)
+    const again = await DeviceAtGateway.connect(here.under.gateway, device, lamp.resources)
     expect((await again.signIn(tokens)).code).toBe('2.04')
     await eventually(() => expect(lamp.watched).toBe(true), 6000)
     lamp.switch(true)
@@ -168,7 +159,7 @@ describe('resources', () => {
     ]
     expect((await connected.send('POST', '/oic/rd', { di: device.id, ttl: 0, links: odd })).code).toBe('2.04')
     await eventually(async () => {
-      const left = await installation.store.resources.links(installation.organizationId, device.id)
+      const left = await here.installation.store.resources.links(here.installation.organizationId, device.id)
       expect(left.map(({ href }) => href).sort()).toEqual(['/broken', '/light/1', '/serial'])
     })
     expect(await twin(device.id, '/broken')).toBeUndefined()
@@ -185,14 +176,14 @@ describe('resources', () => {
     const query = [`di=${device.id}`, `ins=${instance}`]
     expect((await connected.send('DELETE', '/oic/rd', undefined, { query })).code).toBe('2.02')
     expect((await connected.send('DELETE', '/oic/rd', undefined, { query })).code).toBe('4.00')
-    const left = await installation.store.resources.links(installation.organizationId, device.id)
+    const left = await here.installation.store.resources.links(here.installation.organizationId, device.id)
     expect(left.map(({ href }) => href)).toEqual(['/light/1'])
     await connected.close()
   })
 
   it('refuses to publish for another device, and without being signed in', async () => {
-    const device = await installation.provision()
-    const connected = await DeviceAtGateway.connect(under.gateway, device)
+    const device = await here.installation.provision()
+    const connected = await DeviceAtGateway.connect(here.under.gateway, device)
     expect((await connected.send('POST', '/oic/rd', { di: device.id, links })).code).toBe('4.01')
     await connected.enter(device.code)
     const other = '11111111-1111-4111-8111-111111111111'
@@ -226,12 +217,12 @@ describe('commands', () => {
     const { device, connected, lamp, tokens } = await lampOnline()
     await connected.close()
     await eventually(async () => {
-      const record = await installation.store.devices.read(installation.organizationId, device.id)
+      const record = await here.installation.store.devices.read(here.installation.organizationId, device.id)
       expect(record?.online).toBe(false)
     })
     const first = await command(device.id, { power: 20 })
     const second = await command(device.id, { power: 30 })
-    const again = await DeviceAtGateway.connect(under.gateway, device, lamp.resources)
+    const again = await DeviceAtGateway.connect(here.under.gateway, device, lamp.resources)
     expect((await again.signIn(tokens)).code).toBe('2.04')
     const start = performance.now()
     expect(await finished(first.id)).toMatchObject({ state: 'succeeded' })
@@ -252,7 +243,7 @@ describe('commands', () => {
     expect(await finished(id)).toMatchObject({ state: 'outcome-unknown' })
     resolve()
     lamp.hesitate = undefined
-    const again = await DeviceAtGateway.connect(under.gateway, device, lamp.resources)
+    const again = await DeviceAtGateway.connect(here.under.gateway, device, lamp.resources)
     expect((await again.signIn(tokens)).code).toBe('2.04')
     await new Promise((done) => setTimeout(done, 500))
     expect(lamp.updates).toBe(1)

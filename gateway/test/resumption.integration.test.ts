@@ -5,33 +5,19 @@ import { instant } from '@sallyport/clock'
 import type { ClientSession } from '@sallyport/coaps'
 import { type CoapsClient, connectCoaps } from '@sallyport/coaps'
 import { hasCode } from '@sallyport/errors'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { decodeResumableDevice, encodeResumableDevice } from '../src/resumable-device.ts'
-import {
-  DeviceAtGateway,
-  eventually,
-  type GatewayUnderTest,
-  type InstallationAroundGateway,
-  installationAroundGateway,
-  type ProvisionedDevice,
-  system,
-} from './installation-around-gateway.ts'
+import { gatewayForFile } from './gateway-for-file.ts'
+import { DeviceAtGateway, eventually, type ProvisionedDevice, system } from './installation-around-gateway.ts'
 
-let installation: InstallationAroundGateway
-let under: GatewayUnderTest
-
-beforeAll(async () => {
-  installation = await installationAroundGateway()
-  under = await installation.startGateway()
-})
-afterAll(() => installation.close())
+const here = gatewayForFile()
 
 interface Visit {
   readonly client: CoapsClient<undefined>
   readonly session: ClientSession | undefined
 }
 
-async function visit(device: ProvisionedDevice, session?: ClientSession, at = under): Promise<Visit> {
+async function visit(device: ProvisionedDevice, session?: ClientSession, at = here.under): Promise<Visit> {
   let next: ClientSession | undefined
   const client = await connectCoaps<undefined>({
     host: at.gateway.coaps.host,
@@ -57,14 +43,14 @@ async function alertFor(device: ProvisionedDevice, session: ClientSession | unde
 }
 
 const handshakes = async (kind: 'full' | 'resumed'): Promise<number> => {
-  const lines = (await under.metric('sallyport_gateway_handshakes_total')).split('\n')
+  const lines = (await here.under.metric('sallyport_gateway_handshakes_total')).split('\n')
   const line = lines.find((it) => it.includes(`kind="${kind}"`))
   return line === undefined ? 0 : Number(line.split(' ').at(-1))
 }
 
 describe('a device that comes back', () => {
   it('goes on with its session, signs in over it, and is the same device with the same certificate', async () => {
-    const device = await installation.provision()
+    const device = await here.installation.provision()
     const first = await visit(device)
     const tokens = await new DeviceAtGateway(first.client, device.id).enter(device.code)
     await first.client.close()
@@ -73,7 +59,7 @@ describe('a device that comes back', () => {
     expect(second.client.association.resumed).toBe(true)
     expect((await new DeviceAtGateway(second.client, device.id).signIn(tokens)).code).toBe('2.04')
     expect([await handshakes('full'), await handshakes('resumed')]).toEqual([full, resumed + 1])
-    const opened = under.log.filter(({ msg, deviceId }) => msg === 'association opened' && deviceId === device.id)
+    const opened = here.under.log.filter(({ msg, deviceId }) => msg === 'association opened' && deviceId === device.id)
     expect(opened.map((line) => [line.resumed, line.certificateSerial])).toEqual([
       [false, device.credentials.certificate.serialNumber],
       [true, device.credentials.certificate.serialNumber],
@@ -82,27 +68,29 @@ describe('a device that comes back', () => {
   })
 
   it('goes on at another gateway, which has the keys of the same control plane', async () => {
-    const device = await installation.provision()
+    const device = await here.installation.provision()
     const { client, session } = await visit(device)
     await client.close()
-    const other = await installation.startGateway({ SALLYPORT_SHARD: '1' })
+    const other = await here.installation.startGateway({ SALLYPORT_SHARD: '1' })
     const there = await visit(device, session, other)
     expect(there.client.association.resumed).toBe(true)
     await there.client.close()
   })
 
   it('[F14] is refused once it is deleted, with certificate_revoked, and its session opens nothing', async () => {
-    const device = await installation.provision()
+    const device = await here.installation.provision()
     const { client, session } = await visit(device)
     expect(session?.ticket.length).toBeGreaterThan(0)
     await client.close()
     expect(await alertFor(device, session)).toBe('resumed')
-    await installation.store.devices.delete(installation.organizationId, device.id, system)
+    await here.installation.store.devices.delete(here.installation.organizationId, device.id, system)
     expect(await alertFor(device, session)).toBe('certificate_revoked')
   })
 
   it('[F14] is refused once the certificate of its session has expired', async () => {
-    const device = await installation.provision({ validity: { startsAt: Date.now() - 86_400_000 + 4000, days: 1 } })
+    const device = await here.installation.provision({
+      validity: { startsAt: Date.now() - 86_400_000 + 4000, days: 1 },
+    })
     const { client, session } = await visit(device)
     await client.close()
     expect(await alertFor(device, session)).toBe('resumed')
@@ -110,7 +98,7 @@ describe('a device that comes back', () => {
   })
 
   it('does not get around a session that was altered: it handshakes in full', async () => {
-    const device = await installation.provision()
+    const device = await here.installation.provision()
     const { client, session } = await visit(device)
     await client.close()
     if (session === undefined) throw new Error('no session')

@@ -1,41 +1,22 @@
 import { seconds } from '@sallyport/clock'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  DeviceAtGateway,
-  eventually,
-  type GatewayUnderTest,
-  type InstallationAroundGateway,
-  installationAroundGateway,
-  tokensIn,
-} from './installation-around-gateway.ts'
+import { describe, expect, it } from 'vitest'
+import { gatewayForFile } from './gateway-for-file.ts'
+import { eventually, tokensIn } from './installation-around-gateway.ts'
 
-let installation: InstallationAroundGateway
-let under: GatewayUnderTest
-
-beforeAll(async () => {
-  installation = await installationAroundGateway({
-    controlPlane: { SALLYPORT_DEVICE_TOKEN_LIFETIME: '4s' },
-    expectedIntervalSeconds: 2,
-  })
-  under = await installation.startGateway()
+const here = gatewayForFile({
+  controlPlane: { SALLYPORT_DEVICE_TOKEN_LIFETIME: '4s' },
+  expectedIntervalSeconds: 2,
 })
-afterAll(() => installation.close())
 
-const isOnline = async (id: string) => (await installation.store.devices.read(installation.organizationId, id))?.online
+const isOnline = async (id: string) =>
+  (await here.installation.store.devices.read(here.installation.organizationId, id))?.online
 
 const offlineReason = (deviceId: string) =>
-  under.log.findLast(({ msg, deviceId: id }) => msg === 'device offline' && id === deviceId)?.reason
-
-async function signedIn(tlsVersion?: 'TLSv1.3') {
-  const device = await installation.provision()
-  const connected = await DeviceAtGateway.connect(under.gateway, device, [], tlsVersion)
-  const tokens = await connected.enter(device.code)
-  return { device, connected, tokens }
-}
+  here.under.log.findLast(({ msg, deviceId: id }) => msg === 'device offline' && id === deviceId)?.reason
 
 describe('the end of a session', () => {
   it('[0.14] comes with the end of its token: 4.01, offline, and the token is good for nothing any more', async () => {
-    const { device, connected, tokens } = await signedIn()
+    const { device, connected, tokens } = await here.signedIn()
     expect(tokens.expiresin).toBe(4)
     const keepAlive = setInterval(() => void connected.send('GET', '/x.plgd.dev/time').catch(() => undefined), 500)
     await eventually(async () => expect((await connected.send('GET', '/oic/rd')).code).toBe('4.01'), 6000)
@@ -60,7 +41,7 @@ describe('the end of a session', () => {
   ] as const)(
     '[4.17] a device that is not heard of in time is offline, and online again with its next %s',
     async (word, tlsVersion) => {
-      const { device, connected } = await signedIn(tlsVersion)
+      const { device, connected } = await here.signedIn([], tlsVersion)
       await eventually(async () => {
         expect(await isOnline(device.id)).toBe(false)
         expect(offlineReason(device.id)).toBe('no-contact')

@@ -1,40 +1,26 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  DeviceAtGateway,
-  eventually,
-  type GatewayUnderTest,
-  type InstallationAroundGateway,
-  installationAroundGateway,
-  type ProvisionedDevice,
-  tokensIn,
-} from './installation-around-gateway.ts'
+import { afterAll, describe, expect, it } from 'vitest'
+import { gatewayForFile } from './gateway-for-file.ts'
+import { DeviceAtGateway, eventually, type ProvisionedDevice, tokensIn } from './installation-around-gateway.ts'
 
-let installation: InstallationAroundGateway
-let under: GatewayUnderTest
+const here = gatewayForFile()
 const open: DeviceAtGateway[] = []
-
-beforeAll(async () => {
-  installation = await installationAroundGateway()
-  under = await installation.startGateway()
-})
 afterAll(async () => {
   for (const device of open) await device.close()
-  await installation.close()
 })
 
 async function connect(device: Pick<ProvisionedDevice, 'id' | 'credentials'>): Promise<DeviceAtGateway> {
-  const connected = await DeviceAtGateway.connect(under.gateway, device)
+  const connected = await DeviceAtGateway.connect(here.under.gateway, device)
   open.push(connected)
   return connected
 }
 
 async function newDevice(): Promise<{ device: ProvisionedDevice; connected: DeviceAtGateway }> {
-  const device = await installation.provision()
+  const device = await here.installation.provision()
   return { device, connected: await connect(device) }
 }
 
-const read = (id: string) => installation.store.devices.read(installation.organizationId, id)
+const read = (id: string) => here.installation.store.devices.read(here.installation.organizationId, id)
 
 describe('sign up', () => {
   it('[4.13] [4.14] exchanges the onboarding code for tokens, and registers the device with its owner', async () => {
@@ -42,14 +28,14 @@ describe('sign up', () => {
     const answer = await connected.signUp(device.code)
     expect(answer.code).toBe('2.04')
     expect(Object.keys(answer.body).sort()).toEqual(['accesstoken', 'expiresin', 'redirecturi', 'refreshtoken', 'uid'])
-    expect(answer.body).toMatchObject({ uid: installation.organizationId, redirecturi: '', expiresin: 86_400 })
+    expect(answer.body).toMatchObject({ uid: here.installation.organizationId, redirecturi: '', expiresin: 86_400 })
     expect((await read(device.id))?.id).toBe(device.id)
   })
 
   it('[4.13] refuses a wrong, a used and an expired code with 4.01, and the association lives on', async () => {
     const { device, connected } = await newDevice()
     expect(await connected.signUp('wrong')).toMatchObject({ code: '4.01' })
-    const expired = await installation.issueCode(device, -1000)
+    const expired = await here.installation.issueCode(device, -1000)
     expect(await connected.signUp(expired)).toMatchObject({ code: '4.01' })
     expect((await connected.signUp(device.code)).code).toBe('2.04')
     const other = await newDevice()
@@ -100,7 +86,7 @@ describe('sign up', () => {
       { accept: 50 },
     )
     expect(answer.code).toBe('2.04')
-    expect(answer.body.uid).toBe(installation.organizationId)
+    expect(answer.body.uid).toBe(here.installation.organizationId)
     const { connected: other } = await newDevice()
     expect((await other.send('GET', '/x.plgd.dev/time', undefined, { accept: 40 })).code).toBe('4.06')
   })
@@ -158,7 +144,7 @@ describe('sign in', () => {
   it('[4.15] answers 4.01 to a device that is not registered', async () => {
     const { device, connected } = await newDevice()
     const tokens = tokensIn(await connected.signUp(device.code))
-    await installation.store.devices.delete(installation.organizationId, device.id, {
+    await here.installation.store.devices.delete(here.installation.organizationId, device.id, {
       actor: { kind: 'system', id: 'test' },
       correlationId: randomUUID(),
     })
@@ -178,7 +164,7 @@ describe('sign in', () => {
     const { device, connected } = await newDevice()
     const tokens = tokensIn(await connected.signUp(device.code))
     expect((await connected.signIn(tokens)).code).toBe('2.04')
-    const renewed = await installation.renew(device)
+    const renewed = await here.installation.renew(device)
     const newer = await connect({ id: device.id, credentials: renewed })
     expect((await newer.signIn(tokens)).code).toBe('2.04')
     const refreshed = await newer.send('POST', '/oic/sec/tokenrefresh', {
@@ -238,12 +224,12 @@ describe('sign in', () => {
   it('[0.10] one correlation id goes from the datagram through the control plane into the audit trail', async () => {
     const { device, connected } = await newDevice()
     await connected.signUp(device.code)
-    const line = under.log.find(({ msg, deviceId }) => msg === 'device signed up' && deviceId === device.id)
+    const line = here.under.log.find(({ msg, deviceId }) => msg === 'device signed up' && deviceId === device.id)
     const correlationId = String(line?.correlationId)
     expect(correlationId).toMatch(/^[0-9a-f-]{36}$/)
     // Its output comes through a pipe.
-    await eventually(() => expect(installation.controlPlane.output()).toContain(correlationId))
-    const { items } = await installation.store.auditEvents.list(installation.organizationId, {
+    await eventually(() => expect(here.installation.controlPlane.output()).toContain(correlationId))
+    const { items } = await here.installation.store.auditEvents.list(here.installation.organizationId, {
       limit: 10,
       correlationId,
     })
@@ -253,9 +239,9 @@ describe('sign in', () => {
   it('[0.13] writes a refused sign-in down, with its reason', async () => {
     const { device, connected } = await newDevice()
     await connected.signUp(device.code)
-    await connected.signIn({ uid: installation.organizationId, accesstoken: 'x.y.z' })
+    await connected.signIn({ uid: here.installation.organizationId, accesstoken: 'x.y.z' })
     await eventually(async () => {
-      const { items } = await installation.store.auditEvents.list(installation.organizationId, {
+      const { items } = await here.installation.store.auditEvents.list(here.installation.organizationId, {
         limit: 20,
         subjectId: device.id,
       })
@@ -266,7 +252,7 @@ describe('sign in', () => {
   it('shows no token and no code in any log line', async () => {
     const { device, connected } = await newDevice()
     const tokens = await connected.enter(device.code)
-    const text = JSON.stringify(under.log) + installation.controlPlane.output()
+    const text = JSON.stringify(here.under.log) + here.installation.controlPlane.output()
     for (const secret of [device.code, tokens.accesstoken, tokens.refreshtoken]) expect(text).not.toContain(secret)
   })
 })
@@ -276,11 +262,11 @@ describe('while the control plane is down', () => {
     const known = await newDevice()
     const tokens = await known.connected.enter(known.device.code)
     const fresh = await newDevice()
-    await installation.stopControlPlane()
+    await here.installation.stopControlPlane()
     const again = await connect(known.device)
     expect((await again.signIn(tokens)).code).toBe('2.04')
     expect((await fresh.connected.signUp(fresh.device.code)).code).toBe('5.03')
-    await installation.startControlPlane()
+    await here.installation.startControlPlane()
     await eventually(async () => expect((await fresh.connected.signUp(fresh.device.code)).code).toBe('2.04'), 10_000)
   })
 })
