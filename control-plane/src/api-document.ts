@@ -2,13 +2,15 @@
 
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import { type HttpServer, ProblemSchema, problemContentType, publicAccess, type RouteAccess } from '@sallyport/http'
-import type { FastifySchema } from 'fastify'
+import { type HttpServer, ProblemSchema, problemContentType, publicAccess } from '@sallyport/http'
+import type { FastifyContextConfig, FastifySchema } from 'fastify'
+import { idempotencyKeyHeader } from './idempotency.ts'
 
 const description = `The API of Sallyport for the people who own devices.
 
 Errors are problem documents (RFC 9457) with a stable \`type\` and \`code\`. Lists are pages: pass \`nextCursor\` as \`cursor\`.
-Changes of what people edit need \`If-Match\` with the \`ETag\` that was read.`
+Changes of what people edit need \`If-Match\` with the \`ETag\` that was read. What makes something takes an \`Idempotency-Key\`:
+repeated with it, a request whose answer was lost does nothing again and gets that answer.`
 
 /** To be called before the routes are registered. */
 export async function describeApi(server: HttpServer): Promise<void> {
@@ -35,7 +37,7 @@ export async function describeApi(server: HttpServer): Promise<void> {
     },
     refResolver: { buildLocalReference: (schema) => String(schema.$id) },
     transform: ({ schema, url, route }) => ({
-      schema: described(schema, route.config?.access),
+      schema: described(schema, route.config),
       url: namedWildcard(url),
     }),
   })
@@ -61,11 +63,13 @@ export function registerApiDocument(server: HttpServer): void {
 }
 
 /** A route's schema with what is the same for all: the problem document, who may, and the name of a wildcard. */
-function described(schema: FastifySchema | undefined, access: RouteAccess | undefined): FastifySchema {
-  const { params, response, ...own } = schema ?? {}
+function described(schema: FastifySchema | undefined, config: FastifyContextConfig = {}): FastifySchema {
+  const { params, headers, response, ...own } = schema ?? {}
+  const { access, once } = config
   return {
     ...own,
     ...(params === undefined ? {} : { params: namedParameter(params) }),
+    ...(once === true ? { headers: withKey(headers) } : headers === undefined ? {} : { headers }),
     response: {
       ...withDescriptions(response),
       default: { description: 'What went wrong.', content: { [problemContentType]: { schema: { $ref: 'Problem#' } } } },
@@ -74,6 +78,14 @@ function described(schema: FastifySchema | undefined, access: RouteAccess | unde
     ...(access?.kind === 'permission' ? { 'x-permission': access.permission } : {}),
   }
 }
+
+const withKey = (headers: unknown): unknown => {
+  const properties = isObjectSchema(headers) ? headers.properties : {}
+  return { type: 'object', properties: { ...properties, 'idempotency-key': idempotencyKeyHeader } }
+}
+
+const isObjectSchema = (schema: unknown): schema is { readonly properties: Readonly<Record<string, unknown>> } =>
+  typeof schema === 'object' && schema !== null && 'properties' in schema
 
 const responseDescriptions: Readonly<Record<string, string>> = {
   200: 'As asked.',

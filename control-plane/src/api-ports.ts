@@ -2,6 +2,7 @@
 
 import type { Clock } from '@sallyport/clock'
 import type { Logger } from '@sallyport/diagnostics'
+import type { SealingKey } from '@sallyport/hsm'
 import type { Store } from '@sallyport/store'
 import type { JWK } from 'jose'
 import type { CommandAnswers } from './command-answers.ts'
@@ -22,6 +23,8 @@ export interface ApiPorts {
   readonly loginLimit: LoginLimit
   readonly commandAnswers: CommandAnswers
   readonly liveEvents: LiveEvents
+  /** Of the HSM: for what is kept of answers. */
+  readonly sealingKey: Pick<SealingKey, 'seal' | 'open'>
   readonly devicePsks: Pick<DevicePsks, 'create'>
   readonly publishedKeys: () => readonly JWK[]
 }

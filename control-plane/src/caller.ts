@@ -2,7 +2,7 @@
 
 import type { Instant } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
-import type { ActContext } from '@sallyport/store'
+import type { ActContext, IdempotencyKey } from '@sallyport/store'
 import type { FastifyRequest } from 'fastify'
 
 export interface Caller {
@@ -27,8 +27,21 @@ export function callerOf(request: FastifyRequest): Caller {
   return caller
 }
 
+const keys = new WeakMap<FastifyRequest, IdempotencyKey>()
+
+/** What the request does is to happen once. */
+export function rememberKey(request: FastifyRequest, key: IdempotencyKey): void {
+  keys.set(request, key)
+}
+
 /** Who does what the request asks for, as the audit trail names it. */
 export function actOf(request: FastifyRequest): ActContext {
   const { userId } = callerOf(request)
-  return { actor: { kind: 'user', id: userId }, correlationId: request.id, address: request.ip }
+  const once = keys.get(request)
+  return {
+    actor: { kind: 'user', id: userId },
+    correlationId: request.id,
+    address: request.ip,
+    ...(once === undefined ? {} : { once }),
+  }
 }

@@ -132,6 +132,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
       commandAnswers,
       liveEvents,
       devicePsks,
+      sealingKey,
       publishedKeys,
     },
     observer('public'),

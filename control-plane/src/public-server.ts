@@ -3,6 +3,7 @@
 import { createHttpServer, type HttpObserver, type HttpServer } from '@sallyport/http'
 import { describeApi, registerApiDocument } from './api-document.ts'
 import type { ApiPorts } from './api-ports.ts'
+import { answerRepeats } from './idempotency.ts'
 import { authorizePerson } from './person-access.ts'
 import { registerChangeDevice } from './route/change-device.ts'
 import { registerChangeEnrollmentGroup } from './route/change-enrollment-group.ts'
@@ -78,6 +79,7 @@ export async function createPublicServer(
     authorize: (request, access) => authorizePerson(request, access, ports),
   })
   await describeApi(server)
+  answerRepeats(server, ports)
   for (const register of registrations) register(server, ports)
   registerPublishSigningKeys(server, ports.publishedKeys)
   registerApiDocument(server)

@@ -17,7 +17,7 @@ export function registerCommandResource(server: HttpServer, { store, clock, comm
   server.put(
     '/api/v1/devices/:deviceId/resources/*',
     {
-      config: { access: requires('devices:command') },
+      config: { access: requires('devices:command'), once: true },
       schema: {
         operationId: 'updateResource',
         summary: 'Update a resource on the device',

@@ -13,7 +13,7 @@ export function registerCreateEnrollmentGroup(server: HttpServer, { store, clock
   server.post(
     '/api/v1/enrollment-groups',
     {
-      config: { access: requires('groups:write') },
+      config: { access: requires('groups:write'), once: true },
       schema: {
         operationId: 'createEnrollmentGroup',
         summary: 'Enroll the devices of a manufacturer’s authority',

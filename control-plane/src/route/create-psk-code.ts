@@ -13,7 +13,7 @@ export function registerCreatePskCode(server: HttpServer, { store, clock }: ApiP
   server.post(
     '/api/v1/devices/:deviceId/onboarding-codes',
     {
-      config: { access: requires('groups:write') },
+      config: { access: requires('groups:write'), once: true },
       schema: {
         operationId: 'createOnboardingCode',
         summary: 'Make a code for one sign-up of a device with a pre-shared key',

@@ -14,7 +14,7 @@ export function registerRegisterPskDevice(server: HttpServer, { store, clock, de
   server.post(
     '/api/v1/enrollment-groups/:groupId/psk-devices',
     {
-      config: { access: requires('groups:write') },
+      config: { access: requires('groups:write'), once: true },
       schema: {
         operationId: 'registerPskDevice',
         summary: 'Register a device with a pre-shared key',

@@ -11,7 +11,7 @@ export function registerReplacePsk(server: HttpServer, { store, devicePsks }: Ap
   server.post(
     '/api/v1/devices/:deviceId/psks',
     {
-      config: { access: requires('groups:write') },
+      config: { access: requires('groups:write'), once: true },
       schema: {
         operationId: 'replacePsk',
         summary: 'Replace the pre-shared key of a device',

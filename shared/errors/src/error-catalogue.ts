@@ -83,6 +83,21 @@ export const errorCatalogue = {
     title: 'The change needs an If-Match header.',
     remedy: 'Read the object and send its ETag in If-Match.',
   },
+  'idempotency-in-progress': {
+    blame: 'caller',
+    title: 'A request with the same Idempotency-Key is under way.',
+    remedy: 'Send it again after Retry-After: the answer of the first one comes then.',
+  },
+  'idempotency-key-reused': {
+    blame: 'caller',
+    title: 'The Idempotency-Key was used for something else.',
+    remedy: 'Take a new key for each thing that is to be done, and the same one only to repeat a request as it was.',
+  },
+  'idempotency-answer-lost': {
+    blame: 'environment',
+    title: 'What was asked for was done, and the answer to it was lost.',
+    remedy: 'Read what the detail names; what it would have shown once has to be made anew.',
+  },
   'freshness-required': {
     blame: 'caller',
     title: 'The request may have been held back on its way.',

@@ -23,6 +23,7 @@ export {
   ProblemSchema,
   problemContentType,
   problemDocument,
+  problemHeaders,
   problemType,
 } from './problem-document.ts'
 export { problemStatus, statusOf } from './problem-status.ts'

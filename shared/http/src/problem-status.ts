@@ -18,6 +18,9 @@ export const problemStatus: Readonly<Record<ErrorCode, number>> = {
   conflict: 409,
   'precondition-failed': 412,
   'precondition-required': 428,
+  'idempotency-in-progress': 409,
+  'idempotency-key-reused': 422,
+  'idempotency-answer-lost': 409,
   'freshness-required': 428,
   'rate-limited': 429,
   // People

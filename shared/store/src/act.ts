@@ -8,4 +8,20 @@ export interface ActContext {
   readonly correlationId: string
   /** From where the actor acts. */
   readonly address?: string | undefined
+  /**
+   * The act happens once: its transaction writes this down, and a second one with the same key fails with
+   * `idempotency-in-progress` and changes nothing.
+   */
+  readonly once?: IdempotencyKey
+}
+
+/** What the caller of an act named it, so that asking again does nothing again. Kept for 24 h. */
+export interface IdempotencyKey {
+  readonly organizationId: string
+  /** Keys of different callers do not meet. */
+  readonly callerId: string
+  /** Lower-case hexadecimal. */
+  readonly keySha256: string
+  /** SHA-256 of all that was asked, lower-case hexadecimal. */
+  readonly fingerprint: string
 }

@@ -1,4 +1,4 @@
-export type { ActContext } from './act.ts'
+export type { ActContext, IdempotencyKey } from './act.ts'
 export type { AuditChain, AuditHeadKey, SealedEvent, SignedHead } from './audit-chain.ts'
 export type { AuditEventFilter, AuditEventRecord, AuditEvents } from './audit-events.ts'
 export type { CertificateRecord, Certificates, OrphanedIssuance, RecordedIdentity } from './certificates.ts'
@@ -13,6 +13,7 @@ export type {
   GroupAuthority,
   GroupWithAuthorities,
 } from './enrollment-groups.ts'
+export type { DoneOnce, IdempotencyKeys } from './idempotency-keys.ts'
 export type {
   Authorities,
   AuthorityRecord,

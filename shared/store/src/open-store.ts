@@ -15,6 +15,7 @@ import { PostgresDevices } from './postgres/devices.ts'
 import { PostgresEnrollmentGroups } from './postgres/enrollment-groups.ts'
 import { PostgresGateways } from './postgres/gateways.ts'
 import { housekeep } from './postgres/housekeeping.ts'
+import { PostgresIdempotencyKeys } from './postgres/idempotency-keys.ts'
 import { PostgresAuthorities, PostgresHub, PostgresJwtKeys } from './postgres/installation.ts'
 import { Notifications } from './postgres/notifications.ts'
 import { PostgresOrganizations, PostgresUsers } from './postgres/organizations.ts'
@@ -74,6 +75,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     resources: new PostgresResources(database, record),
     commands: new PostgresCommands(database, record),
     telemetry: new PostgresTelemetry(database),
+    idempotencyKeys: new PostgresIdempotencyKeys(database),
     auditEvents: new PostgresAuditEvents(database, record),
     auditChain: new PostgresAuditChain(database),
     outbox: new PostgresOutbox(database),

@@ -16,6 +16,7 @@ import type { Commands } from './commands.ts'
 import type { DeviceTokenFamilies, OnboardingCodes } from './device-tokens.ts'
 import type { Devices } from './devices.ts'
 import type { EnrollmentGroups } from './enrollment-groups.ts'
+import type { IdempotencyKeys } from './idempotency-keys.ts'
 import type { Authorities, Gateways, Hub, JwtKeys } from './installation.ts'
 import type { Organizations, Users } from './organizations.ts'
 import type { Outbox } from './outbox.ts'
@@ -51,6 +52,7 @@ export interface Store {
   readonly resources: Resources
   readonly commands: Commands
   readonly telemetry: Telemetry
+  readonly idempotencyKeys: IdempotencyKeys
   readonly auditEvents: AuditEvents
   readonly auditChain: AuditChain
   readonly outbox: Outbox

@@ -27,6 +27,12 @@ export async function housekeep(database: Database): Promise<void> {
       delete from admission_failure where ctid = any(array(
         select ctid from admission_failure where minute < now() - interval '90 days' limit ${limit}))`,
   )
+  await deleteInSteps(
+    database,
+    (limit) => sql`
+      delete from idempotency_key where ctid = any(array(
+        select ctid from idempotency_key where created_at < now() - interval '24 hours' limit ${limit}))`,
+  )
   // Longer than any copy of an association is kept, and than any association lives without a word.
   await deleteInSteps(
     database,

@@ -9,6 +9,7 @@ import {
   checkAuditDetails,
 } from '@sallyport/audit'
 import type { Clock } from '@sallyport/clock'
+import { CodedError } from '@sallyport/errors'
 import { type EventTopic, type JsonValue, randomBytesOfIdentifier, uuidV7 } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
 import type { Channel } from '../store.ts'
@@ -33,6 +34,8 @@ export interface Announcement {
 
 export class TransactionRecord {
   readonly #clock: Clock
+  /** Transactions that have written down that they happen once. */
+  readonly #once = new WeakSet<Query>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -51,7 +54,9 @@ export class TransactionRecord {
     act: ActContext,
     entries: readonly AuditEntry<Type>[],
   ): Promise<void> {
-    if (entries.length === 0) return
+    const [first] = entries
+    if (first === undefined) return
+    await this.#beOnce(query, act, first)
     const rows = entries.map(({ type, organizationId, subjectId, details, outcome = 'succeeded' }) => ({
       id: this.newId(),
       organization_id: organizationId,
@@ -73,6 +78,25 @@ export class TransactionRecord {
       select id, organization_id, type, severity, outcome, actor_kind, actor_id, actor_name, address,
         subject_kind, subject_id, correlation_id, details
       from jsonb_populate_recordset(null::audit_event, ${json(rows)})`)
+  }
+
+  /**
+   * Another transaction with the same key is waited for: its commit makes this one fail, its roll-back lets this one go on.
+   * @throws CodedError `idempotency-in-progress`
+   */
+  async #beOnce(query: Query, { once }: ActContext, { type, subjectId }: AuditEntry): Promise<void> {
+    if (once === undefined || this.#once.has(query)) return
+    const { organizationId, callerId, keySha256, fingerprint } = once
+    const written = await query.run(sql`
+      insert into idempotency_key (organization_id, caller_id, key_sha256, fingerprint, subject_kind, subject_id)
+      values (${organizationId}, ${callerId}, ${keySha256}, ${fingerprint}, ${auditEventTypes[type].subject}, ${subjectId})
+      on conflict do nothing`)
+    if (written === 0) {
+      throw new CodedError('idempotency-in-progress', 'Another request with this Idempotency-Key was first.', {
+        details: { retryAfterSeconds: 1 },
+      })
+    }
+    this.#once.add(query)
   }
 
   async announce(query: Query, act: ActContext, ...announcements: readonly Announcement[]): Promise<void> {

@@ -1,0 +1,19 @@
+import type { Instant } from '@sallyport/clock'
+import type { IdempotencyKey } from './act.ts'
+
+/** An act that was done under a key. */
+export interface DoneOnce {
+  readonly fingerprint: string
+  readonly at: Instant
+  /** What the act was about, as its audit event names it. */
+  readonly subject: { readonly kind: string; readonly id: string }
+  /** Undefined while it was not given, and for ever when the process ended before it was. */
+  readonly sealedAnswer: Uint8Array | undefined
+}
+
+/** The keys are written by the acts themselves (`ActContext.once`). */
+export interface IdempotencyKeys {
+  find(key: Omit<IdempotencyKey, 'fingerprint'>): Promise<DoneOnce | undefined>
+  /** Keeps the first answer that was given; later ones are left out. */
+  keepAnswer(key: Omit<IdempotencyKey, 'fingerprint'>, sealedAnswer: Uint8Array): Promise<void>
+}
