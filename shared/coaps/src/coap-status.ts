@@ -19,7 +19,7 @@ export const coapStatusOf = {
   'precondition-required': '4.00',
   'idempotency-in-progress': '4.09',
   'idempotency-key-reused': '4.00',
-  'idempotency-answer-lost': '4.09',
+  'idempotency-answer-lost': '5.00',
   'freshness-required': '4.01',
   'rate-limited': '4.29',
   'invalid-credentials': '4.01',
