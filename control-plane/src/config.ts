@@ -108,4 +108,39 @@ export const controlPlaneSettings = {
     kind: 'duration',
     default: '10m',
   }),
+  smtpUrl: setting({
+    name: 'SALLYPORT_SMTP_URL',
+    meaning:
+      'The mail server: smtp://user@host:587 or smtps://user@host:465; in production smtp becomes TLS by STARTTLS or nothing is sent. Without it mails end among the dead jobs.',
+    kind: 'url',
+    schemes: ['smtp', 'smtps'],
+    optional: true,
+    secret: true,
+  }),
+  smtpPasswordFile: setting({
+    name: 'SALLYPORT_SMTP_PASSWORD_FILE',
+    meaning: 'A file with the password for the user of SALLYPORT_SMTP_URL; it stands in for a password in the URL.',
+    kind: 'path',
+    optional: true,
+  }),
+  smtpAuthorityFile: setting({
+    name: 'SALLYPORT_SMTP_CA',
+    meaning: 'The CAs (PEM) that may vouch for the mail server; without it those that Node trusts.',
+    kind: 'path',
+    optional: true,
+  }),
+  mailFrom: setting({
+    name: 'SALLYPORT_MAIL_FROM',
+    meaning: 'The sender of every mail: an address, or Name <address>. Its domain stands in the Message-IDs.',
+    kind: 'string',
+    default: 'Sallyport <sallyport@localhost>',
+  }),
+  jobConcurrency: setting({
+    name: 'SALLYPORT_JOB_CONCURRENCY',
+    meaning: 'Jobs, such as mails, that this process works on at the same time.',
+    kind: 'integer',
+    minimum: 1,
+    maximum: 64,
+    default: 4,
+  }),
 }

@@ -24,9 +24,11 @@ import { deviceTokens } from './device-tokens.ts'
 import { ensureFirstAdmin } from './first-admin.ts'
 import { openGatewaySealingKeys } from './gateway-sealing-keys.ts'
 import { createInternalServer } from './internal-server.ts'
+import { startJobs } from './jobs.ts'
 import { openKeyRing } from './key-ring.ts'
 import { followEvents } from './live-events.ts'
 import { redisLoginLimit } from './login-limit.ts'
+import { type MailSender, smtpSender } from './mail/smtp.ts'
 import { personTokens } from './person-tokens.ts'
 import { createPublicServer } from './public-server.ts'
 import { redisSessionFamilies } from './session-families.ts'
@@ -65,6 +67,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
     clock,
   })
   opened.add(() => store.close())
+  const mailSender = mailSenderOf(configuration, log)
   const token = await openKekToken(configuration, store, log)
   opened.add(() => token.close())
   const sealingKey = await token.findSealingKey(configuration.sealingKeyLabel)
@@ -95,6 +98,8 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   const commandAnswers = await listenForAnswers({ store, clock })
   const sweeper = startSweeper({ store, clock, log })
   opened.add(() => sweeper.close())
+  const jobs = await startJobs({ store, mailSender, concurrency: configuration.jobConcurrency, metrics, log })
+  opened.add(() => jobs.close())
 
   const observer = (listener: 'public' | 'internal'): HttpObserver => ({
     requestServed(request) {
@@ -251,6 +256,21 @@ function refuseWhatIsForDevelopment(configuration: ControlPlaneConfiguration): v
   if (publicUrl === undefined) {
     throw new CodedError('configuration-invalid', 'In production SALLYPORT_PUBLIC_URL has to be said: https://…')
   }
+}
+
+function mailSenderOf(configuration: ControlPlaneConfiguration, log: Logger): MailSender | undefined {
+  const { mode, smtpUrl: url, smtpPasswordFile, smtpAuthorityFile, mailFrom: from } = configuration
+  if (url === undefined) {
+    log.warn({}, 'no mail is sent: SALLYPORT_SMTP_URL is not set')
+    return undefined
+  }
+  return smtpSender({
+    url,
+    from,
+    passwordFile: smtpPasswordFile,
+    authorityFile: smtpAuthorityFile,
+    requireTls: mode === 'production' && !url.startsWith('smtps:'),
+  })
 }
 
 const trustedProxies = ({ trustedProxies: text }: ControlPlaneConfiguration): readonly string[] =>

@@ -12,11 +12,13 @@ import { registerCreateEnrollmentGroup } from './route/create-enrollment-group.t
 import { registerCreatePskCode } from './route/create-psk-code.ts'
 import { registerDeleteDevice } from './route/delete-device.ts'
 import { registerDeleteEnrollmentGroup } from './route/delete-enrollment-group.ts'
+import { registerDropJob } from './route/drop-job.ts'
 import { registerFollowEvents } from './route/follow-events.ts'
 import { registerListAuditEvents } from './route/list-audit-events.ts'
 import { registerListCommands } from './route/list-commands.ts'
 import { registerListDevices } from './route/list-devices.ts'
 import { registerListEnrollmentGroups } from './route/list-enrollment-groups.ts'
+import { registerListJobs } from './route/list-jobs.ts'
 import { registerListProvisioningRecords } from './route/list-provisioning-records.ts'
 import { registerListPsks } from './route/list-psks.ts'
 import { registerListResources } from './route/list-resources.ts'
@@ -26,6 +28,7 @@ import { registerPublishSigningKeys } from './route/publish-signing-keys.ts'
 import { registerReadCommand } from './route/read-command.ts'
 import { registerReadDevice } from './route/read-device.ts'
 import { registerReadEnrollmentGroup } from './route/read-enrollment-group.ts'
+import { registerReadJob } from './route/read-job.ts'
 import { registerReadMe } from './route/read-me.ts'
 import { registerReadProvisioningRecord } from './route/read-provisioning-record.ts'
 import { registerReadResource } from './route/read-resource.ts'
@@ -33,6 +36,7 @@ import { registerReadTelemetry } from './route/read-telemetry.ts'
 import { registerRefreshSession } from './route/refresh-session.ts'
 import { registerRegisterPskDevice } from './route/register-psk-device.ts'
 import { registerReplacePsk } from './route/replace-psk.ts'
+import { registerRetryJob } from './route/retry-job.ts'
 import { registerRevokePsk } from './route/revoke-psk.ts'
 
 const registrations = [
@@ -64,6 +68,10 @@ const registrations = [
   registerReadTelemetry,
   registerFollowEvents,
   registerListAuditEvents,
+  registerListJobs,
+  registerReadJob,
+  registerRetryJob,
+  registerDropJob,
 ]
 
 /** @param trustedProxies addresses or networks whose `x-forwarded-for` is believed. */

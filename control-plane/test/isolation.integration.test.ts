@@ -32,7 +32,20 @@ beforeAll(async () => {
     body: { state: true },
   })
   const { body: psk } = await owner.call('POST', `/api/v1/enrollment-groups/${group.id}/psk-devices`, { body: {} })
+  const jobId = await running.store.jobs.add(
+    {
+      kind: 'send-mail',
+      organizationId: running.admin.organizationId,
+      payload: {
+        to: 'owner@example.com',
+        template: 'notification',
+        parameters: { username: 'u', title: 't', text: 't', occurredAt: '2026-11-21T15:00:00.000Z' },
+      },
+    },
+    act,
+  )
   ids = {
+    jobId,
     pskId: psk.id,
     groupId: group.id,
     deviceId: device.deviceId,

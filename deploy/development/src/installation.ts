@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { holdUdpSocket } from './held-socket.ts'
 import { keepRunning } from './kept-running.ts'
+import { type MailServer, startMailServer } from './mail-server.ts'
 import type { PortPlan } from './port-plan.ts'
 import { type Postgres, startPostgres } from './postgres.ts'
 import { runProgram } from './program.ts'
@@ -33,6 +34,8 @@ export interface Installation {
   readonly home: string
   readonly postgres: Postgres
   readonly redis: RedisProcess
+  /** What is mailed lands in `mail/` of the home. */
+  readonly mail: MailServer
   readonly controlPlane: Service
   readonly dps: Service
   readonly gateway: Service
@@ -96,6 +99,12 @@ export async function startInstallation(options: InstallationOptions): Promise<I
       )
       return { result, note: `on port ${ports.redis}` }
     })
+    const mail = await progress.step('mail', async () => {
+      const folder = join(home, 'mail')
+      const result = await startMailServer({ port: ports.smtp, folder })
+      stops.unshift(() => result.stop())
+      return { result, note: `lands in ${folder}` }
+    })
     const tokens = await progress.step('HSM tokens', async () => {
       const result = await makeTokens(home)
       return { result, note: 'ca (dps) and kek (control plane)' }
@@ -127,7 +136,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
         name: 'control-plane',
         home,
         onChange,
-        environment: controlPlaneEnvironment(options, common, tokens),
+        environment: controlPlaneEnvironment(options, common, tokens, mail.url),
       }),
       (ready) => ready.http ?? '',
     )
@@ -153,6 +162,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
       home,
       postgres,
       redis,
+      mail,
       controlPlane,
       dps,
       gateway,
@@ -248,7 +258,7 @@ function commonEnvironment(
 const portOf = (url: string | undefined, planned: number): string =>
   url === undefined ? String(planned) : new URL(url).port
 
-function controlPlaneEnvironment(o: InstallationOptions, common: CommonEnvironment, tokens: Tokens) {
+function controlPlaneEnvironment(o: InstallationOptions, common: CommonEnvironment, tokens: Tokens, smtpUrl: string) {
   return (previous: ServiceReady | undefined): Environment => ({
     ...common('control-plane'),
     SALLYPORT_HTTP_PORT: portOf(previous?.http, o.ports.http),
@@ -259,6 +269,8 @@ function controlPlaneEnvironment(o: InstallationOptions, common: CommonEnvironme
     SALLYPORT_HSM_TOKEN: 'kek',
     SALLYPORT_HSM_PIN_FILE: tokens.kekPinFile,
     SALLYPORT_FIRST_ADMIN_FILE: join(o.home, 'secrets', 'first-admin.json'),
+    SALLYPORT_SMTP_URL: smtpUrl,
+    SALLYPORT_MAIL_FROM: 'Sallyport <sallyport@example.com>',
     SOFTHSM2_CONF: tokens.kek.softhsmConf,
   })
 }

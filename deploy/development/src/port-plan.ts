@@ -16,6 +16,7 @@ export interface PortPlan {
   readonly dpsCoaps: number
   readonly gatewayCoapsTcp: number
   readonly dpsCoapsTcp: number
+  readonly smtp: number
 }
 
 const fixed: PortPlan = {
@@ -30,6 +31,7 @@ const fixed: PortPlan = {
   dpsCoaps: 15684,
   gatewayCoapsTcp: 5684,
   dpsCoapsTcp: 15684,
+  smtp: 10025,
 }
 
 const purposes: Readonly<Record<keyof PortPlan, { readonly protocol: 'tcp' | 'udp'; readonly purpose: string }>> = {
@@ -44,6 +46,7 @@ const purposes: Readonly<Record<keyof PortPlan, { readonly protocol: 'tcp' | 'ud
   dpsCoaps: { protocol: 'udp', purpose: 'CoAP over DTLS at the dps' },
   gatewayCoapsTcp: { protocol: 'tcp', purpose: 'CoAP over TLS at the gateway' },
   dpsCoapsTcp: { protocol: 'tcp', purpose: 'CoAP over TLS at the dps' },
+  smtp: { protocol: 'tcp', purpose: 'mail of development' },
 }
 
 /** @throws SetupFailure when the offset is not a whole number that keeps every port in range. */
@@ -81,5 +84,6 @@ function mapPorts(portOf: (name: keyof PortPlan) => number): PortPlan {
     dpsCoaps: portOf('dpsCoaps'),
     gatewayCoapsTcp: portOf('gatewayCoapsTcp'),
     dpsCoapsTcp: portOf('dpsCoapsTcp'),
+    smtp: portOf('smtp'),
   }
 }

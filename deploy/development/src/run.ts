@@ -127,6 +127,7 @@ function printWelcome(progress: Progress, home: string, ready: ReturnType<typeof
   progress.line(`  dps          ${ready.dps.coaps}${ready.dps.coapsTcp === null ? '' : `  ${ready.dps.coapsTcp}`}`)
   progress.line(`  metrics      ${ready.metrics.join('  ')}`)
   progress.line(`  logs         ${join(home, 'log')}`)
+  progress.line(`  mail         ${join(home, 'mail')}   (nothing leaves this machine)`)
   progress.line(`  all of it    ${join(home, 'ready.json')}`)
   progress.line(`  admin        ${ready.admin.email}   password: ${ready.admin.password}`)
   progress.line('')

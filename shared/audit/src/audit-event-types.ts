@@ -194,6 +194,13 @@ export const auditEventTypes = {
   'gateway.retired': { severity: 'notice', subject: 'gateway', details: { devices: number } },
   'authority.recorded': { severity: 'notice', subject: 'authority', details: { role: text, keyId: optional(text) } },
   'hub.recorded': { severity: 'notice', subject: 'hub', details: {} },
+  'job.failed': {
+    severity: 'warning',
+    subject: 'job',
+    details: { kind: text, reason: text, attempts: number },
+  },
+  'job.retried': { severity: 'notice', subject: 'job', details: { kind: text } },
+  'job.dropped': { severity: 'notice', subject: 'job', details: { kind: text } },
   'jwt-key.created': { severity: 'notice', subject: 'jwt-key', details: { state: text } },
   'sealing-key.created': { severity: 'notice', subject: 'sealing-key', details: { generation: number } },
 } as const satisfies Record<string, AuditEventDefinition>

@@ -27,6 +27,7 @@ export const auditSubjectKinds = [
   'jwt-key',
   'sealing-key',
   'hub',
+  'job',
 ] as const
 export type AuditSubjectKind = (typeof auditSubjectKinds)[number]
 

@@ -79,6 +79,7 @@ export const coapStatusOf = {
   'database-unavailable': '5.03',
   'cache-unavailable': '5.03',
   'dependency-unavailable': '5.03',
+  'mail-refused': '5.02',
   overloaded: '5.03',
   'shard-lost': '5.03',
   'shutting-down': '5.03',

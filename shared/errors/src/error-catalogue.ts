@@ -359,6 +359,11 @@ export const errorCatalogue = {
     title: 'A service that this needs cannot be reached.',
     remedy: 'Try again later.',
   },
+  'mail-refused': {
+    blame: 'peer',
+    title: 'The mail server refused a mail for good.',
+    remedy: 'Correct the address, or what the mail server has against the sender; then retry or drop the job.',
+  },
   overloaded: {
     blame: 'environment',
     title: 'The service is at its limit.',

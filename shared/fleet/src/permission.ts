@@ -10,21 +10,24 @@ export const permissions = [
   'telemetry:read',
   'audit:read',
   'events:read',
+  'jobs:read',
+  'jobs:write',
 ] as const
 
 export type Permission = (typeof permissions)[number]
 
-const reading = permissions.filter((permission) => permission.endsWith(':read') && permission !== 'audit:read')
+const restricted: readonly Permission[] = ['audit:read', 'jobs:read']
+const reading = permissions.filter((permission) => permission.endsWith(':read') && !restricted.includes(permission))
 
 export const builtInRoles = {
   /** Everything in the organization. */
   admin: permissions,
-  /** Runs the fleet: commands and devices, but not who may enroll. */
-  operator: [...reading, 'devices:write', 'devices:command'],
+  /** Runs the fleet: commands, devices and failed jobs, but not who may enroll. */
+  operator: [...reading, 'devices:write', 'devices:command', 'jobs:read', 'jobs:write'],
   /** Looks only. */
   viewer: reading,
   /** Reads everything, the audit trail too, and changes nothing. */
-  auditor: [...reading, 'audit:read'],
+  auditor: [...reading, 'audit:read', 'jobs:read'],
 } as const satisfies Record<string, readonly Permission[]>
 
 export type Role = keyof typeof builtInRoles

@@ -86,6 +86,7 @@ export const problemStatus: Readonly<Record<ErrorCode, number>> = {
   'database-unavailable': 503,
   'cache-unavailable': 503,
   'dependency-unavailable': 503,
+  'mail-refused': 502,
   overloaded: 503,
   'shard-lost': 503,
   'shutting-down': 503,

@@ -23,6 +23,22 @@ export type {
   JwtKeys,
   OfflineDevice,
 } from './installation.ts'
+export { isJobKind, type JobKind, type JobPayload, jobKinds } from './job-kinds.ts'
+export {
+  type JobFigures,
+  type JobFilter,
+  type JobHandlers,
+  type JobObserver,
+  type JobOutcome,
+  type JobRecord,
+  type JobRunner,
+  type JobState,
+  type Jobs,
+  jobStates,
+  type NewJob,
+  type RunningJob,
+} from './jobs.ts'
+export { isMailAddress, MailMessage, type MailTemplate } from './mail-message.ts'
 export { type Migration, migrate } from './migrate.ts'
 export { type OpenStoreOptions, openStore } from './open-store.ts'
 export type { Organizations, UserRecord, Users } from './organizations.ts'

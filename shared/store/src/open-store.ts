@@ -17,6 +17,7 @@ import { PostgresGateways } from './postgres/gateways.ts'
 import { housekeep } from './postgres/housekeeping.ts'
 import { PostgresIdempotencyKeys } from './postgres/idempotency-keys.ts'
 import { PostgresAuthorities, PostgresHub, PostgresJwtKeys } from './postgres/installation.ts'
+import { PostgresJobs } from './postgres/jobs.ts'
 import { Notifications } from './postgres/notifications.ts'
 import { PostgresOrganizations, PostgresUsers } from './postgres/organizations.ts'
 import { PostgresOutbox } from './postgres/outbox.ts'
@@ -79,6 +80,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     auditEvents: new PostgresAuditEvents(database, record),
     auditChain: new PostgresAuditChain(database),
     outbox: new PostgresOutbox(database),
+    jobs: new PostgresJobs(database, record, notifications),
     listen: (channel, handler, onReconnected) => notifications.listen(channel, handler, onReconnected),
     withAdvisoryLock: (name, work) => locks.withLock(name, work),
     now: () => database.read(databaseTime),

@@ -18,6 +18,7 @@ import type { Devices } from './devices.ts'
 import type { EnrollmentGroups } from './enrollment-groups.ts'
 import type { IdempotencyKeys } from './idempotency-keys.ts'
 import type { Authorities, Gateways, Hub, JwtKeys } from './installation.ts'
+import type { Jobs } from './jobs.ts'
 import type { Organizations, Users } from './organizations.ts'
 import type { Outbox } from './outbox.ts'
 import type { Provisioning } from './provisioning.ts'
@@ -28,9 +29,9 @@ import type { Telemetry } from './telemetry.ts'
 
 /**
  * Payloads: `device_closed` `{ deviceId, reason, pskIdentitySha256? }` (with it, only what was opened with that key), `command_created` `{ gatewayId, commandId, deviceId }`,
- * `command_finished` `{ commandId, deviceId }`, `outbox` empty.
+ * `command_finished` `{ commandId, deviceId }`, `outbox` and `jobs` empty.
  */
-export type Channel = 'device_closed' | 'command_created' | 'command_finished' | 'outbox'
+export type Channel = 'device_closed' | 'command_created' | 'command_finished' | 'outbox' | 'jobs'
 
 export interface Store {
   readonly organizations: Organizations
@@ -56,6 +57,7 @@ export interface Store {
   readonly auditEvents: AuditEvents
   readonly auditChain: AuditChain
   readonly outbox: Outbox
+  readonly jobs: Jobs
   /**
    * Calls `handler` with each notification from now on. Notifications of the time without a connection are lost:
    * `onReconnected` says to look for oneself.

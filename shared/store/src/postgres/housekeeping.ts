@@ -41,6 +41,14 @@ export async function housekeep(database: Database): Promise<void> {
         select association_id from association_mark where updated_at < now() - interval '3 days'
         order by updated_at limit ${limit})`,
   )
+  // Who retries a dead job has a month for it.
+  await deleteInSteps(
+    database,
+    (limit) => sql`
+      delete from job where id in (
+        select id from job where finished_at < now() - case state when 'dead' then interval '30 days' else interval '7 days' end
+        order by finished_at limit ${limit})`,
+  )
   const forgotten = await database.read((query) =>
     query.rows<{ readonly id: string }>(sql`
       select id from device where forgotten_at is not null

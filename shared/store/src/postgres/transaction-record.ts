@@ -1,4 +1,4 @@
-/** What goes into each transaction beside the change itself: audit events, outbox rows, notifications. */
+/** What goes into each transaction beside the change itself: audit events, outbox rows, jobs, notifications of the database. */
 
 import { randomBytes } from 'node:crypto'
 import {
@@ -12,6 +12,8 @@ import type { Clock } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import { type EventTopic, type JsonValue, randomBytesOfIdentifier, uuidV7 } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
+import { checkJobPayload, type JobKind, jobKinds } from '../job-kinds.ts'
+import type { NewJob } from '../jobs.ts'
 import type { Channel } from '../store.ts'
 import type { Query } from './database.ts'
 import { json, sql } from './sql.ts'
@@ -118,7 +120,32 @@ export class TransactionRecord {
       select pg_notify('outbox', '')`)
   }
 
+  /** Work that begins once the transaction is committed, and never if it is not. @returns the ids, in order. */
+  async enqueue(query: Query, act: ActContext, ...jobs: readonly NewJob[]): Promise<readonly string[]> {
+    if (jobs.length === 0) return []
+    const rows = jobs.map(({ kind, organizationId, payload }) => ({
+      id: this.newId(),
+      organization_id: organizationId,
+      kind,
+      payload: checkJobPayload(kind, payload),
+      about: describe(kind, payload).slice(0, 600),
+      correlation_id: act.correlationId,
+    }))
+    await query.run(sql`
+      with added as (
+        insert into job (id, organization_id, kind, payload, about, correlation_id)
+        select id, organization_id, kind, payload, about, correlation_id
+        from jsonb_populate_recordset(null::job, ${json(rows)})
+      )
+      select pg_notify('jobs', '')`)
+    return rows.map(({ id }) => id)
+  }
+
   async notify(query: Query, channel: Channel, payload: Readonly<{ [name: string]: string }>): Promise<void> {
     await query.run(sql`select pg_notify(${channel}, ${JSON.stringify(payload)})`)
   }
+}
+
+function describe(kind: JobKind, payload: NewJob['payload']): string {
+  return jobKinds[kind].describe(payload)
 }
