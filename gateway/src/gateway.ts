@@ -238,7 +238,7 @@ export async function startGateway(
     sealingKeys.start(),
     keys.keysFor(undefined).catch(() => log.warn({}, 'no token keys yet: the control plane does not answer')),
   ])
-  const withdrawals = await watchWithdrawals({ store, devices, tokens, pskLookup, log })
+  const withdrawals = await watchWithdrawals({ store, devices, presence, tokens, pskLookup, log })
   await commands.start()
   const turn = store.shards.takeTurn(configuration.shard, configuration.standby ? 'stands-by' : 'serves-already')
   if (configuration.standby) {

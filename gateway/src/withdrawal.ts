@@ -10,12 +10,14 @@ import { logFieldsOf } from './device-request.ts'
 import type { DeviceTokenVerifier } from './device-token-verifier.ts'
 import type { LiveDevice, LiveDevices } from './live-devices.ts'
 import { notificationFields } from './notification.ts'
+import type { Presence } from './presence.ts'
 import type { PskLookup } from './psk-lookup.ts'
 import { type CredentialStore, withdrawnCredentials } from './withdrawn-credentials.ts'
 
 export interface WithdrawalOptions {
   readonly store: Pick<Store, 'listen'> & CredentialStore
   readonly devices: LiveDevices
+  readonly presence: Pick<Presence, 'goesOffline'>
   readonly tokens: Pick<DeviceTokenVerifier, 'forget'>
   readonly pskLookup: Pick<PskLookup, 'forget'>
   readonly log: Logger
@@ -76,10 +78,14 @@ async function closeWithdrawn(options: WithdrawalOptions): Promise<void> {
   }
 }
 
-/** The session ends at once; the association some moments later, so that the answer to a sign-off still gets out. */
+/**
+ * The session ends at once, and the device is offline, which whoever withdrew it may not have said; the association ends some
+ * moments later, so that the answer to a sign-off still gets out.
+ */
 function close(options: WithdrawalOptions, live: LiveDevice, reason: string): void {
-  live.session.ended()
+  const wasSignedIn = live.session.ended()
   options.devices.signOut(live)
+  if (wasSignedIn) void options.presence.goesOffline(live, 'association-closed')
   options.log.info({ ...logFieldsOf(live.association), reason }, 'association closed: the device was withdrawn')
   setTimeout(() => live.association.close(), answersLeaveWithin)
 }

@@ -15,6 +15,7 @@ import { createLogger } from '@sallyport/diagnostics'
 import { certificateToPem } from '@sallyport/pki'
 import { decode, encode, isRecord, type Value, type ValueRecord } from '@sallyport/representation'
 import { type ActContext, migrate, openStore, type Store } from '@sallyport/store'
+import pg from 'pg'
 import { gatewaySettings } from '../src/config.ts'
 import { type Gateway, startGateway } from '../src/gateway.ts'
 import { type RunningProcess, startProcess } from './running-process.ts'
@@ -48,6 +49,8 @@ export interface InstallationAroundGateway {
   renew(device: ProvisionedDevice): Promise<Credentials>
   /** An onboarding code for it. */
   issueCode(device: { id: string; recordId: string }, lifetime?: number): Promise<string>
+  /** For what no method does yet, and for faults. */
+  onDatabase(statement: string, values?: readonly string[]): Promise<void>
   stopControlPlane(): Promise<void>
   startControlPlane(): Promise<void>
   close(): Promise<void>
@@ -239,6 +242,11 @@ export async function installationAroundGateway(
       return credentials
     },
     issueCode,
+    async onDatabase(statement, values = []) {
+      const client = new pg.Client({ connectionString: database.url })
+      await client.connect()
+      await client.query(statement, [...values]).finally(() => client.end())
+    },
     async stopControlPlane() {
       await controlPlane.end('SIGTERM')
     },

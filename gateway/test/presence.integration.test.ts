@@ -24,6 +24,22 @@ describe('presence', () => {
     expect(performance.now() - start).toBeLessThan(1000)
   })
 
+  it('declares a device offline at once whose withdrawal is found by looking, since its notification was lost', async () => {
+    const { device, connected } = await here.signedIn()
+    const other = await here.signedIn()
+    await here.installation.onDatabase(`update device set state = 'blocked' where id = $1`, [device.id])
+    expect(await isOnline(device.id)).toBe(true)
+    // Whoever listens anew may have missed something, and looks.
+    await here.installation.onDatabase(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query ilike 'listen%'`,
+    )
+    await eventually(() => expect(connected.closed).toBe(true), 5000)
+    await eventually(async () => expect(await isOnline(device.id)).toBe(false), 500)
+    expect(other.connected.closed).toBe(false)
+    expect(await isOnline(other.device.id)).toBe(true)
+    await other.connected.close()
+  })
+
   it('deletes a device that signs off, and ends its association after the answer', async () => {
     const { device, connected, tokens } = await here.signedIn()
     const answer = await connected.send('DELETE', '/oic/sec/account', undefined, {

@@ -1,14 +1,17 @@
 /** Devices that come back with a session: with fewer bytes and no signatures, and never around what the books say. */
 
 import { randomBytes, randomUUID } from 'node:crypto'
-import { instant } from '@sallyport/clock'
+import { clockFrom, instant } from '@sallyport/clock'
 import type { ClientSession } from '@sallyport/coaps'
 import { type CoapsClient, connectCoaps } from '@sallyport/coaps'
+import { createLogger } from '@sallyport/diagnostics'
 import { hasCode } from '@sallyport/errors'
 import { describe, expect, it } from 'vitest'
+import { admission } from '../src/admission.ts'
 import { decodeResumableDevice, encodeResumableDevice } from '../src/resumable-device.ts'
 import { gatewayForFile } from './gateway-for-file.ts'
 import { DeviceAtGateway, eventually, type ProvisionedDevice, system } from './installation-around-gateway.ts'
+import { newAuthority } from './test-authorities.ts'
 
 const here = gatewayForFile()
 
@@ -32,9 +35,13 @@ async function visit(device: ProvisionedDevice, session?: ClientSession, at = he
   return { client, session: next }
 }
 
-async function alertFor(device: ProvisionedDevice, session: ClientSession | undefined): Promise<unknown> {
+async function alertFor(
+  device: ProvisionedDevice,
+  session: ClientSession | undefined,
+  at = here.under,
+): Promise<unknown> {
   try {
-    const { client } = await visit(device, session)
+    const { client } = await visit(device, session, at)
     await client.close()
     return client.association.resumed === true ? 'resumed' : 'admitted'
   } catch (error) {
@@ -42,8 +49,8 @@ async function alertFor(device: ProvisionedDevice, session: ClientSession | unde
   }
 }
 
-const handshakes = async (kind: 'full' | 'resumed'): Promise<number> => {
-  const lines = (await here.under.metric('sallyport_gateway_handshakes_total')).split('\n')
+const handshakes = async (kind: 'full' | 'resumed', at = here.under): Promise<number> => {
+  const lines = (await at.metric('sallyport_gateway_handshakes_total')).split('\n')
   const line = lines.find((it) => it.includes(`kind="${kind}"`))
   return line === undefined ? 0 : Number(line.split(' ').at(-1))
 }
@@ -95,6 +102,63 @@ describe('a device that comes back', () => {
     await client.close()
     expect(await alertFor(device, session)).toBe('resumed')
     await eventually(async () => expect(await alertFor(device, session)).toBe('certificate_expired'), 10_000)
+  })
+
+  it('[F14] is refused once its certificate was replaced by another, with certificate_revoked, and comes in with the new one', async () => {
+    const device = await here.installation.provision()
+    const { client, session } = await visit(device)
+    await client.close()
+    const renewed = { ...device, credentials: await here.installation.renew(device) }
+    await (await visit(renewed)).client.close()
+    await here.installation.onDatabase(`update certificate set state = 'superseded' where sha256 = $1`, [
+      device.credentials.certificate.sha256,
+    ])
+    expect(await alertFor(device, session)).toBe('certificate_revoked')
+    expect(await alertFor(renewed, session)).toBe('admitted')
+  })
+
+  it('[F14] is refused while it is blocked, with access_denied, and goes on with its session afterwards', async () => {
+    const device = await here.installation.provision()
+    const { client, session } = await visit(device)
+    await client.close()
+    await here.installation.onDatabase(`update device set state = 'blocked' where id = $1`, [device.id])
+    expect(await alertFor(device, session)).toBe('access_denied')
+    await here.installation.onDatabase(`update device set state = 'active' where id = $1`, [device.id])
+    expect(await alertFor(device, session)).toBe('resumed')
+  })
+
+  it('[F14] is refused once the authority of its certificate was withdrawn: its session is not taken, and its chain leads nowhere', async () => {
+    const device = await here.installation.provision()
+    const { client, session } = await visit(device)
+    await client.close()
+    const own = here.installation.authorities.identity.certificate
+    const other = await newAuthority('installation-root', 'Another installation')
+    await here.installation.store.authorities.record({ role: 'identity', certificateDer: other.certificate.der })
+    await here.installation.onDatabase(`delete from certificate_authority where role = 'identity' and sha256 = $1`, [
+      own.sha256,
+    ])
+    try {
+      const aware = await here.installation.startGateway({ SALLYPORT_SHARD: '2' })
+      expect(await alertFor(device, session, aware)).toBe('unknown_ca')
+      expect(await handshakes('resumed', aware)).toBe(0)
+      expect(aware.log).toContainEqual(expect.objectContaining({ reason: 'certificate-authority-unknown' }))
+      // The gateway that ran before reads its authorities each minute.
+      const inAMinute = admission({
+        store: here.installation.store,
+        clock: clockFrom(() => Date.now() + 61_000),
+        log: createLogger({ service: 'gateway', level: 'error' }),
+      })
+      const resumable = encodeResumableDevice({
+        deviceId: device.id,
+        certificateSha256: device.credentials.certificate.sha256,
+        certificateNotAfter: device.credentials.certificate.notAfter,
+        authoritySha256: own.sha256,
+      })
+      const remote = { address: '127.0.0.1', port: 5684 }
+      expect(await inAMinute.resumePeer(resumable, remote)).toMatchObject({ alert: 'unknown_ca' })
+    } finally {
+      await here.installation.store.authorities.record({ role: 'identity', certificateDer: own.der })
+    }
   })
 
   it('does not get around a session that was altered: it handshakes in full', async () => {

@@ -3,7 +3,7 @@
 import type { Duration } from '@sallyport/clock'
 import { milliseconds, seconds } from '@sallyport/clock'
 import type { RequestQuota } from '@sallyport/coap'
-import type { SealingKeys } from '@sallyport/dtls'
+import { HandshakeRate, handshakeRatesOf, type SealingKeys } from '@sallyport/dtls'
 import type { Association, Transport } from './association.ts'
 import type { ClientObservation, ClientRequest, ClientResponse } from './client-request.ts'
 import type { CoapRequest, CoapResource } from './coap-resource.ts'
@@ -28,7 +28,10 @@ export type ListenCoapsOptions<Identity> = Omit<
   readonly observer?: CoapsObserver<Identity>
   /** Without it one peer may have as many associations as there is room for. */
   readonly associationsPerPeer?: AssociationsPerPeer<Identity>
-  /** CoAP over TLS (RFC 8323) too, with the same credentials and the same judgement. Default: datagrams only. */
+  /**
+   * CoAP over TLS (RFC 8323) too, with the same credentials and the same judgement; its handshakes count together with those
+   * of datagrams, by the rates in `limits`. Default: datagrams only.
+   */
   readonly tls?: Pick<ListenTlsOptions<Identity>, 'host' | 'port' | 'descriptor' | 'limits'>
   /** What one association may send; more gets 4.29 with Max-Age (RFC 8516). Default: no quota. */
   readonly requestQuota?: RequestQuota
@@ -112,8 +115,10 @@ export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity
         if (!answered) association.close()
       }),
   }
+  const handshakeRate = new HandshakeRate(handshakeRatesOf(dtls.limits ?? {}))
   const listener = await listenDtls<Identity>({
     ...dtls,
+    limits: { ...dtls.limits, handshakeRate },
     mtu,
     ...(beforeReading === undefined
       ? {}
@@ -136,6 +141,7 @@ export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity
           ...tls,
           credentials: dtls.credentials,
           verifyPeer: dtls.verifyPeer,
+          handshakeRate,
           events,
         }).catch(async (error: unknown) => {
           await listener.close()

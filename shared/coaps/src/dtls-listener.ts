@@ -71,6 +71,7 @@ export interface ListenDtlsOptions<Identity> {
     | 'maxHandshakesPerSecond'
     | 'maxHandshakesPerSecondPerHost'
     | 'maxHandshakesPerSecondPerNetwork'
+    | 'handshakeRate'
     | 'maxAssociations'
     | 'staleAfter'
     | 'handshakeTimeout'

@@ -28,6 +28,8 @@ export class TlsAssociation<Identity> implements Association<Identity> {
   readonly identity: Identity
   readonly remote: RemoteAddress
   readonly cipherSuite: string
+  /** When bytes came last. */
+  lastHeardAt: Instant = this.openedAt
   readonly #start: TlsAssociationStart<Identity>
   #closed = false
 
@@ -47,6 +49,7 @@ export class TlsAssociation<Identity> implements Association<Identity> {
     const { socket } = this.#start
     socket.on('data', (chunk) => {
       if (this.#closed) return
+      this.lastHeardAt = monotonicClock.now()
       // What one chunk causes to be answered leaves together.
       socket.cork()
       this.#start.data(this, chunk)

@@ -15,7 +15,7 @@ import { createServer as createTcpServer, type Socket, type Server as TcpServer 
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import { type Duration, minutes, seconds } from '@sallyport/clock'
 import { encodeRefusal } from '@sallyport/coap'
-import { HalfOpenQuota, HandshakeRate } from '@sallyport/dtls'
+import { defaultStaleAfter, HalfOpenQuota, type HandshakeRate, StaleAssociations } from '@sallyport/dtls'
 import type {
   Association,
   DtlsCredentials,
@@ -39,14 +39,13 @@ export interface TlsLimits {
   readonly maxHalfOpenPerHost?: number
   /** From one IPv4 /24 or IPv6 /48. Default a quarter of `maxHalfOpen`. */
   readonly maxHalfOpenPerNetwork?: number
-  /** Default 500. */
-  readonly maxHandshakesPerSecond?: number
-  /** Default a fifth of `maxHandshakesPerSecond`. */
-  readonly maxHandshakesPerSecondPerHost?: number
-  /** Default half of `maxHandshakesPerSecond`. */
-  readonly maxHandshakesPerSecondPerNetwork?: number
-  /** Live connections. Default 20 000: each costs some 50 kB, most of it OpenSSL's. */
+  /**
+   * Live connections. Default 20 000: each costs some 50 kB, most of it OpenSSL's. A newcomer beyond takes the place of the
+   * one that was not heard of for longest, if that is longer than `staleAfter`; otherwise it is refused.
+   */
   readonly maxAssociations?: number
+  /** Default 30 min. */
+  readonly staleAfter?: Duration
   /** Live connections from one IPv4 /24 or IPv6 /48. Default half of `maxAssociations`. */
   readonly maxAssociationsPerNetwork?: number
   /** From the connection to the end of the handshake. Default 60 s: a constrained peer takes its time. */
@@ -71,6 +70,8 @@ export interface ListenTlsOptions<Identity> {
   readonly credentials: DtlsCredentials
   readonly verifyPeer: VerifyPeer<Identity>
   readonly events: TlsEvents<Identity>
+  /** Counts handshakes; the listener over DTLS may count by the same. */
+  readonly handshakeRate: HandshakeRate
   readonly limits?: TlsLimits
 }
 
@@ -101,12 +102,12 @@ class Listener<Identity> implements TlsListener<Identity> {
   readonly #limits: Required<TlsLimits>
   readonly #tcp: TcpServer
   readonly #tls: TlsServer
-  readonly #rate: HandshakeRate
   readonly #quota: HalfOpenQuota
   /** By both ends of the connection. */
   readonly #halfOpen = new Map<string, HalfOpen>()
   readonly #halfOpenByHandle = new Map<number, HalfOpen>()
   readonly #associations = new Set<TlsAssociation<Identity>>()
+  readonly #staleAssociations: StaleAssociations<TlsAssociation<Identity>>
   readonly #liveByNetwork = new Map<string, number>()
   #nextHandle = 1
   #closing = false
@@ -115,11 +116,7 @@ class Listener<Identity> implements TlsListener<Identity> {
     this.#options = options
     this.#limits = withDefaults(options.limits)
     const limits = this.#limits
-    this.#rate = new HandshakeRate({
-      total: limits.maxHandshakesPerSecond,
-      perHost: limits.maxHandshakesPerSecondPerHost,
-      perNetwork: limits.maxHandshakesPerSecondPerNetwork,
-    })
+    this.#staleAssociations = new StaleAssociations(limits.staleAfter)
     this.#quota = new HalfOpenQuota({
       total: limits.maxHalfOpen,
       perHost: limits.maxHalfOpenPerHost,
@@ -194,16 +191,20 @@ class Listener<Identity> implements TlsListener<Identity> {
     this.#tls.emit('connection', raw)
   }
 
+  get #longestSilent(): TlsAssociation<Identity> | undefined {
+    return this.#staleAssociations.longestSilent(this.#associations, (held) => !held.closed, monotonicClock.now())
+  }
+
   /** Undefined when there is room, which another may have had to make. */
   #refusalOf(address: string, port: number): string | undefined {
     const { maxAssociations, maxAssociationsPerNetwork } = this.#limits
     if (this.#closing) return 'connection while closing'
-    if (this.#associations.size >= maxAssociations) return 'too many connections'
+    if (this.#associations.size >= maxAssociations && this.#longestSilent === undefined) return 'too many connections'
     if ((this.#liveByNetwork.get(networkPrefix(address)) ?? 0) >= maxAssociationsPerNetwork) {
       return 'too many connections of a network'
     }
     const now = monotonicClock.now()
-    if (!this.#rate.admit(address, now)) return 'too many handshakes'
+    if (!this.#options.handshakeRate.admit(address, now)) return 'too many handshakes'
     const room = this.#quota.roomFor({ address, port }, now)
     if (room.kind === 'none') return 'too many half-open connections'
     if (room.kind === 'evict') {
@@ -255,7 +256,7 @@ class Listener<Identity> implements TlsListener<Identity> {
     if (chain === undefined) {
       // OpenSSL takes up to 100 KB of certificates, and reading them costs as much as several handshakes: they count so.
       const now = monotonicClock.now()
-      for (let more = 0; more < longChainCounts; more++) this.#rate.admit(remote.address, now)
+      for (let more = 0; more < longChainCounts; more++) this.#options.handshakeRate.admit(remote.address, now)
       return refuse({ alert: 'bad_certificate', code: 'certificate-malformed', detail: 'the chain is too long' })
     }
     if (chain.length === 0) {
@@ -286,6 +287,8 @@ class Listener<Identity> implements TlsListener<Identity> {
         events.closed?.(closed, reason)
       },
     })
+    // Only a peer that has been accepted takes a place: one that merely asks costs nobody his.
+    if (this.#associations.size >= this.#limits.maxAssociations) this.#longestSilent?.end('evicted')
     this.#associations.add(association)
     this.#liveByNetwork.set(network, (this.#liveByNetwork.get(network) ?? 0) + 1)
     socket.setTimeout(this.#limits.idleAfter, () => {
@@ -306,16 +309,13 @@ const keyOf = (socket: Socket): string =>
 
 function withDefaults(limits: TlsLimits = {}): Required<TlsLimits> {
   const maxHalfOpen = limits.maxHalfOpen ?? 2000
-  const perSecond = limits.maxHandshakesPerSecond ?? 500
   const maxAssociations = limits.maxAssociations ?? 20_000
   return {
     maxHalfOpen,
     maxHalfOpenPerHost: limits.maxHalfOpenPerHost ?? Math.ceil(maxHalfOpen / 10),
     maxHalfOpenPerNetwork: limits.maxHalfOpenPerNetwork ?? Math.ceil(maxHalfOpen / 4),
-    maxHandshakesPerSecond: perSecond,
-    maxHandshakesPerSecondPerHost: limits.maxHandshakesPerSecondPerHost ?? perSecond / 5,
-    maxHandshakesPerSecondPerNetwork: limits.maxHandshakesPerSecondPerNetwork ?? perSecond / 2,
     maxAssociations,
+    staleAfter: limits.staleAfter ?? defaultStaleAfter,
     maxAssociationsPerNetwork: limits.maxAssociationsPerNetwork ?? Math.ceil(maxAssociations / 2),
     handshakeTimeout: limits.handshakeTimeout ?? seconds(60),
     maxQueuedBytes: limits.maxQueuedBytes ?? 1024 * 1024,

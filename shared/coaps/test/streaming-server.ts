@@ -54,11 +54,6 @@ const server = await listenCoaps<string>({
     descriptor,
     host: '127.0.0.1',
     port: 0,
-    limits: {
-      maxHandshakesPerSecond: 10_000,
-      maxHandshakesPerSecondPerHost: 10_000,
-      maxHandshakesPerSecondPerNetwork: 10_000,
-    },
   },
   credentials: certificates.server,
   verifyPeer: () => ({ accepted: true, identity: 'device' }),

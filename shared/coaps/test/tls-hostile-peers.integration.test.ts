@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
   type AssociationCloseReason,
   type CoapsServer,
+  connectCoaps,
   type HandshakeFailure,
   type ListenCoapsOptions,
   listenCoaps,
@@ -42,7 +43,10 @@ interface UnderTest {
   changed(): void
 }
 
-async function listen(limits: NonNullable<ListenCoapsOptions<string>['tls']>['limits'] = {}): Promise<UnderTest> {
+async function listen(
+  limits: NonNullable<ListenCoapsOptions<string>['tls']>['limits'] = {},
+  bothTransports: NonNullable<ListenCoapsOptions<string>['limits']> = {},
+): Promise<UnderTest> {
   const failures: HandshakeFailure[] = []
   const closed: AssociationCloseReason[] = []
   const discarded: string[] = []
@@ -50,6 +54,7 @@ async function listen(limits: NonNullable<ListenCoapsOptions<string>['tls']>['li
   const server = await listenCoaps<string>({
     host: '127.0.0.1',
     port: 0,
+    limits: bothTransports,
     tls: { host: '127.0.0.1', port: 0, limits },
     credentials: certificates.credentials('server'),
     verifyPeer: async () => ({ accepted: true, identity: 'device' }),
@@ -371,11 +376,8 @@ describe('[6.4] [5.9] TLS spoken badly', () => {
     const third = await peer(few.port, 'TLSv1.3').catch((error: unknown) => error)
     expect(third).toBeInstanceOf(Error)
     expect(few.discarded).toContain('too many connections')
-    const slow = await listen({
-      maxHandshakesPerSecond: 1,
-      maxHandshakesPerSecondPerHost: 1,
-      maxHandshakesPerSecondPerNetwork: 1,
-    })
+    const one = { maxHandshakesPerSecond: 1, maxHandshakesPerSecondPerHost: 1, maxHandshakesPerSecondPerNetwork: 1 }
+    const slow = await listen({}, one)
     for (let count = 0; count < 8; count++)
       connectTcp(slow.port, '127.0.0.1')
         .on('error', () => undefined)
@@ -384,11 +386,70 @@ describe('[6.4] [5.9] TLS spoken badly', () => {
     await slow.server.close()
   })
 
-  it('a chain of 50 certificates is refused unjudged, and counts as many handshakes', async () => {
-    const { port, failures, discarded } = await listen({
-      maxHandshakesPerSecond: 1000,
-      maxHandshakesPerSecondPerHost: 5,
+  it('a full listener lets its longest silent association give way to a newcomer that was accepted, and none that lives', async () => {
+    const { port, server, closed, discarded } = await listen({
+      maxAssociations: 2,
+      maxAssociationsPerNetwork: 10,
+      staleAfter: milliseconds(1500),
     })
+    const silent = await peer(port, 'TLSv1.3')
+    silent.write(csm)
+    await expect.poll(() => server.counts.live).toBe(1)
+    const lively = await peer(port, 'TLSv1.2')
+    lively.write(csm)
+    await expect.poll(() => server.counts.live).toBe(2)
+    const [longestSilent] = server.associations
+    // Nobody is stale yet.
+    await expect(peer(port, 'TLSv1.3')).rejects.toThrow()
+    expect(discarded).toContain('too many connections')
+    const speaking = setInterval(() => lively.write(getTime), 200)
+    try {
+      await new Promise((resolve) => setTimeout(resolve, 1800))
+      // Who merely connects, or does not say who it is, costs nobody its place.
+      const stranger = connectTcp(port, '127.0.0.1')
+      sockets.push(stranger)
+      await expect(peer(port, 'TLSv1.2', false).then((socket) => heard(socket))).resolves.toBeDefined()
+      expect(longestSilent?.closed).toBe(false)
+      const newcomer = await peer(port, 'TLSv1.3')
+      newcomer.write(csm)
+      await expect.poll(() => closed).toEqual(['evicted'])
+      expect(longestSilent?.closed).toBe(true)
+      expect(server.counts.live).toBe(2)
+      expect(lively.destroyed).toBe(false)
+      // Both that are left live.
+      await expect(peer(port, 'TLSv1.3')).rejects.toThrow()
+      expect(closed).toEqual(['evicted'])
+    } finally {
+      clearInterval(speaking)
+    }
+  })
+
+  it('handshakes of a host have one budget: those that it begins over TLS are not left for DTLS, nor the other way', async () => {
+    const rates = { maxHandshakesPerSecond: 1000, maxHandshakesPerSecondPerHost: 1 }
+    const overTls = await listen({}, rates)
+    const connecting = (port: number) =>
+      connectCoaps<string>({
+        host: '127.0.0.1',
+        port,
+        credentials: certificates.credentials('device'),
+        verifyPeer: () => ({ accepted: true, identity: 'server' }),
+      })
+    // One a second, on average over four.
+    for (let count = 0; count < 4; count++) await peer(overTls.port, 'TLSv1.3')
+    const late = connecting(overTls.server.address.port)
+    await expect.poll(() => overTls.discarded).toContain('handshake-rate-limit')
+    // A second later there is one for it, and its hello comes again.
+    await (await late).close()
+
+    const overDtls = await listen({}, rates)
+    for (let count = 0; count < 4; count++) await (await connecting(overDtls.server.address.port)).close()
+    await expect(peer(overDtls.port, 'TLSv1.3')).rejects.toThrow()
+    expect(overDtls.discarded).toContain('too many handshakes')
+  })
+
+  it('a chain of 50 certificates is refused unjudged, and counts as many handshakes', async () => {
+    const rates = { maxHandshakesPerSecond: 1000, maxHandshakesPerSecondPerHost: 5 }
+    const { port, failures, discarded } = await listen({}, rates)
     const cert = readFileSync(certificates.file('device.pem'), 'utf8').repeat(50)
     const key = readFileSync(certificates.file('device.key'))
     const attempt = async () => {

@@ -9,7 +9,7 @@ export const coapsSettings = {
   handshakesPerSecond: setting({
     name: 'SALLYPORT_HANDSHAKES_PER_SECOND',
     meaning:
-      'DTLS handshakes that may begin in a second, on average over four; who comes beyond is not heard and tries again. One core does some 500 beside live devices.',
+      'Handshakes that may begin in a second, over DTLS and TLS together, on average over four; who comes beyond is not heard and tries again. One core does some 500 beside live devices.',
     kind: 'integer',
     minimum: 1,
     maximum: mostPerSecond,
@@ -56,7 +56,7 @@ export const coapsSettings = {
   maxTlsAssociations: setting({
     name: 'SALLYPORT_MAX_TLS_ASSOCIATIONS',
     meaning:
-      'Live connections by TLS at a time, half of them from one IPv4 /24 or IPv6 /48 at most; a newcomer beyond is not heard. Each costs some 50 kB.',
+      'Live connections by TLS at a time; the same holds for a newcomer beyond, and half of them at most are from one IPv4 /24 or IPv6 /48. Each costs some 50 kB.',
     kind: 'integer',
     minimum: 2,
     maximum: 1_000_000,
@@ -72,15 +72,15 @@ export interface CoapsLimits {
   readonly maxAssociations: number
 }
 
-/** Where CoAP over TLS is to be served, and how much of it; undefined: nowhere. The rates of handshakes count for each transport. */
+/** Where CoAP over TLS is to be served, and how much of it; undefined: nowhere. */
 export function coapsTcpOf(
   configuration: Configuration<typeof coapsSettings> & { readonly host: string; readonly coapsPort: number },
-): { readonly host: string; readonly port: number; readonly limits: CoapsLimits } | undefined {
+): { readonly host: string; readonly port: number; readonly limits: Pick<CoapsLimits, 'maxAssociations'> } | undefined {
   if (!configuration.coapsTcp) return undefined
   return {
     host: configuration.host,
     port: configuration.coapsTcpPort ?? configuration.coapsPort,
-    limits: { ...coapsLimits(configuration), maxAssociations: configuration.maxTlsAssociations },
+    limits: { maxAssociations: configuration.maxTlsAssociations },
   }
 }
 

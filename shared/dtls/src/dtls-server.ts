@@ -33,7 +33,7 @@ import {
   readHandshakeFragment,
   writeHandshakeFragment,
 } from './handshake-message.ts'
-import { HandshakeRate } from './handshake-rate.ts'
+import { HandshakeRate, type HandshakeRateLimits, handshakeRatesOf } from './handshake-rate.ts'
 import { defaultNamedGroups, type NamedGroupName } from './named-group.ts'
 import { type Negotiated, negotiate, type ServerIdentity } from './negotiation.ts'
 import type { Answer, AssociationHandle, CloseReason, Output, PeerAddress, QuestionHandle } from './output.ts'
@@ -58,7 +58,7 @@ import { type FoundSession, ServerSessions } from './server-sessions.ts'
 import type { CurveName } from './signature-scheme.ts'
 import { defaultStaleAfter, StaleAssociations } from './stale-associations.ts'
 
-export interface DtlsServerConfiguration {
+export interface DtlsServerConfiguration extends HandshakeRateLimits {
   /** DER, leaf first. The machine does not read it: `curve` says what its key is. */
   readonly chain: readonly Uint8Array[]
   readonly curve: CurveName
@@ -84,15 +84,8 @@ export interface DtlsServerConfiguration {
   readonly maxHalfOpenPerHost?: number
   /** From one IPv4 /24 or IPv6 /48. Default a quarter of `maxHalfOpen`. */
   readonly maxHalfOpenPerNetwork?: number
-  /**
-   * Handshakes that may begin in a second, the cookie proven, on average over four. Default 500: what one core does, with
-   * room for those that live. A hello beyond this and the next two is dropped unheard, and sent again by who means it.
-   */
-  readonly maxHandshakesPerSecond?: number
-  /** From one IPv4 address or IPv6 /64, which may be the NAT of a whole fleet. Default a fifth of `maxHandshakesPerSecond`. */
-  readonly maxHandshakesPerSecondPerHost?: number
-  /** From one IPv4 /24 or IPv6 /48. Default half of `maxHandshakesPerSecond`. */
-  readonly maxHandshakesPerSecondPerNetwork?: number
+  /** In place of rates of its own: what this server begins, its cookie proven, counts together with what others begin. */
+  readonly handshakeRate?: HandshakeRate
   /**
    * Associations at a time. Default 150 000. A newcomer beyond it takes the place of the association that was not heard of
    * for longest, if that is longer than `staleAfter`; otherwise its hello is dropped unheard.
@@ -183,7 +176,7 @@ export class DtlsServer {
   readonly #reassembly: ReassemblyLimits
   readonly #fragmentedHellos: FragmentedHellos
   readonly #maxAssociations: number
-  readonly #staleAssociations: StaleAssociations
+  readonly #staleAssociations: StaleAssociations<Connection>
   readonly #protectRecords: ProtectRecords
   readonly #shard: number
 
@@ -202,12 +195,7 @@ export class DtlsServer {
     }
     this.#handshakeTimeout = configuration.handshakeTimeout ?? seconds(60)
     this.#cookieSecretLifetime = configuration.cookieSecretLifetime ?? minutes(5)
-    const perSecond = configuration.maxHandshakesPerSecond ?? 500
-    this.#handshakeRate = new HandshakeRate({
-      total: perSecond,
-      perHost: configuration.maxHandshakesPerSecondPerHost ?? perSecond / 5,
-      perNetwork: configuration.maxHandshakesPerSecondPerNetwork ?? perSecond / 2,
-    })
+    this.#handshakeRate = configuration.handshakeRate ?? new HandshakeRate(handshakeRatesOf(configuration))
     const total = configuration.maxHalfOpen ?? 10_000
     this.#halfOpenQuota = new HalfOpenQuota({
       total,
@@ -560,7 +548,8 @@ export class DtlsServer {
   }
 
   get #longestSilent(): Connection | undefined {
-    return this.#staleAssociations.longestSilent(this.#endpoint.connections, this.#endpoint.now)
+    const { connections, now } = this.#endpoint
+    return this.#staleAssociations.longestSilent(connections.values(), (held) => connections.has(held.association), now)
   }
 
   #makeRoom(peer: PeerAddress): boolean {

@@ -21,6 +21,28 @@ export interface HandshakeRates {
   readonly perNetwork: number
 }
 
+/** What a listener is told of them; see `handshakeRatesOf`. */
+export interface HandshakeRateLimits {
+  /**
+   * Handshakes that may begin in a second, on average over four. Default 500: what one core does, with room for those that
+   * live. Who comes beyond this and the next two is not heard, and comes again if it means it.
+   */
+  readonly maxHandshakesPerSecond?: number
+  /** From one IPv4 address or IPv6 /64, which may be the NAT of a whole fleet. Default a fifth of `maxHandshakesPerSecond`. */
+  readonly maxHandshakesPerSecondPerHost?: number
+  /** From one IPv4 /24 or IPv6 /48. Default half of `maxHandshakesPerSecond`. */
+  readonly maxHandshakesPerSecondPerNetwork?: number
+}
+
+export function handshakeRatesOf(limits: HandshakeRateLimits): HandshakeRates {
+  const total = limits.maxHandshakesPerSecond ?? 500
+  return {
+    total,
+    perHost: limits.maxHandshakesPerSecondPerHost ?? total / 5,
+    perNetwork: limits.maxHandshakesPerSecondPerNetwork ?? total / 2,
+  }
+}
+
 /** A fleet that comes back at once begins as many handshakes as the rate allows in this time without delay. */
 const averagedOver: Duration = seconds(4)
 

@@ -11,7 +11,7 @@ export {
   type ImportRefusal,
 } from './dtls-server.ts'
 export { type HalfOpenLimits, HalfOpenQuota, type Room } from './half-open-quota.ts'
-export { HandshakeRate, type HandshakeRates } from './handshake-rate.ts'
+export { HandshakeRate, type HandshakeRateLimits, type HandshakeRates, handshakeRatesOf } from './handshake-rate.ts'
 export { defaultNamedGroups, type NamedGroupName } from './named-group.ts'
 export type {
   Answer,
@@ -38,3 +38,4 @@ export {
   type SignatureSchemeName,
   signatureSchemes,
 } from './signature-scheme.ts'
+export { defaultStaleAfter, StaleAssociations } from './stale-associations.ts'

@@ -4,8 +4,6 @@
  */
 
 import { type Duration, earlier, type Instant, later, minutes, seconds } from '@sallyport/clock'
-import type { Connection } from './connection.ts'
-import type { AssociationHandle } from './output.ts'
 
 export const defaultStaleAfter: Duration = minutes(30)
 
@@ -13,31 +11,30 @@ export const defaultStaleAfter: Duration = minutes(30)
 const mostFound = 256
 const searchedAgainAfter: Duration = seconds(1)
 
-export class StaleAssociations {
+export class StaleAssociations<Held extends { readonly lastHeardAt: Instant }> {
   readonly #staleAfter: Duration
   /** Longest silent last. */
-  #found: Connection[] = []
+  #found: Held[] = []
   #nextSearch: Instant | undefined
 
   constructor(staleAfter: Duration) {
     this.#staleAfter = staleAfter
   }
 
-  /** The association to close; undefined when none is stale. */
-  longestSilent(connections: ReadonlyMap<AssociationHandle, Connection>, now: Instant): Connection | undefined {
-    const stale = (connection: Connection): boolean =>
-      connections.has(connection.association) && connection.lastHeardAt <= earlier(now, this.#staleAfter)
+  /** The association to close; undefined when none is stale. @param isLive whether one of `all` is still one of them */
+  longestSilent(all: Iterable<Held>, isLive: (held: Held) => boolean, now: Instant): Held | undefined {
+    const stale = (held: Held): boolean => isLive(held) && held.lastHeardAt <= earlier(now, this.#staleAfter)
     const known = this.#lastFound(stale)
     if (known !== undefined || (this.#nextSearch !== undefined && now < this.#nextSearch)) return known
     this.#nextSearch = later(now, searchedAgainAfter)
-    this.#found = [...connections.values()]
+    this.#found = [...all]
       .filter(stale)
       .sort((a, b) => b.lastHeardAt - a.lastHeardAt)
       .slice(-mostFound)
     return this.#found.at(-1)
   }
 
-  #lastFound(stale: (connection: Connection) => boolean): Connection | undefined {
+  #lastFound(stale: (held: Held) => boolean): Held | undefined {
     for (let last = this.#found.at(-1); last !== undefined; last = this.#found.at(-1)) {
       if (stale(last)) return last
       this.#found.pop()
