@@ -20,7 +20,7 @@ import { connectionIdLength, requireShard } from './connection-id.ts'
 import { CookieSecrets } from './cookie.ts'
 import { Endpoint } from './endpoint.ts'
 import { maxGeneration } from './epoch.ts'
-import { minMtu, resumeFlight } from './flight.ts'
+import { maxMtu, minMtu, resumeFlight } from './flight.ts'
 import { expiryOfFragmentedHello, FragmentedHellos } from './fragmented-hellos.ts'
 import { HalfOpenQuota } from './half-open-quota.ts'
 import { describeFault } from './handshake-fault.ts'
@@ -678,8 +678,8 @@ const defaultMtu = 1200
 
 /** @throws RangeError */
 export function requireMtu(mtu: number): number {
-  if (!Number.isInteger(mtu) || mtu < minMtu || mtu > 16_384) {
-    throw new RangeError(`an MTU of ${mtu} bytes is not between ${minMtu} and 16384`)
+  if (!Number.isInteger(mtu) || mtu < minMtu || mtu > maxMtu) {
+    throw new RangeError(`an MTU of ${mtu} bytes is not between ${minMtu} and ${maxMtu}`)
   }
   return mtu
 }

@@ -84,10 +84,19 @@ export interface RecordWriter {
   write(epoch: number, type: ContentType, plaintext: Uint8Array, into: Uint8Array, offset: number): number
 }
 
+const changeCipherSpec = Uint8Array.of(1)
+
+// Packing never suspends, so a datagram and a fragment have one place for all until they are whole.
+
+/** Bytes of UDP payload: no MTU is larger. */
+export const maxMtu = 16_384
+const scratch = new Uint8Array(maxMtu)
+const scratchFragment = new Uint8Array(maxMtu)
+
 /** Cuts a flight into datagrams of at most `mtu` bytes of UDP payload, and records that the peer takes. */
 export function packFlight(flight: Flight, epoch: number, mtu: number, writer: RecordWriter): Uint8Array[] {
   const datagrams: Uint8Array[] = []
-  const datagram = new Uint8Array(mtu)
+  const datagram = scratch
   let used = 0
   const finish = (): void => {
     if (used > 0) datagrams.push(datagram.slice(0, used))
@@ -97,7 +106,7 @@ export function packFlight(flight: Flight, epoch: number, mtu: number, writer: R
   for (const part of flight.parts) {
     if (part.kind === 'change-cipher-spec') {
       if (used + recordHeaderLength + 1 > mtu) finish()
-      used += writer.write(current, contentTypes.changeCipherSpec, Uint8Array.of(1), datagram, used)
+      used += writer.write(current, contentTypes.changeCipherSpec, changeCipherSpec, datagram, used)
       current += 1
       continue
     }
@@ -110,8 +119,8 @@ export function packFlight(flight: Flight, epoch: number, mtu: number, writer: R
       if (mtu - used - overhead < Math.min(rest, 32)) finish()
       const length = Math.min(rest, longest, mtu - used - overhead)
       const bytes = length === body.length ? body : body.subarray(offset, offset + length)
-      const fragment = new Uint8Array(handshakeHeaderLength + bytes.length)
-      writeHandshakeFragment(fragment, 0, { type, length: body.length, messageSequence, offset, bytes })
+      writeHandshakeFragment(scratchFragment, 0, { type, length: body.length, messageSequence, offset, bytes })
+      const fragment = scratchFragment.subarray(0, handshakeHeaderLength + length)
       used += writer.write(current, contentTypes.handshake, fragment, datagram, used)
       offset += bytes.length
       if (bytes.length === 0) break

@@ -2,8 +2,6 @@
  * The frame of handshake messages (RFC 6347 section 4.2.2): types, the 12-byte header, fragments in a record.
  */
 
-import { ByteWriter } from '@sallyport/bytes'
-
 export const handshakeTypes = {
   helloRequest: 0,
   clientHello: 1,
@@ -61,9 +59,20 @@ export function readHandshakeFragment(record: Uint8Array, offset: number): Hands
   }
 }
 
-export function writeHandshakeFragment(into: Uint8Array, offset: number, fragment: HandshakeFragment): void {
-  const { bytes } = fragment
-  const writer = new ByteWriter(into.subarray(offset, offset + handshakeHeaderLength + bytes.length))
-  writer.u8(fragment.type).u24(fragment.length).u16(fragment.messageSequence)
-  writer.u24(fragment.offset).u24(bytes.length).bytes(bytes)
+/** Written byte by byte: a handshake writes some thirty of them. @throws RangeError where `into` has no room for it */
+export function writeHandshakeFragment(into: Uint8Array, at: number, fragment: HandshakeFragment): void {
+  const { type, length, messageSequence, offset, bytes } = fragment
+  into.set(bytes, at + handshakeHeaderLength)
+  into[at] = type
+  writeU24(into, at + 1, length)
+  into[at + 4] = messageSequence >> 8
+  into[at + 5] = messageSequence
+  writeU24(into, at + 6, offset)
+  writeU24(into, at + 9, bytes.length)
+}
+
+function writeU24(into: Uint8Array, at: number, value: number): void {
+  into[at] = value >> 16
+  into[at + 1] = value >> 8
+  into[at + 2] = value
 }
