@@ -8,7 +8,7 @@
  * and can make what we then believe: keys stay in memory and are replaced in time.
  */
 
-import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
 import { concat } from '@sallyport/bytes'
 
 /** Names a key in what it sealed; no secret. */
@@ -47,9 +47,10 @@ export function sealState(
   state: Uint8Array,
   nonce: Uint8Array,
 ): Uint8Array {
-  const { id, key } = requireSealingKey(keys.current)
+  const { id } = keys.current
+  const key = imported(keys.current)
   if (nonce.length !== sealingNonceLength) throw new RangeError(`a nonce of ${nonce.length} bytes`)
-  const cipher = createCipheriv('aes-256-gcm', createSecretKey(key), nonce)
+  const cipher = createCipheriv('aes-256-gcm', key, nonce)
   cipher.setAAD(additionalData(purpose, id))
   return concat(id, nonce, cipher.update(state), cipher.final(), cipher.getAuthTag())
 }
@@ -60,10 +61,10 @@ export function openState(keys: SealingKeys, purpose: SealingPurpose, sealed: Ui
   const id = sealed.subarray(0, sealingKeyIdLength)
   const sealingKey = [keys.current, keys.previous].find((known) => known !== undefined && isSame(known.id, id))
   if (sealingKey === undefined) return undefined
-  const { key } = requireSealingKey(sealingKey)
+  const key = imported(sealingKey)
   const end = sealed.length - tagLength
   const nonce = sealed.subarray(sealingKeyIdLength, sealingKeyIdLength + sealingNonceLength)
-  const decipher = createDecipheriv('aes-256-gcm', createSecretKey(key), nonce, { authTagLength: tagLength })
+  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagLength })
   decipher.setAAD(additionalData(purpose, id))
   decipher.setAuthTag(sealed.subarray(end))
   const opened = decipher.update(sealed.subarray(sealingKeyIdLength + sealingNonceLength, end))
@@ -80,13 +81,20 @@ export function openState(keys: SealingKeys, purpose: SealingPurpose, sealed: Ui
 export const isSealedByCurrent = (keys: SealingKeys, sealed: Uint8Array): boolean =>
   isSame(keys.current.id, sealed.subarray(0, sealingKeyIdLength))
 
-/** @throws RangeError */
-function requireSealingKey(sealingKey: SealingKey): SealingKey {
+/** Imported once: a key serves for a day of tickets. */
+const importedKeys = new WeakMap<SealingKey, KeyObject>()
+
+/** @throws RangeError for a key or an id of another length */
+function imported(sealingKey: SealingKey): KeyObject {
+  const known = importedKeys.get(sealingKey)
+  if (known !== undefined) return known
   const { id, key } = sealingKey
   if (id.length !== sealingKeyIdLength || key.length !== sealingKeyLength) {
     throw new RangeError(`a sealing key of ${key.length} bytes with an id of ${id.length}`)
   }
-  return sealingKey
+  const made = createSecretKey(key)
+  importedKeys.set(sealingKey, made)
+  return made
 }
 
 const additionalData = (purpose: SealingPurpose, id: Uint8Array): Uint8Array =>
