@@ -17,31 +17,46 @@ export interface DtlsAssociationStart<Identity> {
   readonly connectionId: Uint8Array
   readonly maxMessageBytes: number
   readonly resumed?: boolean | undefined
-  readonly send: (plaintext: Uint8Array) => void
-  readonly close: () => void
+  readonly machine: AssociationMachine
+}
+
+/** Of a listener or a connection: one for all its associations, which are many and mostly idle. */
+export interface AssociationMachine {
+  sendFor(association: AssociationHandle, plaintext: Uint8Array): void
+  closeFor(association: AssociationHandle): void
 }
 
 export class DtlsAssociation<Identity> implements Association<Identity> {
-  readonly id: string
   readonly openedAt: Instant
   readonly identity: Identity
   readonly transport = 'dtls'
   readonly cipherSuite: CipherSuiteName
   readonly resumed: boolean
   readonly handle: AssociationHandle
-  readonly #start: DtlsAssociationStart<Identity>
+  readonly maxMessageBytes: number
+  readonly #machine: AssociationMachine
+  readonly #connectionId: Uint8Array
+  #id: string | undefined
   #remote: RemoteAddress
   #closed = false
 
   constructor(start: DtlsAssociationStart<Identity>) {
-    this.#start = start
-    this.id = start.former?.id ?? randomBytes(8).toString('hex')
+    this.#machine = start.machine
+    this.#connectionId = start.connectionId
+    this.#id = start.former?.id
     this.openedAt = start.former?.openedAt ?? instant(Math.round(monotonicClock.now()))
     this.handle = start.handle
     this.identity = start.identity
     this.#remote = start.remote
     this.cipherSuite = start.cipherSuite
+    this.maxMessageBytes = start.maxMessageBytes
     this.resumed = start.resumed ?? false
+  }
+
+  /** Made when it is first asked for: a name to speak of it by, which nothing is found by. */
+  get id(): string {
+    this.#id ??= randomBytes(8).toString('hex')
+    return this.#id
   }
 
   get remote(): RemoteAddress {
@@ -49,12 +64,8 @@ export class DtlsAssociation<Identity> implements Association<Identity> {
   }
 
   get connectionId(): string | undefined {
-    const { connectionId } = this.#start
-    return connectionId.length === 0 ? undefined : Buffer.from(connectionId).toString('hex')
-  }
-
-  get maxMessageBytes(): number {
-    return this.#start.maxMessageBytes
+    const bytes = this.#connectionId
+    return bytes.length === 0 ? undefined : Buffer.from(bytes).toString('hex')
   }
 
   get closed(): boolean {
@@ -62,11 +73,11 @@ export class DtlsAssociation<Identity> implements Association<Identity> {
   }
 
   send(plaintext: Uint8Array): void {
-    if (!this.#closed) this.#start.send(plaintext)
+    if (!this.#closed) this.#machine.sendFor(this.handle, plaintext)
   }
 
   close(): void {
-    if (!this.#closed) this.#start.close()
+    if (!this.#closed) this.#machine.closeFor(this.handle)
   }
 
   /** The machine says that the peer's newest record came from elsewhere. */

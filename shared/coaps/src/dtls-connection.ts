@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:dgram'
 import type { Duration } from '@sallyport/clock'
 import {
+  type AssociationHandle,
   type CipherSuiteName,
   type ClientSession,
   DtlsClient,
@@ -13,7 +14,7 @@ import {
 import { CodedError } from '@sallyport/errors'
 import type { Association, AssociationCloseReason, DtlsCredentials, RemoteAddress, VerifyPeer } from './association.ts'
 import { answerWithNodeCrypto, requireCurve } from './dtls-answers.ts'
-import { DtlsAssociation } from './dtls-association.ts'
+import { type AssociationMachine, DtlsAssociation } from './dtls-association.ts'
 import { connectSocket, DatagramSender, MachineTimer, monotonicClock, resolveHost } from './dtls-socket.ts'
 import { judge } from './dtls-verdict.ts'
 
@@ -92,7 +93,7 @@ interface Settlement<Identity> {
   reject(error: CodedError): void
 }
 
-class ClientConnection<Identity> {
+class ClientConnection<Identity> implements AssociationMachine {
   readonly #options: ConnectDtlsOptions<Identity>
   readonly #machine: DtlsClient
   readonly #sender: DatagramSender
@@ -210,17 +211,22 @@ class ClientConnection<Identity> {
       connectionId,
       maxMessageBytes,
       resumed,
-      send: (plaintext) => {
-        this.#machine.send(plaintext)
-        this.#drain()
-      },
-      close: () => {
-        this.#machine.close()
-        this.#drain()
-      },
+      machine: this,
     })
     this.#options.onSession?.(session)
     this.#settlement.resolve(this.#association)
+  }
+
+  // AssociationMachine, of the one association there is
+
+  sendFor(_association: AssociationHandle, plaintext: Uint8Array): void {
+    this.#machine.send(plaintext)
+    this.#drain()
+  }
+
+  closeFor(): void {
+    this.#machine.close()
+    this.#drain()
   }
 }
 

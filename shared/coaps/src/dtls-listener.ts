@@ -20,7 +20,7 @@ import {
 } from '@sallyport/dtls'
 import type { Association, DtlsCredentials, DtlsEvents, ResumePeer, VerifyPeer } from './association.ts'
 import { answerWithNodeCrypto, requireCurve } from './dtls-answers.ts'
-import { DtlsAssociation, type DtlsAssociationStart } from './dtls-association.ts'
+import { type AssociationMachine, DtlsAssociation, type DtlsAssociationStart } from './dtls-association.ts'
 import { handshakeFailure } from './dtls-failure.ts'
 import { adoptSocket, bindSocket, DatagramSender, MachineTimer, monotonicClock, stopReading } from './dtls-socket.ts'
 import { judge, judgeResumption } from './dtls-verdict.ts'
@@ -167,7 +167,7 @@ type Reading =
 
 type Address = DtlsListener<unknown>['address']
 
-class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<Identity> {
+class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<Identity>, AssociationMachine {
   readonly #options: ListenDtlsOptions<Identity>
   readonly #machine: DtlsServer
   #reading: Reading = { socket: undefined, unsent: [] }
@@ -371,20 +371,21 @@ class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<
     this.#options.events.opened?.(association)
   }
 
-  #associate(start: Omit<DtlsAssociationStart<Identity>, 'send' | 'close'>): DtlsAssociation<Identity> {
-    const { handle } = start
-    const association = new DtlsAssociation<Identity>({
-      ...start,
-      send: (plaintext) => {
-        this.#machine.send(handle, plaintext)
-        this.#drain()
-      },
-      close: () => {
-        this.#machine.close(handle)
-        this.#drain()
-      },
-    })
-    this.#associations.set(handle, association)
+  #associate(start: Omit<DtlsAssociationStart<Identity>, 'machine'>): DtlsAssociation<Identity> {
+    const association = new DtlsAssociation<Identity>({ ...start, machine: this })
+    this.#associations.set(start.handle, association)
     return association
+  }
+
+  // AssociationMachine
+
+  sendFor(association: AssociationHandle, plaintext: Uint8Array): void {
+    this.#machine.send(association, plaintext)
+    this.#drain()
+  }
+
+  closeFor(association: AssociationHandle): void {
+    this.#machine.close(association)
+    this.#drain()
   }
 }
