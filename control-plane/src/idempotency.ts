@@ -4,10 +4,11 @@
  * The key is written in the transaction of the act (`ActContext.once`), so that neither a crash nor two requests at once make
  * two of anything. The answer is kept sealed, since it may hold what is shown once, for as long as the key: 24 h.
  *
- * Keys belong to their caller. A request that failed has done nothing, and its key is free again.
+ * Keys belong to their caller. A request that has done nothing leaves its key free; one that has done something and still came
+ * to no good, like a command that the device refused, is answered the same again.
  */
 
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { canonicalJson } from '@sallyport/audit'
 import { fromUtf8, utf8 } from '@sallyport/bytes'
 import { between, type Clock, seconds, toRfc3339 } from '@sallyport/clock'
@@ -74,13 +75,13 @@ export function answerRepeats(server: HttpServer, options: IdempotencyOptions): 
   server.addHook('onSend', async (request, reply, payload) => {
     const key = fresh.get(request)
     if (key === undefined || typeof payload !== 'string') return payload
-    if (reply.statusCode < 300) {
+    const done = reply.statusCode < 300 ? undefined : await store.idempotencyKeys.find(key).catch(() => undefined)
+    if (reply.statusCode < 300 || done?.attempt === key.attempt) {
       await keep(key, reply, payload, request.id)
       return payload
     }
-    // Of two at once, the later one may have failed on what the first has made, before it came to the key.
-    const done = await store.idempotencyKeys.find(key).catch(() => undefined)
     if (done === undefined) return payload
+    // Of two at once, the later one may have failed on what the first has made, before it came to the key.
     try {
       const answer = await answerOf(key, done)
       replay(reply, answer)
@@ -150,6 +151,7 @@ function keyOf(request: FastifyRequest): IdempotencyKey | undefined {
     callerId: userId,
     keySha256: sha256(key[1] ?? key[2] ?? ''),
     fingerprint: sha256(asked),
+    attempt: randomUUID(),
   }
 }
 

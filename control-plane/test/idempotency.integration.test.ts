@@ -103,6 +103,45 @@ describe('a request that is repeated with its Idempotency-Key', () => {
   })
 })
 
+describe('a command that the device refuses', () => {
+  it('is answered so, and so again: it is not sent a second time', async () => {
+    const lamp = await running.register({ id: groupId, organizationId: running.admin.organizationId })
+    const act = { actor: { kind: 'system', id: 'test' }, correlationId: randomUUID() } as const
+    await running.store.resources.publish(lamp.deviceId, [{ href: '/light/1', rt: [], if: [] }], 0, act)
+    await running.signIn(lamp)
+    const refused: string[] = []
+    const end = await running.store.listen(
+      'command_created',
+      (payload) => {
+        const { commandId } = JSON.parse(payload)
+        refused.push(commandId)
+        void running.store.commands
+          .claim(commandId, 'gateway-test')
+          .then(() =>
+            running.store.commands.complete(
+              commandId,
+              { state: 'refused', coapCode: '4.00', errorCode: 'device-refused' },
+              act,
+            ),
+          )
+      },
+      () => {},
+    )
+    const key = randomUUID()
+    const put = () =>
+      session.call('PUT', `/api/v1/devices/${lamp.deviceId}/resources/light/1`, {
+        body: { state: 'maybe' },
+        headers: { 'idempotency-key': key },
+      })
+    const [first, again] = [await put(), await put()]
+    await end()
+    expect([first.status, first.body.code]).toEqual([400, 'device-refused'])
+    expect([again.status, again.body]).toEqual([400, first.body])
+    expect(again.headers.get('content-type')).toBe('application/problem+json')
+    expect(refused).toHaveLength(1)
+  })
+})
+
 describe('an Idempotency-Key', () => {
   it('that comes with another request is refused, and nothing is done', async () => {
     const key = randomUUID()

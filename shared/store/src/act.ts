@@ -24,4 +24,6 @@ export interface IdempotencyKey {
   readonly keySha256: string
   /** SHA-256 of all that was asked, lower-case hexadecimal. */
   readonly fingerprint: string
+  /** A UUID of this request alone: of several that ask the same, one does it. */
+  readonly attempt: string
 }

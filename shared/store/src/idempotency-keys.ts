@@ -1,9 +1,12 @@
 import type { Instant } from '@sallyport/clock'
 import type { IdempotencyKey } from './act.ts'
 
+export type KeyName = Pick<IdempotencyKey, 'organizationId' | 'callerId' | 'keySha256'>
+
 /** An act that was done under a key. */
 export interface DoneOnce {
   readonly fingerprint: string
+  readonly attempt: string
   readonly at: Instant
   /** What the act was about, as its audit event names it. */
   readonly subject: { readonly kind: string; readonly id: string }
@@ -13,7 +16,7 @@ export interface DoneOnce {
 
 /** The keys are written by the acts themselves (`ActContext.once`). */
 export interface IdempotencyKeys {
-  find(key: Omit<IdempotencyKey, 'fingerprint'>): Promise<DoneOnce | undefined>
+  find(key: KeyName): Promise<DoneOnce | undefined>
   /** Keeps the first answer that was given; later ones are left out. */
-  keepAnswer(key: Omit<IdempotencyKey, 'fingerprint'>, sealedAnswer: Uint8Array): Promise<void>
+  keepAnswer(key: KeyName, sealedAnswer: Uint8Array): Promise<void>
 }

@@ -6,6 +6,8 @@ create table idempotency_key (
   key_sha256 sha256_hex not null,
   -- What was asked: the same key for something else is a mistake of the caller's.
   fingerprint sha256_hex not null,
+  -- The request that did it, of all that came with the key.
+  attempt uuid not null,
   subject_kind text not null,
   subject_id text not null,
   created_at timestamptz(3) not null default now(),

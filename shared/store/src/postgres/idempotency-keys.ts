@@ -1,11 +1,11 @@
 import type { Instant } from '@sallyport/clock'
-import type { IdempotencyKey } from '../act.ts'
-import type { DoneOnce, IdempotencyKeys } from '../idempotency-keys.ts'
+import type { DoneOnce, IdempotencyKeys, KeyName } from '../idempotency-keys.ts'
 import type { Database } from './database.ts'
 import { type Sql, sql } from './sql.ts'
 
 interface Row {
   readonly fingerprint: string
+  readonly attempt: string
   readonly at: Instant
   readonly subjectKind: string
   readonly subjectId: string
@@ -19,19 +19,25 @@ export class PostgresIdempotencyKeys implements IdempotencyKeys {
     this.#database = database
   }
 
-  async find(key: Omit<IdempotencyKey, 'fingerprint'>): Promise<DoneOnce | undefined> {
+  async find(key: KeyName): Promise<DoneOnce | undefined> {
     const row = await this.#database.read((query) =>
       query.first<Row>(sql`
-        select fingerprint, created_at as at, subject_kind as "subjectKind", subject_id as "subjectId",
+        select fingerprint, attempt, created_at as at, subject_kind as "subjectKind", subject_id as "subjectId",
           sealed_answer as "sealedAnswer"
         from idempotency_key where ${named(key)}`),
     )
     if (row === undefined) return undefined
-    const { fingerprint, at, subjectKind, subjectId, sealedAnswer } = row
-    return { fingerprint, at, subject: { kind: subjectKind, id: subjectId }, sealedAnswer: sealedAnswer ?? undefined }
+    const { fingerprint, attempt, at, subjectKind, subjectId, sealedAnswer } = row
+    return {
+      fingerprint,
+      attempt,
+      at,
+      subject: { kind: subjectKind, id: subjectId },
+      sealedAnswer: sealedAnswer ?? undefined,
+    }
   }
 
-  async keepAnswer(key: Omit<IdempotencyKey, 'fingerprint'>, sealedAnswer: Uint8Array): Promise<void> {
+  async keepAnswer(key: KeyName, sealedAnswer: Uint8Array): Promise<void> {
     await this.#database.read((query) =>
       query.run(sql`
         update idempotency_key set sealed_answer = ${sealedAnswer} where ${named(key)} and sealed_answer is null`),
@@ -39,5 +45,5 @@ export class PostgresIdempotencyKeys implements IdempotencyKeys {
   }
 }
 
-const named = ({ organizationId, callerId, keySha256 }: Omit<IdempotencyKey, 'fingerprint'>): Sql =>
+const named = ({ organizationId, callerId, keySha256 }: KeyName): Sql =>
   sql`organization_id = ${organizationId} and caller_id = ${callerId} and key_sha256 = ${keySha256}`

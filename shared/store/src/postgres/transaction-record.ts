@@ -88,10 +88,11 @@ export class TransactionRecord {
    */
   async #beOnce(query: Query, { once }: ActContext, { type, subjectId }: AuditEntry): Promise<void> {
     if (once === undefined || this.#once.has(query)) return
-    const { organizationId, callerId, keySha256, fingerprint } = once
+    const { organizationId, callerId, keySha256, fingerprint, attempt } = once
     const written = await query.run(sql`
-      insert into idempotency_key (organization_id, caller_id, key_sha256, fingerprint, subject_kind, subject_id)
-      values (${organizationId}, ${callerId}, ${keySha256}, ${fingerprint}, ${auditEventTypes[type].subject}, ${subjectId})
+      insert into idempotency_key (organization_id, caller_id, key_sha256, fingerprint, attempt, subject_kind, subject_id)
+      values (${organizationId}, ${callerId}, ${keySha256}, ${fingerprint}, ${attempt},
+        ${auditEventTypes[type].subject}, ${subjectId})
       on conflict do nothing`)
     if (written === 0) {
       throw new CodedError('idempotency-in-progress', 'Another request with this Idempotency-Key was first.', {
