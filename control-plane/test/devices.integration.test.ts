@@ -1,49 +1,41 @@
 import { randomUUID } from 'node:crypto'
 import { instant } from '@sallyport/clock'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type ProvisionedDevice, RunningControlPlane, type Session } from './running-control-plane.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { controlPlaneForFile } from './control-plane-for-file.ts'
+import type { ProvisionedDevice } from './running-control-plane.ts'
 
-let running: RunningControlPlane
-let session: Session
-let group: { id: string; organizationId: string }
-
-beforeAll(async () => {
-  running = await RunningControlPlane.start()
-  session = await running.logIn()
-  const { body } = await session.call('POST', '/api/v1/enrollment-groups', {
-    body: { name: 'Lamps', certificateChain: running.certificates.pem('Issuing', 'Manufacturer') },
-  })
-  group = { id: body.id, organizationId: running.admin.organizationId }
-})
-afterAll(() => running.stop())
+const here = controlPlaneForFile()
 
 const device = (id: string) => `/api/v1/devices/${id}`
 const systemAct = () => ({ actor: { kind: 'system', id: 'test' }, correlationId: randomUUID() }) as const
 
 describe('devices', () => {
   it('[4.17] are online from sign-in until the association closes, with the time they were last heard of', async () => {
-    const lamp = await running.register(group)
-    expect((await session.call('GET', device(lamp.deviceId))).body).toMatchObject({ id: lamp.deviceId, online: false })
-    await running.signIn(lamp)
-    const { body } = await session.call('GET', device(lamp.deviceId))
+    const lamp = await here.running.register(here.group)
+    expect((await here.session.call('GET', device(lamp.deviceId))).body).toMatchObject({
+      id: lamp.deviceId,
+      online: false,
+    })
+    await here.running.signIn(lamp)
+    const { body } = await here.session.call('GET', device(lamp.deviceId))
     expect(body.online).toBe(true)
     expect(Date.now() - Date.parse(body.lastSeenAt)).toBeLessThan(10_000)
-    const listed = await session.call('GET', '/api/v1/devices?online=true')
+    const listed = await here.session.call('GET', '/api/v1/devices?online=true')
     expect(listed.body.items.map(({ id }: { id: string }) => id)).toContain(lamp.deviceId)
-    const offline = await session.call('GET', '/api/v1/devices?online=false')
+    const offline = await here.session.call('GET', '/api/v1/devices?online=false')
     expect(offline.body.items.map(({ id }: { id: string }) => id)).not.toContain(lamp.deviceId)
   })
 
   it('[4.17] of a gateway whose lease has lapsed are swept offline', async () => {
-    const lamp = await running.register(group)
-    await running.signIn(lamp, 'gateway-that-dies')
-    running.sql(
+    const lamp = await here.running.register(here.group)
+    await here.running.signIn(lamp, 'gateway-that-dies')
+    here.running.sql(
       "update gateway_instance set lease_renewed_at = now() - interval '1 minute' where id = 'gateway-that-dies'",
     )
     await expect
       .poll(
         async () => {
-          const { body } = await session.call(
+          const { body } = await here.session.call(
             'GET',
             `/api/v1/audit-events?subjectId=${lamp.deviceId}&type=device.offline`,
           )
@@ -52,51 +44,51 @@ describe('devices', () => {
         { timeout: 12_000, interval: 300 },
       )
       .toBe('gateway-lost')
-    expect((await session.call('GET', device(lamp.deviceId))).body.online).toBe(false)
+    expect((await here.session.call('GET', device(lamp.deviceId))).body.online).toBe(false)
   })
 
   it('are named and labelled, found by name, label, group and text', async () => {
-    const [one, other] = [await running.register(group), await running.register(group)]
+    const [one, other] = [await here.running.register(here.group), await here.running.register(here.group)]
     const patch = (id: string, body: unknown) =>
-      session.call('PATCH', device(id), { body, headers: { 'if-match': '*' } })
+      here.session.call('PATCH', device(id), { body, headers: { 'if-match': '*' } })
     const changed = await patch(one.deviceId, { name: 'Kitchen lamp', labels: { room: 'kitchen', floor: '1' } })
     expect(changed.body).toMatchObject({ name: 'Kitchen lamp', labels: { room: 'kitchen', floor: '1' } })
     await patch(other.deviceId, { name: 'Hall lamp', labels: { room: 'hall', floor: '1' } })
     const found = async (query: string) =>
-      (await session.call('GET', `/api/v1/devices?${query}`)).body.items
+      (await here.session.call('GET', `/api/v1/devices?${query}`)).body.items
         .map(({ name }: { name: string }) => name)
         .sort()
     expect(await found('label=floor:1')).toEqual(['Hall lamp', 'Kitchen lamp'])
     expect(await found('label=floor:1&label=room:hall')).toEqual(['Hall lamp'])
     expect(await found('q=kitchen')).toEqual(['Kitchen lamp'])
     expect(await found('name=kitchen')).toEqual(['Kitchen lamp'])
-    expect(await found(`groupId=${group.id}&label=room:kitchen`)).toEqual(['Kitchen lamp'])
+    expect(await found(`groupId=${here.group.id}&label=room:kitchen`)).toEqual(['Kitchen lamp'])
     expect(await found(`groupId=${randomUUID()}`)).toEqual([])
     expect(await found(`q=${encodeURIComponent("' or 1=1 --")}`)).toEqual([])
     expect(await found('q=%25')).toEqual([])
   })
 
   it('are listed whole over pages, each once', async () => {
-    for (let count = 0; count < 5; count += 1) await running.register(group)
+    for (let count = 0; count < 5; count += 1) await here.running.register(here.group)
     const ids: string[] = []
     let cursor = ''
     do {
-      const { body } = await session.call('GET', `/api/v1/devices?limit=3${cursor}`)
+      const { body } = await here.session.call('GET', `/api/v1/devices?limit=3${cursor}`)
       ids.push(...body.items.map(({ id }: { id: string }) => id))
       cursor = body.nextCursor === null ? '' : `&cursor=${encodeURIComponent(body.nextCursor)}`
     } while (cursor !== '')
     expect(new Set(ids).size).toBe(ids.length)
-    expect(ids.length).toBe(Number(running.sql('select count(*) from device where registered_at is not null')))
+    expect(ids.length).toBe(Number(here.running.sql('select count(*) from device where registered_at is not null')))
     for (const wrong of ['limit=0', 'limit=1000', 'cursor=nonsense', 'online=maybe', 'unknown=1', 'label=x']) {
-      expect((await session.call('GET', `/api/v1/devices?${wrong}`)).status, wrong).toBe(422)
+      expect((await here.session.call('GET', `/api/v1/devices?${wrong}`)).status, wrong).toBe(422)
     }
   })
 
   it('are changed with If-Match alone, by fields that are people’s to change', async () => {
-    const lamp = await running.register(group)
-    const { headers, body } = await session.call('GET', device(lamp.deviceId))
+    const lamp = await here.running.register(here.group)
+    const { headers, body } = await here.session.call('GET', device(lamp.deviceId))
     const patch = (json: unknown, ifMatch?: string) =>
-      session.call('PATCH', device(lamp.deviceId), {
+      here.session.call('PATCH', device(lamp.deviceId), {
         body: json,
         headers: ifMatch === undefined ? {} : { 'if-match': ifMatch },
       })
@@ -117,20 +109,22 @@ describe('devices', () => {
   })
 
   it('[4.16] are forgotten when they are deleted, and the gateways are told', async () => {
-    const lamp = await running.register(group)
-    await running.signIn(lamp)
+    const lamp = await here.running.register(here.group)
+    await here.running.signIn(lamp)
     const told: string[] = []
-    const stop = await running.store.listen(
+    const stop = await here.running.store.listen(
       'device_closed',
       (payload) => told.push(payload),
       () => {},
     )
-    expect((await session.call('DELETE', device(lamp.deviceId))).status).toBe(204)
+    expect((await here.session.call('DELETE', device(lamp.deviceId))).status).toBe(204)
     await expect.poll(() => told.some((payload) => payload.includes(lamp.deviceId))).toBe(true)
     await stop()
-    expect((await session.call('GET', device(lamp.deviceId))).status).toBe(404)
-    expect((await session.call('DELETE', device(lamp.deviceId))).status).toBe(404)
-    expect(await running.store.certificates.findRecorded(lamp.certificateSha256)).not.toMatchObject({ state: 'active' })
+    expect((await here.session.call('GET', device(lamp.deviceId))).status).toBe(404)
+    expect((await here.session.call('DELETE', device(lamp.deviceId))).status).toBe(404)
+    expect(await here.running.store.certificates.findRecorded(lamp.certificateSha256)).not.toMatchObject({
+      state: 'active',
+    })
   })
 })
 
@@ -138,8 +132,8 @@ describe('resources', () => {
   let lamp: ProvisionedDevice
 
   beforeEach(async () => {
-    lamp = await running.register(group)
-    await running.store.resources.publish(
+    lamp = await here.running.register(here.group)
+    await here.running.store.resources.publish(
       lamp.deviceId,
       [{ href: '/light/1', rt: ['core.light'], if: ['oic.if.a', 'oic.if.baseline'], p: { bm: 3 } }],
       0,
@@ -148,13 +142,13 @@ describe('resources', () => {
   })
 
   it('are listed with their twins, and read by an href with slashes', async () => {
-    await running.store.resources.report(
+    await here.running.store.resources.report(
       lamp.deviceId,
       '/light/1',
       { representation: { state: true, power: 7 }, contentFormat: 60 },
       systemAct(),
     )
-    const listed = await session.call('GET', `${device(lamp.deviceId)}/resources`)
+    const listed = await here.session.call('GET', `${device(lamp.deviceId)}/resources`)
     const expected = {
       href: '/light/1',
       resourceTypes: ['core.light'],
@@ -165,31 +159,31 @@ describe('resources', () => {
       version: 1,
     }
     expect(listed.body).toEqual({ items: [expected], nextCursor: null })
-    expect((await session.call('GET', `${device(lamp.deviceId)}/resources/light/1`)).body).toEqual(expected)
-    expect((await session.call('GET', `${device(lamp.deviceId)}/resources/light/2`)).status).toBe(404)
+    expect((await here.session.call('GET', `${device(lamp.deviceId)}/resources/light/1`)).body).toEqual(expected)
+    expect((await here.session.call('GET', `${device(lamp.deviceId)}/resources/light/2`)).status).toBe(404)
   })
 
   it('are not read live from a device that is offline: the answer comes at once', async () => {
     const start = performance.now()
-    const { status, body } = await session.call('GET', `${device(lamp.deviceId)}/resources/light/1?twin=false`)
+    const { status, body } = await here.session.call('GET', `${device(lamp.deviceId)}/resources/light/1?twin=false`)
     expect([status, body.code]).toEqual([503, 'device-offline'])
     expect(performance.now() - start).toBeLessThan(2000)
   })
 
   /** Answers the next command to the lamp as its gateway would. */
-  async function answerNext(outcome: Parameters<typeof running.store.commands.complete>[1]): Promise<string> {
+  async function answerNext(outcome: Parameters<typeof here.running.store.commands.complete>[1]): Promise<string> {
     const stop = new AbortController()
     return new Promise((resolve, reject) => {
-      running.store
+      here.running.store
         .listen(
           'command_created',
           (payload) => {
             const { commandId, deviceId } = JSON.parse(payload)
             if (deviceId !== lamp.deviceId || stop.signal.aborted) return
             stop.abort()
-            running.store.commands
+            here.running.store.commands
               .claim(commandId, 'gateway-test')
-              .then(() => running.store.commands.complete(commandId, outcome, systemAct()))
+              .then(() => here.running.store.commands.complete(commandId, outcome, systemAct()))
               .then(() => resolve(commandId), reject)
           },
           () => {},
@@ -198,10 +192,10 @@ describe('resources', () => {
     })
   }
   const put = (body: unknown, headers: Record<string, string> = {}) =>
-    session.call('PUT', `${device(lamp.deviceId)}/resources/light/1`, { body, headers })
+    here.session.call('PUT', `${device(lamp.deviceId)}/resources/light/1`, { body, headers })
 
   it('are updated on the device: 200 with its answer as soon as it is there', async () => {
-    await running.signIn(lamp)
+    await here.running.signIn(lamp)
     const answered = answerNext({ state: 'succeeded', coapCode: '2.04', representation: { state: false } })
     await new Promise((resolve) => setTimeout(resolve, 100))
     const start = performance.now()
@@ -214,15 +208,15 @@ describe('resources', () => {
       commandId: await answered,
     })
     expect(performance.now() - start).toBeLessThan(3000)
-    const command = await session.call('GET', `${device(lamp.deviceId)}/commands/${body.commandId}`)
+    const command = await here.session.call('GET', `${device(lamp.deviceId)}/commands/${body.commandId}`)
     expect(command.body).toMatchObject({ state: 'succeeded', method: 'POST', href: '/light/1', coapCode: '2.04' })
   })
 
   it('are read live from the device', async () => {
-    await running.signIn(lamp)
+    await here.running.signIn(lamp)
     const answered = answerNext({ state: 'succeeded', coapCode: '2.05', representation: { state: true } })
     await new Promise((resolve) => setTimeout(resolve, 100))
-    const { status, body } = await session.call('GET', `${device(lamp.deviceId)}/resources/light/1?twin=false`)
+    const { status, body } = await here.session.call('GET', `${device(lamp.deviceId)}/resources/light/1?twin=false`)
     expect([status, body.representation, body.coapCode]).toEqual([200, { state: true }, '2.05'])
     await answered
   })
@@ -235,7 +229,7 @@ describe('resources', () => {
     ['5.03', 503],
     ['5.00', 502],
   ])('pass on what the device refused: %s as %d', async (coapCode, status) => {
-    await running.signIn(lamp)
+    await here.running.signIn(lamp)
     const answered = answerNext({ state: 'refused', coapCode, errorCode: 'device-refused' })
     await new Promise((resolve) => setTimeout(resolve, 100))
     const answer = await put({ state: false })
@@ -257,7 +251,7 @@ describe('resources', () => {
       'device-not-responding',
     ],
   ] as const)('tell %s apart', async (_what, outcome, status, code) => {
-    await running.signIn(lamp)
+    await here.running.signIn(lamp)
     const answered = answerNext(outcome)
     await new Promise((resolve) => setTimeout(resolve, 100))
     const answer = await put({ state: false })
@@ -266,7 +260,7 @@ describe('resources', () => {
   })
 
   it('say so when nobody knows whether the device acted', async () => {
-    await running.signIn(lamp)
+    await here.running.signIn(lamp)
     const answered = answerNext({ state: 'outcome-unknown', errorCode: 'timed-out' })
     await new Promise((resolve) => setTimeout(resolve, 100))
     const answer = await put({ state: false })
@@ -275,7 +269,7 @@ describe('resources', () => {
   })
 
   it('wait as long as the caller prefers, then 202 with the pending command', async () => {
-    await running.signIn(lamp)
+    await here.running.signIn(lamp)
     const start = performance.now()
     const { status, body, headers } = await put({ state: true }, { prefer: 'wait=1' })
     const waited = performance.now() - start
@@ -284,7 +278,7 @@ describe('resources', () => {
     expect(waited).toBeLessThan(3000)
     expect(body).toMatchObject({ state: 'pending', method: 'POST', href: '/light/1' })
     expect(headers.get('preference-applied')).toBe('wait=1')
-    expect((await session.call('GET', headers.get('location') ?? '')).body).toEqual(body)
+    expect((await here.session.call('GET', headers.get('location') ?? '')).body).toEqual(body)
   })
 
   it('keep a command for a device that is offline: 202 at once', async () => {
@@ -292,7 +286,7 @@ describe('resources', () => {
     const { status, body } = await put({ state: true })
     expect([status, body.state]).toEqual([202, 'pending'])
     expect(performance.now() - start).toBeLessThan(2000)
-    const { body: listed } = await session.call('GET', `${device(lamp.deviceId)}/commands`)
+    const { body: listed } = await here.session.call('GET', `${device(lamp.deviceId)}/commands`)
     expect(listed.items.map(({ id }: { id: string }) => id)).toEqual([body.id])
   })
 
@@ -302,31 +296,34 @@ describe('resources', () => {
     ['with __proto__', '{"__proto__":{"x":1}}'],
     ['cut short', '{"state":'],
   ])('take no representation %s', async (_what, text) => {
-    const response = await fetch(`${running.controlPlane.addresses.http}${device(lamp.deviceId)}/resources/light/1`, {
-      method: 'PUT',
-      headers: { authorization: `Bearer ${session.accessToken}`, 'content-type': 'application/json' },
-      body: text,
-    })
+    const response = await fetch(
+      `${here.running.controlPlane.addresses.http}${device(lamp.deviceId)}/resources/light/1`,
+      {
+        method: 'PUT',
+        headers: { authorization: `Bearer ${here.session.accessToken}`, 'content-type': 'application/json' },
+        body: text,
+      },
+    )
     expect([400, 422]).toContain(response.status)
-    expect(running.sql(`select count(*) from command where device_id = '${lamp.deviceId}'`)).toBe('0')
+    expect(here.running.sql(`select count(*) from command where device_id = '${lamp.deviceId}'`)).toBe('0')
   })
 })
 
 describe('telemetry', () => {
   it('is read as last values and as a range of one measurement, newest first, in pages', async () => {
-    const lamp = await running.register(group)
+    const lamp = await here.running.register(here.group)
     const start = Date.parse('2026-11-21T10:00:00Z')
-    await running.store.telemetry.append(
+    await here.running.store.telemetry.append(
       [0, 1, 2, 3, 4].map((minute) => ({
         deviceId: lamp.deviceId,
-        organizationId: group.organizationId,
+        organizationId: here.group.organizationId,
         name: 'temperature',
         at: instant(start + minute * 60_000),
         value: 20 + minute,
         unit: 'Cel',
       })),
     )
-    const read = (query: string) => session.call('GET', `${device(lamp.deviceId)}/telemetry${query}`)
+    const read = (query: string) => here.session.call('GET', `${device(lamp.deviceId)}/telemetry${query}`)
     expect((await read('')).body).toEqual({
       items: [{ name: 'temperature', at: '2026-11-21T10:04:00.000Z', value: 24, unit: 'Cel' }],
       nextCursor: null,
@@ -345,18 +342,22 @@ describe('telemetry', () => {
 
 describe('provisioning records', () => {
   it('show how a device came, and are found by device and by group', async () => {
-    const lamp = await running.provision(group)
-    await running.store.provisioning.recordStep(lamp.recordId, 'credentials', { coapCode: '2.04' }, systemAct())
-    const { body } = await session.call('GET', `/api/v1/provisioning-records?deviceId=${lamp.deviceId}`)
+    const lamp = await here.running.provision(here.group)
+    await here.running.store.provisioning.recordStep(lamp.recordId, 'credentials', { coapCode: '2.04' }, systemAct())
+    const { body } = await here.session.call('GET', `/api/v1/provisioning-records?deviceId=${lamp.deviceId}`)
     expect(body.items).toEqual([
       expect.objectContaining({
         id: lamp.recordId,
         deviceId: lamp.deviceId,
-        enrollmentGroupId: group.id,
+        enrollmentGroupId: here.group.id,
         steps: [expect.objectContaining({ step: 'credentials', coapCode: '2.04', errorCode: null })],
       }),
     ])
-    expect((await session.call('GET', `/api/v1/provisioning-records/${lamp.recordId}`)).body).toEqual(body.items[0])
-    expect((await session.call('GET', `/api/v1/provisioning-records?groupId=${randomUUID()}`)).body.items).toEqual([])
+    expect((await here.session.call('GET', `/api/v1/provisioning-records/${lamp.recordId}`)).body).toEqual(
+      body.items[0],
+    )
+    expect((await here.session.call('GET', `/api/v1/provisioning-records?groupId=${randomUUID()}`)).body.items).toEqual(
+      [],
+    )
   })
 })

@@ -1,23 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { connectRedis } from '@sallyport/events'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { controlPlaneForFile } from './control-plane-for-file.ts'
 import { type ProvisionedDevice, RunningControlPlane, type Session } from './running-control-plane.ts'
 
-let running: RunningControlPlane
-let session: Session
-let group: { id: string; organizationId: string }
+const here = controlPlaneForFile()
 let lamp: ProvisionedDevice
-
 beforeAll(async () => {
-  running = await RunningControlPlane.start()
-  session = await running.logIn()
-  const { body } = await session.call('POST', '/api/v1/enrollment-groups', {
-    body: { name: 'Lamps', certificateChain: running.certificates.pem('Issuing', 'Manufacturer') },
-  })
-  group = { id: body.id, organizationId: running.admin.organizationId }
-  lamp = await running.register(group)
+  lamp = await here.running.register(here.group)
 })
-afterAll(() => running.stop())
 
 interface Told {
   readonly id: string | undefined
@@ -28,7 +19,7 @@ interface Told {
 /** Follows the feed; `told` grows as events come. */
 async function follow(as: Session, query = '', headers: Record<string, string> = {}) {
   const stop = new AbortController()
-  const response = await fetch(`${running.controlPlane.addresses.http}/api/v1/events${query}`, {
+  const response = await fetch(`${here.running.controlPlane.addresses.http}/api/v1/events${query}`, {
     headers: { authorization: `Bearer ${as.accessToken}`, ...headers },
     signal: stop.signal,
   })
@@ -68,12 +59,17 @@ async function follow(as: Session, query = '', headers: Record<string, string> =
 
 const act = () => ({ actor: { kind: 'device', id: lamp.deviceId }, correlationId: randomUUID() }) as const
 const report = (count: number, deviceId = lamp.deviceId) =>
-  running.store.resources.report(deviceId, '/light/1', { representation: { power: count }, contentFormat: 60 }, act())
+  here.running.store.resources.report(
+    deviceId,
+    '/light/1',
+    { representation: { power: count }, contentFormat: 60 },
+    act(),
+  )
 const within = { timeout: 8000, interval: 50 }
 
 describe('the live feed', () => {
   it('tells of what a device reports, through outbox, relay and stream, with the security headers', async () => {
-    const feed = await follow(session, `?deviceId=${lamp.deviceId}&topic=resource.*`)
+    const feed = await follow(here.session, `?deviceId=${lamp.deviceId}&topic=resource.*`)
     expect(feed.response.status).toBe(200)
     expect(feed.response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8')
     expect(feed.response.headers.get('x-content-type-options')).toBe('nosniff')
@@ -82,19 +78,19 @@ describe('the live feed', () => {
     expect(feed.told[0]).toMatchObject({
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       event: 'resource.changed',
-      data: { topic: 'resource.changed', deviceId: lamp.deviceId, organizationId: group.organizationId },
+      data: { topic: 'resource.changed', deviceId: lamp.deviceId, organizationId: here.group.organizationId },
     })
     await feed.stop()
   })
 
   it('tells another organization nothing, whatever it asks for', async () => {
-    const other = await running.anotherOrganization()
+    const other = await here.running.anotherOrganization()
     const theirs = [
       await follow(other),
       await follow(other, `?deviceId=${lamp.deviceId}`),
       await follow(other, '?topic=resource.*'),
     ]
-    const mine = await follow(session)
+    const mine = await follow(here.session)
     await report(2)
     await expect.poll(() => mine.told.length, within).toBeGreaterThan(0)
     expect(theirs.flatMap(({ told }) => told)).toEqual([])
@@ -102,24 +98,24 @@ describe('the live feed', () => {
   })
 
   it('goes on after the last event that was seen, and says when it cannot', async () => {
-    const feed = await follow(session, '?topic=resource.changed')
+    const feed = await follow(here.session, '?topic=resource.changed')
     await report(3)
     await report(4)
     await expect.poll(() => feed.told.length, within).toBe(2)
     await feed.stop()
     await report(5)
     const [first, second] = feed.told
-    const again = await follow(session, '?topic=resource.changed', { 'last-event-id': first?.id ?? '' })
+    const again = await follow(here.session, '?topic=resource.changed', { 'last-event-id': first?.id ?? '' })
     await expect.poll(() => again.told.length, within).toBe(2)
     expect(again.told[0]).toEqual(second)
     await again.stop()
-    const lost = await follow(session, '', { 'last-event-id': randomUUID() })
+    const lost = await follow(here.session, '', { 'last-event-id': randomUUID() })
     await expect.poll(() => lost.told[0]?.event, within).toBe('reset')
     await lost.stop()
   })
 
   it('goes on when Redis comes back empty', async () => {
-    const feed = await follow(session, '?topic=resource.changed')
+    const feed = await follow(here.session, '?topic=resource.changed')
     await report(10)
     await expect.poll(() => feed.told.length, within).toBe(1)
     const flushed = await flushRedis()
@@ -128,20 +124,20 @@ describe('the live feed', () => {
     await report(11)
     await expect.poll(() => feed.told.length, within).toBe(2)
     await feed.stop()
-    session = await running.logIn()
+    here.session = await here.running.logIn()
   })
 
   it('needs a login, refuses topics that are none, and bounds the feeds of one session', async () => {
-    expect((await running.call('GET', '/api/v1/events')).status).toBe(401)
-    expect((await session.call('GET', '/api/v1/events?topic=*')).status).toBe(422)
+    expect((await here.running.call('GET', '/api/v1/events')).status).toBe(401)
+    expect((await here.session.call('GET', '/api/v1/events?topic=*')).status).toBe(422)
     const feeds = []
-    for (let count = 0; count < 10; count += 1) feeds.push(await follow(session))
-    const refused = await session.call('GET', '/api/v1/events')
+    for (let count = 0; count < 10; count += 1) feeds.push(await follow(here.session))
+    const refused = await here.session.call('GET', '/api/v1/events')
     expect([refused.status, refused.body.code]).toEqual([429, 'rate-limited'])
     for (const feed of feeds) await feed.stop()
     await expect
       .poll(async () => {
-        const feed = await follow(session)
+        const feed = await follow(here.session)
         await feed.stop()
         return feed.response.status
       }, within)
@@ -162,18 +158,18 @@ describe('the live feed', () => {
   })
 
   it('ends when the control plane stops, which does not wait for it', async () => {
-    const feed = await follow(session)
+    const feed = await follow(here.session)
     const start = performance.now()
-    await running.restart()
+    await here.running.restart()
     expect(performance.now() - start).toBeLessThan(8000)
     await expect.poll(() => feed.ended, within).toBe(true)
     expect(feed.told.at(-1)).toMatchObject({ event: 'end', data: { reason: 'shutting-down' } })
-    session = await running.logIn()
+    here.session = await here.running.logIn()
   })
 })
 
 async function flushRedis(): Promise<string> {
-  const redis = connectRedis({ url: running.redis.url, name: 'flush' })
+  const redis = connectRedis({ url: here.running.redis.url, name: 'flush' })
   if (redis.status !== 'ready') await new Promise((resolve) => redis.once('ready', resolve))
   const answer = await redis.flushall()
   redis.disconnect()
