@@ -29,11 +29,14 @@ const mostAtOnce = 2000
 
 export class RecordMarks {
   readonly #options: RecordMarksOptions
+  /** Of associations that are open; -1: none yet. */
   readonly #committed = new Map<string, number>()
   #waiting: Waiting[] = []
   /** Nobody waits for these: they go along with the next commit. */
   #noted = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
+  /** What the timer was set to. */
+  #within = milliseconds(0)
   #underWay: Promise<void> | undefined
 
   constructor(options: RecordMarksOptions) {
@@ -45,7 +48,7 @@ export class RecordMarks {
    * @throws CodedError `shard-lost`, `overloaded`, or what the store throws: then the effect must not happen.
    */
   commit(associationId: string, recordSequence: number): Promise<void> {
-    if ((this.#committed.get(associationId) ?? -1) >= recordSequence) return Promise.resolve()
+    if (this.#committedOf(associationId) >= recordSequence) return Promise.resolve()
     if (this.#waiting.length >= mostWaiting) {
       return Promise.reject(new CodedError('overloaded', 'The database is behind; send it again later.'))
     }
@@ -57,14 +60,21 @@ export class RecordMarks {
 
   /** Of a request that changed nothing: its mark saves nothing but work, and goes with the others. */
   note(associationId: string, recordSequence: number): void {
-    if ((this.#committed.get(associationId) ?? -1) >= recordSequence) return
+    if (this.#committedOf(associationId) >= recordSequence) return
     this.#noted.set(associationId, Math.max(recordSequence, this.#noted.get(associationId) ?? -1))
     this.#gather(milliseconds(1000))
   }
 
   /** Committed together with its effect. */
   wasCommitted({ associationId, recordSequence }: AssociationMark): void {
-    if (recordSequence > (this.#committed.get(associationId) ?? -1)) this.#committed.set(associationId, recordSequence)
+    const before = this.#committed.get(associationId)
+    // Closed meanwhile: nobody would forget it.
+    if (before !== undefined && recordSequence > before) this.#committed.set(associationId, recordSequence)
+  }
+
+  /** Associations of which something is kept. */
+  get size(): number {
+    return this.#committed.size
   }
 
   /** The association is closed: nothing of it comes any more. */
@@ -80,9 +90,17 @@ export class RecordMarks {
     while (this.#waiting.length > 0 || this.#noted.size > 0 || this.#underWay !== undefined) await this.#flush()
   }
 
+  #committedOf(associationId: string): number {
+    const known = this.#committed.get(associationId)
+    if (known === undefined) this.#committed.set(associationId, -1)
+    return known ?? -1
+  }
+
+  /** A timer that comes no later is left alone: under load there is always somebody who comes just before it. */
   #gather(within: Duration): void {
-    if (this.#timer !== undefined && within >= milliseconds(1000)) return
+    if (this.#timer !== undefined && within >= this.#within) return
     clearTimeout(this.#timer)
+    this.#within = within
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       void this.#flush()
