@@ -11,6 +11,7 @@ import type { DevicePsks } from './device-psks.ts'
 import type { LiveEvents } from './live-events.ts'
 import type { LoginLimit } from './login-limit.ts'
 import type { PersonTokens } from './person-tokens.ts'
+import type { RequestLimit } from './request-limit.ts'
 import type { SessionFamilies } from './session-families.ts'
 
 export interface ApiPorts {
@@ -21,6 +22,7 @@ export interface ApiPorts {
   readonly personTokens: PersonTokens
   readonly sessions: SessionFamilies
   readonly loginLimit: LoginLimit
+  readonly requestLimit: RequestLimit
   readonly commandAnswers: CommandAnswers
   readonly liveEvents: LiveEvents
   /** Of the HSM: for what is kept of answers. */

@@ -20,6 +20,9 @@ export function rememberCaller(request: FastifyRequest, caller: Caller): void {
   callers.set(request, caller)
 }
 
+/** Undefined on a route that is public. */
+export const knownCallerOf = (request: FastifyRequest): Caller | undefined => callers.get(request)
+
 /** @throws CodedError `internal` on a route that is public: it has no caller, and asking for one is our mistake. */
 export function callerOf(request: FastifyRequest): Caller {
   const caller = callers.get(request)

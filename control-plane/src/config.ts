@@ -36,6 +36,15 @@ export const controlPlaneSettings = {
     kind: 'string',
     optional: true,
   }),
+  requestsPerMinute: setting({
+    name: 'SALLYPORT_REQUESTS_PER_MINUTE',
+    meaning:
+      'How many requests one person may make in a minute, and one network (an IPv4 address, an IPv6 /64) where nobody is logged in.',
+    kind: 'integer',
+    minimum: 1,
+    maximum: 1_000_000,
+    default: 6000,
+  }),
   hsmModule: setting({
     name: 'SALLYPORT_HSM_MODULE',
     meaning: 'The PKCS#11 module of the HSM.',

@@ -31,6 +31,7 @@ import { redisLoginLimit } from './login-limit.ts'
 import { type MailSender, smtpSender } from './mail/smtp.ts'
 import { personTokens } from './person-tokens.ts'
 import { createPublicServer } from './public-server.ts'
+import { redisRequestLimit } from './request-limit.ts'
 import { redisSessionFamilies } from './session-families.ts'
 import { startSweeper } from './sweeper.ts'
 
@@ -134,6 +135,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
       }),
       sessions: redisSessionFamilies(redis, { clock }),
       loginLimit: redisLoginLimit(redis),
+      requestLimit: redisRequestLimit(redis, { perMinute: configuration.requestsPerMinute, clock }),
       commandAnswers,
       liveEvents,
       devicePsks,

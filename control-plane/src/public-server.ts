@@ -5,6 +5,7 @@ import { describeApi, registerApiDocument } from './api-document.ts'
 import type { ApiPorts } from './api-ports.ts'
 import { answerRepeats } from './idempotency.ts'
 import { authorizePerson } from './person-access.ts'
+import { limitRequests } from './request-limit.ts'
 import { registerChangeDevice } from './route/change-device.ts'
 import { registerChangeEnrollmentGroup } from './route/change-enrollment-group.ts'
 import { registerCommandResource } from './route/command-resource.ts'
@@ -87,6 +88,7 @@ export async function createPublicServer(
     authorize: (request, access) => authorizePerson(request, access, ports),
   })
   await describeApi(server)
+  limitRequests(server, ports)
   answerRepeats(server, ports)
   for (const register of registrations) register(server, ports)
   registerPublishSigningKeys(server, ports.publishedKeys)

@@ -1,0 +1,96 @@
+/**
+ * How many requests one caller may make in a minute: a person, or a network where nobody is known yet. Counted in Redis for all
+ * processes; said in every answer by `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10), and with 429
+ * by `Retry-After`.
+ *
+ * While Redis cannot be reached nobody is limited: the limit protects neighbours, and is no lock.
+ */
+
+import { type Clock, inSeconds, milliseconds, minutes, seconds } from '@sallyport/clock'
+import { CodedError } from '@sallyport/errors'
+import type { RedisConnection } from '@sallyport/events'
+import { CircuitBreaker, type HttpServer } from '@sallyport/http'
+import type { FastifyRequest } from 'fastify'
+import { knownCallerOf } from './caller.ts'
+import { callerNetwork } from './login-limit.ts'
+
+export interface RequestLimit {
+  readonly perMinute: number
+  /** Counts a request. Undefined: Redis does not answer. */
+  count(caller: string): Promise<RequestQuota | undefined>
+}
+
+export interface RequestQuota {
+  readonly remaining: number
+  /** Whether this request is one too many. */
+  readonly exceeded: boolean
+  /** Whole seconds until the count begins anew; at least 1. */
+  readonly resetAfter: number
+}
+
+const window = minutes(1)
+
+const countScript = `
+local count = redis.call('INCR', KEYS[1])
+if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return { count, redis.call('PTTL', KEYS[1]) }
+`
+
+export function redisRequestLimit(
+  redis: RedisConnection,
+  options: { readonly perMinute: number; readonly clock: Clock },
+): RequestLimit {
+  const { perMinute, clock } = options
+  // A Redis that hangs costs a second for each command: after three it is not asked for a moment.
+  const breaker = new CircuitBreaker({ clock, threshold: 3, pause: seconds(1) })
+  return {
+    perMinute,
+    async count(caller) {
+      if (!breaker.admit()) return undefined
+      try {
+        const [count, left] = readCount(
+          await redis.eval(countScript, 1, `sallyport:requests:${caller}`, String(window)),
+        )
+        breaker.succeeded()
+        return {
+          remaining: Math.max(0, perMinute - count),
+          exceeded: count > perMinute,
+          resetAfter: Math.max(1, inSeconds(milliseconds(left))),
+        }
+      } catch {
+        breaker.failed()
+        return undefined
+      }
+    },
+  }
+}
+
+/** To be called before the routes are registered. */
+export function limitRequests(server: HttpServer, { requestLimit }: { readonly requestLimit: RequestLimit }): void {
+  const { perMinute } = requestLimit
+  server.addHook('onRequest', async (request, reply) => {
+    const quota = await requestLimit.count(callerNameOf(request))
+    if (quota === undefined) return
+    const { remaining, exceeded, resetAfter } = quota
+    reply.headers({
+      'ratelimit-policy': `"requests";q=${perMinute};w=${inSeconds(window)}`,
+      ratelimit: `"requests";r=${remaining};t=${resetAfter}`,
+    })
+    if (exceeded) {
+      throw new CodedError('rate-limited', `More than ${perMinute} requests in a minute.`, {
+        details: { retryAfterSeconds: resetAfter },
+      })
+    }
+  })
+}
+
+function callerNameOf(request: FastifyRequest): string {
+  const caller = knownCallerOf(request)
+  return caller === undefined ? `network:${callerNetwork(request.ip)}` : `user:${caller.userId}`
+}
+
+function readCount(answer: unknown): readonly [count: number, left: number] {
+  const [count, left] = Array.isArray(answer) ? answer : []
+  if (typeof count !== 'number' || typeof left !== 'number') throw new Error('the script answered something else')
+  return [count, left]
+}
