@@ -8,11 +8,14 @@ import { checkoutRoot } from '@sallyport/development'
 const source = (name: string): string => join(import.meta.dirname, 'peers', name)
 const folder = join(checkoutRoot, '.dev', 'interop-peers')
 
+const compileWolfssl = (name: string) => (to: string) =>
+  execFileSync('cc', ['-O1', '-Wall', '-Wextra', '-Werror', '-o', to, source(`${name}.c`), '-lwolfssl'], {
+    stdio: 'pipe',
+  })
+
 const compilers = {
-  'wolfssl-client': (to: string) =>
-    execFileSync('cc', ['-O1', '-Wall', '-Wextra', '-Werror', '-o', to, source('wolfssl-client.c'), '-lwolfssl'], {
-      stdio: 'pipe',
-    }),
+  'wolfssl-client': compileWolfssl('wolfssl-client'),
+  'wolfssl-psk-client': compileWolfssl('wolfssl-psk-client'),
   // Debian's Go packages lie in one GOPATH; its compiler keeps what it has compiled.
   'pion-client': (to: string) =>
     execFileSync('go', ['build', '-o', to, source('pion-client.go')], {
