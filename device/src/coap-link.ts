@@ -44,6 +44,7 @@ export interface LinkAnswer {
   /** `2.05`. */
   readonly code: string
   readonly contentFormat: number | undefined
+  readonly maxAge?: Duration | undefined
   readonly payload: Uint8Array
 }
 
@@ -169,6 +170,7 @@ export class CoapLink {
         resolve({
           code: answer.code,
           contentFormat: formatNumber(answer.headers['Content-Format']),
+          maxAge: typeof answer.headers['Max-Age'] === 'number' ? seconds(answer.headers['Max-Age']) : undefined,
           payload: answer.payload,
         })
     })
@@ -192,6 +194,7 @@ function refusal(step: Step, answer: LinkAnswer): DeviceFailure {
   return new DeviceFailure(step, `${step} was refused with ${answer.code}: ${problem.text}`, {
     coapCode: answer.code,
     errorCode: problem.code,
+    retryAfter: answer.maxAge,
   })
 }
 

@@ -4,6 +4,8 @@
  * `reason` is short and the same for the same cause, so that a fleet can count failures by it.
  */
 
+import type { Duration } from '@sallyport/clock'
+
 /** What a device does, in order. */
 export type Step =
   | 'configuration'
@@ -31,11 +33,19 @@ export class DeviceFailure extends Error {
   readonly errorCode: string | undefined
   /** The alert that ended the handshake, where one was received or sent. */
   readonly alert: string | undefined
+  /** The Max-Age of the answer: not before then. */
+  readonly retryAfter: Duration | undefined
 
   constructor(
     step: Step,
     message: string,
-    options: { cause?: unknown; coapCode?: string; errorCode?: string | undefined; alert?: string | undefined } = {},
+    options: {
+      cause?: unknown
+      coapCode?: string
+      errorCode?: string | undefined
+      alert?: string | undefined
+      retryAfter?: Duration | undefined
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'DeviceFailure'
@@ -43,6 +53,7 @@ export class DeviceFailure extends Error {
     this.coapCode = options.coapCode
     this.errorCode = options.errorCode
     this.alert = options.alert
+    this.retryAfter = options.retryAfter
     this.reason = [step, options.coapCode, options.alert, options.errorCode]
       .filter((part) => part !== undefined)
       .join(' ')

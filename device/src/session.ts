@@ -4,6 +4,7 @@
  */
 
 import { between } from '@sallyport/clock'
+import { asOftenAsAskedToWait } from './asked-to-wait.ts'
 import { CoapLink } from './coap-link.ts'
 import { parseCoapsUri } from './coaps-uri.ts'
 import type { DeviceContext } from './device-context.ts'
@@ -24,9 +25,10 @@ export async function openSession(device: DeviceContext, identity: Identity): Pr
   const cloud = requiredCloudConfiguration(device)
   const link = await connectToGateway(device, identity, cloud)
   try {
-    const registered = await ensureSignedUp(device, link, cloud)
+    const whenAsked = <T>(work: () => Promise<T>) => asOftenAsAskedToWait(link, device.random, work)
+    const registered = await whenAsked(() => ensureSignedUp(device, link, cloud))
     const asked = device.clock.now()
-    const tokens = await signInWithRefresh(device, link, registered)
+    const tokens = await whenAsked(() => signInWithRefresh(device, link, registered))
     device.report({
       kind: 'signed-in',
       gateway: cloud.gateway,
@@ -36,7 +38,7 @@ export async function openSession(device: DeviceContext, identity: Identity): Pr
       took: between(asked, device.clock.now()),
     })
     const published = device.clock.now()
-    await publish(link, device.deviceId, device.resources)
+    await whenAsked(() => publish(link, device.deviceId, device.resources))
     device.report({
       kind: 'published',
       links: device.resources.map(({ description }) => description.href),

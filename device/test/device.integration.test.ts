@@ -213,7 +213,7 @@ describe('a device on the wire', () => {
         report: (event) => {
           report(event)
           if (event.kind === 'published' && signIns++ === 0) {
-            services.failOnce('/oic/sec/session', new CodedError('database-unavailable', 'the database is away'))
+            services.failOnce('/oic/sec/session', new CodedError('internal', 'a fault of the gateway'))
           }
         },
       },
@@ -238,6 +238,22 @@ describe('a device on the wire', () => {
     await run.stopped()
     const signedIn = events.filter((event) => event.kind === 'signed-in')
     expect(signedIn.map(({ resumed }) => resumed)).toEqual([false, true])
+  })
+
+  it('[6.3] asked to come later, waits on its association and signs in there: it shakes hands once', async () => {
+    const { device, events } = newDevice()
+    const later = new CodedError('overloaded', 'Many devices are coming in.', { details: { retryAfterSeconds: 1 } })
+    services.failOnce('/oic/sec/session', later)
+    const before = services.asked.length
+    const run = running(device)
+    await until('it reports', () => services.telemetry.length > 0)
+    const asked = services.asked.slice(before).filter((what) => what === 'POST /oic/sec/session')
+    expect(asked).toHaveLength(2)
+    expect(kinds(events)).not.toContain('attempt-failed')
+    expect([...services.gateway.associations]).toHaveLength(1)
+    const signedIn = events.find(({ kind }) => kind === 'signed-in')
+    expect(signedIn?.kind === 'signed-in' ? signedIn.took : 0).toBeGreaterThanOrEqual(1000)
+    await run.stopped()
   })
 
   it('signs in again when the gateway knows of no sign-in, and loses no measurement by it', async () => {

@@ -8,6 +8,7 @@ export interface GatewayCounts {
   readonly devicesOnline: number
   readonly telemetryBuffered: number
   readonly observations: number
+  readonly newcomers: number
   /** Seconds. */
   readonly snapshotDelay: number
 }
@@ -37,6 +38,11 @@ export function gatewayMetrics(metrics: Metrics, counts: () => GatewayCounts) {
     'devicesOnline',
   )
   gauge('sallyport_gateway_telemetry_buffered_rows', 'Measurements that wait for their commit.', 'telemetryBuffered')
+  gauge(
+    'sallyport_gateway_newcomers',
+    'Devices that are looked up or signed in, or wait for it, or have just come.',
+    'newcomers',
+  )
   gauge('sallyport_gateway_peer_observations', 'Registrations of devices at our resources.', 'observations')
   gauge(
     'sallyport_gateway_snapshot_delay_seconds',

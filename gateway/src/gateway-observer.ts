@@ -27,6 +27,7 @@ export interface GatewayObserverOptions {
   readonly onChanged: (association: DeviceAssociation) => void
   /** It was heard of. */
   readonly onHeard: (association: DeviceAssociation) => void
+  readonly onOpened: (association: DeviceAssociation) => void
   readonly onClosed: (live: LiveDevice, wasSignedIn: boolean) => void
 }
 
@@ -42,6 +43,7 @@ export function gatewayObserver(options: GatewayObserverOptions): CoapsObserver<
   return {
     associationOpened(association) {
       devices.of(association)
+      options.onOpened(association)
       const { transport, resumed = false } = association
       const kind = resumed ? 'resumed' : 'full'
       options.metrics().handshakes.inc({ outcome: 'finished', kind, reason: '', transport })

@@ -36,6 +36,7 @@ import { gatewayObserver } from './gateway-observer.ts'
 import type { InheritedSockets } from './inherited-sockets.ts'
 import { JsonWebKeyCache } from './json-web-key-cache.ts'
 import { type LiveDevice, LiveDevices } from './live-devices.ts'
+import { Newcomers } from './newcomers.ts'
 import { Presence } from './presence.ts'
 import { PskLookup } from './psk-lookup.ts'
 import { accountResource } from './resource/account.ts'
@@ -87,6 +88,8 @@ const longestEndOfPredecessor = seconds(20)
 /** As long as an association may live without a word. */
 const snapshotLifetime = hours(24)
 const askedAgainWithin = seconds(20)
+/** Each is a question to the database, in the very moment in which a fleet is served again. */
+const askedAgainEach = milliseconds(50)
 
 export interface GatewayStart {
   readonly inherited?: InheritedSockets
@@ -147,6 +150,7 @@ export async function startGateway(
     configuration.redisUrl === undefined
       ? undefined
       : connectRedis({ url: configuration.redisUrl, name: 'gateway', log })
+  const newcomers = new Newcomers({ clock })
   const pskLookup = new PskLookup({ controlPlane, clock })
   let server: CoapsServer<DeviceIdentity> | undefined
   const theServer = (): CoapsServer<DeviceIdentity> => {
@@ -195,6 +199,7 @@ export async function startGateway(
     observations: server?.counts.observations ?? 0,
     devicesOnline: devices.onlineCount,
     telemetryBuffered: telemetry.buffered,
+    newcomers: newcomers.count,
     snapshotDelay: takeover === undefined ? 0 : inSeconds(takeover.writer.delay),
   }))
 
@@ -260,6 +265,12 @@ export async function startGateway(
       log,
     })
   }
+  const { verifyPeer, resumePeer } = admission({
+    store,
+    clock,
+    log,
+    onRefusedDevice: (refused) => authentication.refused(refused),
+  })
   let stopping = false
   const { promise: started, resolve: start } = Promise.withResolvers<void>()
   const tcp = coapsTcpOf(configuration)
@@ -272,25 +283,29 @@ export async function startGateway(
     shard: configuration.shard,
     beforeReading: async (importer) => takeover?.importAll(importer),
     credentials,
-    ...admission({ store, clock, log, onRefusedDevice: (refused) => authentication.refused(refused) }),
+    verifyPeer: (...peer) => newcomers.lookUp(async () => verifyPeer(...peer)),
+    resumePeer: (...peer) => newcomers.lookUp(async () => resumePeer(...peer)),
+    hearsNewcomers: () => !newcomers.areTooMany,
     ...(sealingKeys.keys === undefined ? {} : { sealingKeys: sealingKeys.keys }),
     findPsk: pskLookup.find,
     resources: [
       accountResource({ endpoint, tokens, devices, store, log }),
-      sessionResource({
-        tokens,
-        devices,
-        presence,
-        store,
-        clock,
-        log,
-        onSignedIn: afterSignIn,
-        onSignedOut: endSession,
-        onRefused({ association, correlationId }, code) {
-          measured.signIns.inc({ outcome: 'refused', reason: code })
-          authentication.signInRefused(association, code, correlationId)
-        },
-      }),
+      newcomers.inTurn(
+        sessionResource({
+          tokens,
+          devices,
+          presence,
+          store,
+          clock,
+          log,
+          onSignedIn: afterSignIn,
+          onSignedOut: endSession,
+          onRefused({ association, correlationId }, code) {
+            measured.signIns.inc({ outcome: 'refused', reason: code })
+            authentication.signInRefused(association, code, correlationId)
+          },
+        }),
+      ),
       tokenRefreshResource({ endpoint, log }),
       resourceDirectoryResource({
         store,
@@ -322,7 +337,9 @@ export async function startGateway(
       log,
       onChanged: (association) => takeover?.writer.changed(association),
       onHeard: (association) => takeover?.writer.heard(association),
+      onOpened: (association) => newcomers.opened(association),
       onClosed(live, wasSignedIn) {
+        newcomers.closed(live.association)
         takeover?.closed(live.association)
         twin.unwatch(live.association)
         if (!wasSignedIn || stopping) return
@@ -345,7 +362,7 @@ export async function startGateway(
     ...(takeover === undefined ? {} : { keeps: takeover.keeps }),
     clock,
     log,
-    onRecovered: () => presence.declareAgain(),
+    onRecovered: () => void presence.declareAgain(),
   })
   const adopted = await takeover?.adoptSessions()
   presence.start()
@@ -354,6 +371,11 @@ export async function startGateway(
   takeover?.start()
   withdrawals.lookAgain()
   for (const live of adopted?.unknown ?? []) void comesBack(live)
+  void commands.lookForWaiting()
+  // Spread, so that a fleet is not asked at once.
+  const asksOn = adopted?.asksOn ?? []
+  const spreadOver = Math.max(askedAgainWithin, asksOn.length * askedAgainEach)
+  for (const live of asksOn) setTimeout(() => void watchAll(live), Math.random() * spreadOver).unref()
   const management = await startManagement({
     host: configuration.host,
     port: configuration.managementPort,
@@ -365,10 +387,6 @@ export async function startGateway(
       'control-plane': { check: () => assertReachable(controlPlane.circuit), soft: true },
     },
   })
-  void commands.lookForWaiting()
-  // Spread, so that a fleet is not asked at once.
-  for (const live of adopted?.asksOn ?? [])
-    setTimeout(() => void watchAll(live), Math.random() * askedAgainWithin).unref()
 
   /** What a stop and a hand-over have in common: all but devices and lease. */
   async function letGo(): Promise<void> {

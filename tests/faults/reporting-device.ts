@@ -16,7 +16,7 @@ const senmlJson = 110
 /** A long fleet shares the machine with its own devices: 400 measurements a second. */
 const reportEvery = seconds(effort(1, 5))
 /** A device that is not answered for so long takes its association for lost. */
-const patience = seconds(effort(20, 10))
+const usualPatience = seconds(effort(20, 10))
 /** Before it shakes hands again, so that a fleet does not come back in one moment. */
 const longestBackOff = 5_000
 const mostBackOff = 20_000
@@ -36,6 +36,8 @@ export class ReportingDevice {
   /** Why it could not come back at once. */
   readonly refusals: string[] = []
   readonly lamp: Lamp | undefined
+  /** For measurements from now on. */
+  patience = usualPatience
   readonly #device: EnrolledDevice
   readonly #gateway: { readonly host: string; readonly port: number }
   readonly #startedAt = Date.now()
@@ -142,7 +144,7 @@ export class ReportingDevice {
         '/api/v1/telemetry',
         senmlJson,
         [{ n: measurementName, t: at, v: number }],
-        patience,
+        this.patience,
       )
       return answer.code === '2.04'
     } catch (error) {

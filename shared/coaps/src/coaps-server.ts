@@ -142,6 +142,7 @@ export async function listenCoaps<Identity>(options: ListenCoapsOptions<Identity
           credentials: dtls.credentials,
           verifyPeer: dtls.verifyPeer,
           handshakeRate,
+          hearsNewcomers: dtls.hearsNewcomers,
           events,
         }).catch(async (error: unknown) => {
           await listener.close()

@@ -62,6 +62,8 @@ export interface ListenDtlsOptions<Identity> {
   readonly dangerouslyLogKeys?: (line: string) => void
   /** Runs before the socket is read: what is imported here is there when the first datagram comes. */
   readonly beforeReading?: (importer: AssociationImporter<Identity>) => Promise<void>
+  /** False: whoever begins a handshake now is not heard, and tries again. Default: everybody is. */
+  readonly hearsNewcomers?: () => boolean
   /** Limits and times of the machine; its defaults are documented there. */
   readonly limits?: Pick<
     DtlsServerConfiguration,
@@ -133,6 +135,7 @@ export async function listenDtls<Identity>(options: ListenDtlsOptions<Identity>)
       ...(options.groups === undefined ? {} : { groups: options.groups }),
       ...(options.findPsk === undefined ? {} : { psk: {} }),
       ...(options.shard === undefined ? {} : { shard: options.shard }),
+      ...(options.hearsNewcomers === undefined ? {} : { hearsNewcomers: options.hearsNewcomers }),
       dangerouslyLogKeys: options.dangerouslyLogKeys !== undefined,
       ...options.limits,
       ...resumption(options),

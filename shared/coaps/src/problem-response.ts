@@ -1,5 +1,6 @@
 /** From an error to the response that the peer gets: its status, and concise problem details (RFC 9290). */
 
+import { randomInt } from 'node:crypto'
 import type { OutgoingResponse } from '@sallyport/coap'
 import { contentFormats, problemDetails } from '@sallyport/coap'
 import type { ErrorCode } from '@sallyport/errors'
@@ -11,8 +12,11 @@ export interface Problem {
   readonly errorCode: ErrorCode
 }
 
-/** Seconds after which a peer may come again, unless the error's details say `retryAfterSeconds`. */
-const retryAfterSeconds = 10
+/**
+ * Seconds after which a peer may come again, unless the error's details say `retryAfterSeconds`: spread, so that those who were
+ * told together do not come back together.
+ */
+const retryAfterSeconds = () => randomInt(5, 16)
 
 /** An error that is not coded tells the peer nothing but the correlation id. */
 export function problemOf(error: unknown, correlationId: string): Problem {
@@ -27,5 +31,5 @@ export function problemOf(error: unknown, correlationId: string): Problem {
   // RFC 7252 section 5.9.3.4 and RFC 8516: Max-Age says when to try again.
   if (code !== '5.03' && code !== '4.29') return { response, errorCode }
   const said = isCodedError(error) ? error.details.retryAfterSeconds : undefined
-  return { response: { ...response, maxAge: typeof said === 'number' ? said : retryAfterSeconds }, errorCode }
+  return { response: { ...response, maxAge: typeof said === 'number' ? said : retryAfterSeconds() }, errorCode }
 }

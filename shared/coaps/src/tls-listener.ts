@@ -72,6 +72,8 @@ export interface ListenTlsOptions<Identity> {
   readonly events: TlsEvents<Identity>
   /** Counts handshakes; the listener over DTLS may count by the same. */
   readonly handshakeRate: HandshakeRate
+  /** False: who connects now is refused, and tries again. Default: nobody is. */
+  readonly hearsNewcomers?: (() => boolean) | undefined
   readonly limits?: TlsLimits
 }
 
@@ -203,6 +205,7 @@ class Listener<Identity> implements TlsListener<Identity> {
     if ((this.#liveByNetwork.get(networkPrefix(address)) ?? 0) >= maxAssociationsPerNetwork) {
       return 'too many connections of a network'
     }
+    if (this.#options.hearsNewcomers?.() === false) return 'newcomers held back'
     const now = monotonicClock.now()
     if (!this.#options.handshakeRate.admit(address, now)) return 'too many handshakes'
     const room = this.#quota.roomFor({ address, port }, now)

@@ -86,6 +86,8 @@ export interface DtlsServerConfiguration extends HandshakeRateLimits {
   readonly maxHalfOpenPerNetwork?: number
   /** In place of rates of its own: what this server begins, its cookie proven, counts together with what others begin. */
   readonly handshakeRate?: HandshakeRate
+  /** False while there is no time for newcomers: their hellos are dropped unheard, and sent again. Default: there always is. */
+  readonly hearsNewcomers?: () => boolean
   /**
    * Associations at a time. Default 150 000. A newcomer beyond it takes the place of the association that was not heard of
    * for longest, if that is longer than `staleAfter`; otherwise its hello is dropped unheard.
@@ -172,6 +174,7 @@ export class DtlsServer {
   readonly #cookieSecretLifetime: Duration
   readonly #handshakeTimeout: Duration
   readonly #handshakeRate: HandshakeRate
+  readonly #hearsNewcomers: () => boolean
   readonly #halfOpenQuota: HalfOpenQuota
   readonly #reassembly: ReassemblyLimits
   readonly #fragmentedHellos: FragmentedHellos
@@ -196,6 +199,7 @@ export class DtlsServer {
     this.#handshakeTimeout = configuration.handshakeTimeout ?? seconds(60)
     this.#cookieSecretLifetime = configuration.cookieSecretLifetime ?? minutes(5)
     this.#handshakeRate = configuration.handshakeRate ?? new HandshakeRate(handshakeRatesOf(configuration))
+    this.#hearsNewcomers = configuration.hearsNewcomers ?? (() => true)
     const total = configuration.maxHalfOpen ?? 10_000
     this.#halfOpenQuota = new HalfOpenQuota({
       total,
@@ -521,6 +525,10 @@ export class DtlsServer {
     const halfOpen = slot?.halfOpen
     if (halfOpen !== undefined && Buffer.compare(halfOpen.negotiated.clientRandom, random) === 0) {
       endpoint.repeatFlight(halfOpen)
+      return
+    }
+    if (!this.#hearsNewcomers()) {
+      endpoint.discard('newcomers-held-back')
       return
     }
     if (!this.#handshakeRate.admit(peer.address, endpoint.now)) {

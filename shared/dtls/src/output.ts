@@ -149,6 +149,7 @@ export type DiscardReason =
   | 'hello-fragment-limit'
   | 'hello-repeated'
   | 'handshake-rate-limit'
+  | 'newcomers-held-back'
   | 'half-open-limit'
   | 'association-limit'
   | 'early-record-limit'

@@ -103,3 +103,28 @@ describe('a server whose rate of handshakes is used up', () => {
     expect(server.all('connected')).toHaveLength(2)
   })
 })
+
+describe('a server that has no time for newcomers', () => {
+  it('[6.3] drops their hellos unheard, serves who is there and who has begun, and hears the same hello when it is sent again', () => {
+    const [identity, device] = [makeIdentity('P-256', 'server'), makeIdentity('P-256', 'device')]
+    let hears = true
+    const server = new ServerUnderTest(identity, { hearsNewcomers: () => hears })
+    const live = new HostileClient(server, device, 900)
+    live.connect()
+    const begun = new HostileClient(server, device, 901)
+    begun.toFlight4()
+    hears = false
+    const newcomer = new HostileClient(server, device, 902)
+    newcomer.firstHello()
+    newcomer.secondHello()
+    expect(server.machine.counts).toEqual({ live: 1, halfOpen: 1 })
+    expect(server.discards('newcomers-held-back')).toBe(1)
+    live.applicationData('alive')
+    expect(server.data).toEqual(['alive'])
+    begun.toFinished()
+    expect(server.all('connected')).toHaveLength(2)
+    hears = true
+    newcomer.secondHello()
+    expect(server.machine.counts).toEqual({ live: 2, halfOpen: 1 })
+  })
+})
