@@ -2,7 +2,7 @@
  * Live events, fanned out from the Redis stream to the people who watch, with a window of recent ones for those who come
  * back (`Last-Event-ID`).
  *
- * Who sees what is decided here once: the events of the caller's organization and no others. What Redis lost is fetched
+ * Who sees what is decided here once: the events of the caller's organization, but for those of another person, and no others. What Redis lost is fetched
  * from the outbox; while Redis is away the feed is silent and catches up afterwards.
  */
 
@@ -11,6 +11,8 @@ import { type OutboxPort, type PublishedEvent, type RedisOptions, subscribeEvent
 
 export interface EventFilter {
   readonly organizationId: string
+  /** Who watches: what is for one person alone goes to that person. */
+  readonly userId: string
   /** Exact topics, or with `.*` at the end a family of them. Empty: all. */
   readonly topics: readonly string[]
   readonly deviceId: string | undefined
@@ -91,6 +93,9 @@ export function followEvents(options: {
 
 export function matches(filter: EventFilter, event: PublishedEvent): boolean {
   if (event.organizationId !== filter.organizationId) return false
+  // One that should name its person and does not is nobody's.
+  const isPersonal = event.userId !== undefined || event.topic.startsWith('notification.')
+  if (isPersonal && event.userId !== filter.userId) return false
   if (filter.deviceId !== undefined && event.deviceId !== filter.deviceId) return false
   return (
     filter.topics.length === 0 ||

@@ -8,7 +8,9 @@ import { authorizePerson } from './person-access.ts'
 import { limitRequests } from './request-limit.ts'
 import { registerChangeDevice } from './route/change-device.ts'
 import { registerChangeEnrollmentGroup } from './route/change-enrollment-group.ts'
+import { registerChangeNotificationPreferences } from './route/change-notification-preferences.ts'
 import { registerCommandResource } from './route/command-resource.ts'
+import { registerCountUnreadNotifications } from './route/count-unread-notifications.ts'
 import { registerCreateEnrollmentGroup } from './route/create-enrollment-group.ts'
 import { registerCreatePskCode } from './route/create-psk-code.ts'
 import { registerDeleteDevice } from './route/delete-device.ts'
@@ -20,17 +22,21 @@ import { registerListCommands } from './route/list-commands.ts'
 import { registerListDevices } from './route/list-devices.ts'
 import { registerListEnrollmentGroups } from './route/list-enrollment-groups.ts'
 import { registerListJobs } from './route/list-jobs.ts'
+import { registerListNotifications } from './route/list-notifications.ts'
 import { registerListProvisioningRecords } from './route/list-provisioning-records.ts'
 import { registerListPsks } from './route/list-psks.ts'
 import { registerListResources } from './route/list-resources.ts'
 import { registerLogIn } from './route/log-in.ts'
 import { registerLogOut } from './route/log-out.ts'
+import { registerMarkNotificationRead } from './route/mark-notification-read.ts'
+import { registerMarkNotificationsRead } from './route/mark-notifications-read.ts'
 import { registerPublishSigningKeys } from './route/publish-signing-keys.ts'
 import { registerReadCommand } from './route/read-command.ts'
 import { registerReadDevice } from './route/read-device.ts'
 import { registerReadEnrollmentGroup } from './route/read-enrollment-group.ts'
 import { registerReadJob } from './route/read-job.ts'
 import { registerReadMe } from './route/read-me.ts'
+import { registerReadNotificationPreferences } from './route/read-notification-preferences.ts'
 import { registerReadProvisioningRecord } from './route/read-provisioning-record.ts'
 import { registerReadResource } from './route/read-resource.ts'
 import { registerReadTelemetry } from './route/read-telemetry.ts'
@@ -73,6 +79,12 @@ const registrations = [
   registerReadJob,
   registerRetryJob,
   registerDropJob,
+  registerListNotifications,
+  registerCountUnreadNotifications,
+  registerMarkNotificationRead,
+  registerMarkNotificationsRead,
+  registerReadNotificationPreferences,
+  registerChangeNotificationPreferences,
 ]
 
 /** @param trustedProxies addresses or networks whose `x-forwarded-for` is believed. */

@@ -11,7 +11,7 @@ import { type EventFilter, followEvents, type LiveEvents } from '../src/live-eve
 const log = createLogger({ service: 'test', level: 'silent' })
 const mine = '00000000-0000-7000-8000-00000000000a'
 const other = '00000000-0000-7000-8000-00000000000b'
-const all: EventFilter = { organizationId: mine, topics: [], deviceId: undefined }
+const all: EventFilter = { organizationId: mine, userId: 'ada', topics: [], deviceId: undefined }
 
 const event = (id: number, over: Partial<PublishedEvent> = {}): PublishedEvent => ({
   id: `event-${id}`,
@@ -64,6 +64,23 @@ afterAll(async () => {
 })
 
 describe('live events', () => {
+  it('for one person go to that person alone, also from the window, and to nobody when they name no one', async () => {
+    const seen: string[] = []
+    const seenByAnother: string[] = []
+    const first = live.watch(all, undefined, ({ id }) => seen.push(id))
+    live.watch({ ...all, userId: 'bob' }, undefined, ({ id }) => seenByAnother.push(id))
+    await publish(1, event(1))
+    await publish(2, event(2, { topic: 'notification.created', userId: 'ada' }))
+    await publish(3, event(3, { topic: 'notification.created' }))
+    await publish(4, event(4))
+    await expect.poll(() => seenByAnother).toEqual(['event-1', 'event-4'])
+    expect(seen).toEqual(['event-1', 'event-2', 'event-4'])
+    first.stop()
+    const again: string[] = []
+    live.watch({ ...all, userId: 'bob' }, 'event-1', ({ id }) => again.push(id))
+    expect(again).toEqual(['event-4'])
+  })
+
   it('go to those who watch their organization, and to nobody else', async () => {
     const seen: string[] = []
     const seenByOther: string[] = []

@@ -111,7 +111,7 @@ describe('a mail', () => {
     ['rcpt', 550],
     ['data', 554],
   ] as const)(
-    'that is refused for good (%s, %i) is dead at once, and goes out when an operator retries it',
+    '[3.45] that is refused for good (%s, %i) is dead at once, and goes out when an operator retries it',
     async (at, status) => {
       server = await startServer({ port })
       server.treat(() => ({ at, status }))

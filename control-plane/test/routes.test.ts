@@ -17,7 +17,13 @@ describe('the routes of the public API', () => {
       'public: POST /api/v1/auth/login',
       'public: POST /api/v1/auth/refresh',
       'signed-in: GET /api/v1/me',
+      'signed-in: GET /api/v1/notification-preferences',
+      'signed-in: GET /api/v1/notifications',
+      'signed-in: GET /api/v1/notifications/unread-count',
+      'signed-in: PATCH /api/v1/notification-preferences',
       'signed-in: POST /api/v1/auth/logout',
+      'signed-in: POST /api/v1/notifications/:notificationId/read',
+      'signed-in: POST /api/v1/notifications/read',
     ])
   })
 

@@ -66,7 +66,12 @@ export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void 
       ports.metrics.feedOpened()
       const { topic, deviceId } = request.query
       const watch = ports.liveEvents.watch(
-        { organizationId: caller.organizationId, topics: topic?.split(',') ?? [], deviceId: deviceId?.toLowerCase() },
+        {
+          organizationId: caller.organizationId,
+          userId: caller.userId,
+          topics: topic?.split(',') ?? [],
+          deviceId: deviceId?.toLowerCase(),
+        },
         request.headers['last-event-id'],
         feed.send,
       )

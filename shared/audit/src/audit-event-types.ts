@@ -29,6 +29,7 @@ export const auditEventTypes = {
   },
   'user.logout': { severity: 'notice', subject: 'user', details: { sessionId: text } },
   'user.refresh-token-reused': { severity: 'warning', subject: 'user', details: { sessionId: text } },
+  'user.notification-preferences-changed': { severity: 'info', subject: 'user', details: { kinds: texts } },
   'group.created': {
     severity: 'notice',
     subject: 'group',

@@ -12,6 +12,8 @@ export interface PublishedEvent {
   readonly topic: string
   readonly organizationId: string
   readonly deviceId?: string
+  /** It is for this person alone; without it, for everybody in the organization who may see events. */
+  readonly userId?: string
   /** RFC 3339, UTC: when the change was committed to, by the database's clock. */
   readonly occurredAt: string
   readonly correlationId: string
@@ -72,6 +74,7 @@ function isPublishedEvent(value: unknown): value is PublishedEvent {
     typeof event.id === 'string' &&
     typeof event.topic === 'string' &&
     typeof event.organizationId === 'string' &&
+    (event.userId === undefined || typeof event.userId === 'string') &&
     typeof event.occurredAt === 'string' &&
     typeof event.correlationId === 'string'
   )

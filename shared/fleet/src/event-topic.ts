@@ -15,6 +15,8 @@ export const eventTopics = [
   'group.created',
   'group.changed',
   'group.deleted',
+  'notification.created',
+  'notification.read',
 ] as const
 
 export type EventTopic = (typeof eventTopics)[number]

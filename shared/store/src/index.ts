@@ -40,10 +40,22 @@ export {
 } from './jobs.ts'
 export { isMailAddress, MailMessage, type MailTemplate } from './mail-message.ts'
 export { type Migration, migrate } from './migrate.ts'
+export {
+  canBeMailed,
+  type NotificationKind,
+  type NotificationWays,
+  notificationKinds,
+} from './notification-kinds.ts'
 export { type OpenStoreOptions, openStore } from './open-store.ts'
 export type { Organizations, UserRecord, Users } from './organizations.ts'
 export type { Outbox, OutboxEvent, OutboxRow } from './outbox.ts'
 export type { Page, PageRequest } from './page.ts'
+export type {
+  NotificationPreference,
+  NotificationRecord,
+  NotifiedPerson,
+  PersonNotifications,
+} from './person-notifications.ts'
 export type {
   Provisioning,
   ProvisioningAdmission,

@@ -21,6 +21,7 @@ import { PostgresJobs } from './postgres/jobs.ts'
 import { Notifications } from './postgres/notifications.ts'
 import { PostgresOrganizations, PostgresUsers } from './postgres/organizations.ts'
 import { PostgresOutbox } from './postgres/outbox.ts'
+import { PostgresPersonNotifications } from './postgres/person-notifications.ts'
 import { PostgresProvisioning } from './postgres/provisioning.ts'
 import { PostgresPsks } from './postgres/psks.ts'
 import { PostgresResources } from './postgres/resources.ts'
@@ -81,6 +82,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     auditChain: new PostgresAuditChain(database),
     outbox: new PostgresOutbox(database),
     jobs: new PostgresJobs(database, record, notifications),
+    personNotifications: new PostgresPersonNotifications(database, record),
     listen: (channel, handler, onReconnected) => notifications.listen(channel, handler, onReconnected),
     withAdvisoryLock: (name, work) => locks.withLock(name, work),
     now: () => database.read(databaseTime),

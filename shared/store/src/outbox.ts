@@ -8,6 +8,8 @@ export interface OutboxEvent {
   readonly topic: EventTopic
   readonly organizationId: string
   readonly deviceId?: string
+  /** That person's alone. */
+  readonly userId?: string
   /** RFC 3339, UTC, by the database's clock. */
   readonly occurredAt: string
   readonly correlationId: string

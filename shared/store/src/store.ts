@@ -21,6 +21,7 @@ import type { Authorities, Gateways, Hub, JwtKeys } from './installation.ts'
 import type { Jobs } from './jobs.ts'
 import type { Organizations, Users } from './organizations.ts'
 import type { Outbox } from './outbox.ts'
+import type { PersonNotifications } from './person-notifications.ts'
 import type { Provisioning } from './provisioning.ts'
 import type { Psks } from './psks.ts'
 import type { Resources } from './resources.ts'
@@ -58,6 +59,7 @@ export interface Store {
   readonly auditChain: AuditChain
   readonly outbox: Outbox
   readonly jobs: Jobs
+  readonly personNotifications: PersonNotifications
   /**
    * Calls `handler` with each notification from now on. Notifications of the time without a connection are lost:
    * `onReconnected` says to look for oneself.

@@ -6,6 +6,7 @@ import type { Database, Query } from './database.ts'
 import { contactInTime, leaseAlive } from './presence-condition.ts'
 import { endSessions, reasonOf } from './session-end.ts'
 import { sql, time } from './sql.ts'
+import { tellAudience } from './tell-people.ts'
 import type { TransactionRecord } from './transaction-record.ts'
 
 /** Sessions that one transaction of the sweep ends. */
@@ -115,8 +116,8 @@ export class PostgresGateways implements Gateways {
     }
   }
 
-  #sweep(query: Query, act: ActContext): Promise<readonly OfflineDevice[]> {
-    return endSessions(query, this.#record, act, {
+  async #sweep(query: Query, act: ActContext): Promise<readonly OfflineDevice[]> {
+    const ended = await endSessions(query, this.#record, act, {
       reason: sql`case when ${leaseAlive} then 'no-contact' else 'gateway-lost' end`,
       from: sql`gateway_instance i, device d, enrollment_group g`,
       // The rows are locked first: a contact that is written meanwhile is waited for and looked at, not overwritten.
@@ -130,6 +131,14 @@ export class PostgresGateways implements Gateways {
           where s.ended_at is null and not (${leaseAlive} and ${contactInTime})
           order by s.device_id limit ${mostAtOnce} for update of s skip locked)`,
     })
+    for (const [organizationId, devices] of Map.groupBy(ended, (device) => device.organizationId)) {
+      await tellAudience(query, this.#record, act, {
+        kind: 'devices-offline',
+        organizationId,
+        data: { count: devices.length, deviceIds: devices.slice(0, 10).map(({ deviceId }) => deviceId) },
+      })
+    }
+    return ended
   }
 
   #endSessionsOf(query: Query, id: string, reason: 'gateway-lost' | 'gateway-stopped', act: ActContext) {

@@ -49,6 +49,19 @@ export async function housekeep(database: Database): Promise<void> {
         select id from job where finished_at < now() - case state when 'dead' then interval '30 days' else interval '7 days' end
         order by finished_at limit ${limit})`,
   )
+  await deleteInSteps(
+    database,
+    (limit) => sql`
+      delete from notification where id in (
+        select id from notification where created_at < now() - interval '90 days' order by created_at limit ${limit})`,
+  )
+  await deleteInSteps(
+    database,
+    (limit) => sql`
+      delete from login_network where (user_id, network) in (
+        select user_id, network from login_network where last_login_at < now() - interval '180 days'
+        order by last_login_at limit ${limit})`,
+  )
   const forgotten = await database.read((query) =>
     query.rows<{ readonly id: string }>(sql`
       select id from device where forgotten_at is not null

@@ -17,6 +17,7 @@ import { checkJobPayload, isJobKind, type JobKind, jobKinds } from '../job-kinds
 import type { JobHandlers, JobObserver, JobOutcome, JobRunner, JobRunnerOptions } from '../jobs.ts'
 import type { Database } from './database.ts'
 import { type Sql, sql } from './sql.ts'
+import { tellAudience } from './tell-people.ts'
 import type { TransactionRecord } from './transaction-record.ts'
 
 interface Options extends JobRunnerOptions {
@@ -243,10 +244,11 @@ async function finish(
   const state = outcome.outcome === 'done' ? 'done' : outcome.forGood ? 'dead' : 'waiting'
   const [code, message] = outcome.outcome === 'done' ? [null, null] : [outcome.code, outcome.message.slice(0, 500)]
   return database.transaction(async (query) => {
-    const kept = await query.run(sql`
+    const kept = await query.first<{ readonly about: string }>(sql`
       update job set state = ${state}, lease_until = null, last_error_code = ${code}, last_error = ${message}, ${after(state, job.attempt)}
-      where id = ${job.id} and state = 'running' and runner = ${runner} and attempts = ${job.attempt}`)
-    if (kept === 0) return 'lost'
+      where id = ${job.id} and state = 'running' and runner = ${runner} and attempts = ${job.attempt}
+      returning about`)
+    if (kept === undefined) return 'lost'
     if (state === 'dead' && code !== null) {
       const act = { actor: { kind: 'system', id: 'jobs' }, correlationId: job.correlationId } as const
       await record.audit(query, act, {
@@ -256,6 +258,13 @@ async function finish(
         outcome: 'failed',
         details: { kind, reason: code, attempts: job.attempt },
       })
+      if (job.organizationId !== null) {
+        await tellAudience(query, record, act, {
+          kind: 'job-dead',
+          organizationId: job.organizationId,
+          data: { jobId: job.id, kind, about: kept.about, errorCode: code },
+        })
+      }
     }
     return state
   })

@@ -1,6 +1,7 @@
 import type { ActContext } from '../act.ts'
 import type { Organizations, UserRecord, Users } from '../organizations.ts'
 import type { Database } from './database.ts'
+import { noteLoginNetwork } from './login-networks.ts'
 import { sql } from './sql.ts'
 import type { TransactionRecord } from './transaction-record.ts'
 
@@ -84,6 +85,9 @@ export class PostgresUsers implements Users {
           : await query.first<{ readonly organizationId: string }>(
               sql`select organization_id as "organizationId" from user_account where id = ${userId}`,
             )
+      if (outcome === 'succeeded' && userId !== undefined && user !== undefined) {
+        await noteLoginNetwork(query, this.#record, act, { userId, organizationId: user.organizationId })
+      }
       await this.#record.audit(query, act, {
         type: 'user.login',
         organizationId: user?.organizationId,

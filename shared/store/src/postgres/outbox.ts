@@ -11,12 +11,13 @@ interface Row {
   readonly topic: EventTopic
   readonly organizationId: string
   readonly deviceId: string | null
+  readonly userId: string | null
   readonly correlationId: string
   readonly data: JsonValue
   readonly occurredAt: Instant
 }
 
-const columns = sql`sequence, id, topic, organization_id as "organizationId", device_id as "deviceId",
+const columns = sql`sequence, id, topic, organization_id as "organizationId", device_id as "deviceId", user_id as "userId",
   correlation_id as "correlationId", data, occurred_at as "occurredAt"`
 
 export class PostgresOutbox implements Outbox {
@@ -48,7 +49,7 @@ export class PostgresOutbox implements Outbox {
   }
 }
 
-const toOutboxRow = ({ sequence, deviceId, occurredAt, ...event }: Row): OutboxRow => ({
+const toOutboxRow = ({ sequence, deviceId, userId, occurredAt, ...event }: Row): OutboxRow => ({
   sequence,
-  event: { ...event, ...present({ deviceId }), occurredAt: toRfc3339(occurredAt) },
+  event: { ...event, ...present({ deviceId, userId }), occurredAt: toRfc3339(occurredAt) },
 })

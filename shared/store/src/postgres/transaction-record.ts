@@ -31,6 +31,8 @@ export interface Announcement {
   readonly topic: EventTopic
   readonly organizationId: string
   readonly deviceId?: string
+  /** Nobody else is told. */
+  readonly userId?: string
   readonly data: JsonValue
 }
 
@@ -104,18 +106,19 @@ export class TransactionRecord {
 
   async announce(query: Query, act: ActContext, ...announcements: readonly Announcement[]): Promise<void> {
     if (announcements.length === 0) return
-    const rows = announcements.map(({ topic, organizationId, deviceId, data }) => ({
+    const rows = announcements.map(({ topic, organizationId, deviceId, userId, data }) => ({
       id: this.newId(),
       topic,
       organization_id: organizationId,
       device_id: deviceId,
+      user_id: userId,
       correlation_id: act.correlationId,
       data,
     }))
     await query.run(sql`
       with told as (
-        insert into outbox (id, topic, organization_id, device_id, correlation_id, data)
-        select id, topic, organization_id, device_id, correlation_id, data
+        insert into outbox (id, topic, organization_id, device_id, user_id, correlation_id, data)
+        select id, topic, organization_id, device_id, user_id, correlation_id, data
         from jsonb_populate_recordset(null::outbox, ${json(rows)})
       )
       select pg_notify('outbox', '')`)

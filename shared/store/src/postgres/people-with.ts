@@ -1,0 +1,11 @@
+/** Who in an organization has a permission, as a condition of `user_account u`. */
+
+import { builtInRoles, type Permission } from '@sallyport/fleet'
+import { type Sql, sql } from './sql.ts'
+
+export function peopleWith(permission: Permission): Sql {
+  const roles = Object.entries(builtInRoles).flatMap(([role, permissions]) =>
+    permissions.some((each) => each === permission) ? [role] : [],
+  )
+  return sql`u.roles && ${roles}::text[]`
+}
