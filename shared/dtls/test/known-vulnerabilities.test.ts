@@ -6,7 +6,7 @@
 import { sign } from 'node:crypto'
 import { ByteWriter } from '@sallyport/bytes'
 import { seconds } from '@sallyport/clock'
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { encodeAlert } from '../src/alert.ts'
 import { cipherSuites } from '../src/cipher-suite.ts'
 import { handshakeTypes } from '../src/handshake-message.ts'
@@ -15,32 +15,14 @@ import { namedGroups } from '../src/named-group.ts'
 import { contentTypes, recordHeaderLength } from '../src/record.ts'
 import { defaultExtensions, type HelloFields, helloWith } from './harness/hello-with.ts'
 import { HostileClient, joinDatagrams } from './harness/hostile-client.ts'
+import { device, expectNobodyIn, meet, serverIdentity } from './harness/hostile-meeting.ts'
 import { HostileServer } from './harness/hostile-server.ts'
-import { makeIdentity, type TestIdentity } from './harness/identity.ts'
+import { makeIdentity } from './harness/identity.ts'
 import { ServerUnderTest } from './harness/server-under-test.ts'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 30_000 })
 
-let serverIdentity: TestIdentity
-let device: TestIdentity
-let thief: TestIdentity
-
-beforeAll(() => {
-  serverIdentity = makeIdentity('P-256', 'server')
-  device = makeIdentity('P-256', 'device')
-  thief = makeIdentity('P-256', 'thief')
-})
-
-function meet(configuration = {}, port?: number): { server: ServerUnderTest; client: HostileClient } {
-  const server = new ServerUnderTest(serverIdentity, configuration)
-  return { server, client: new HostileClient(server, device, port) }
-}
-
-const expectRefused = (server: ServerUnderTest): void => {
-  expect(server.all('connected')).toEqual([])
-  expect(server.machine.counts.live).toBe(0)
-}
-
+const thief = makeIdentity('P-256', 'thief')
 const fragment = (type: number, length: number, sequence: number, offset: number, bytes: Uint8Array): Uint8Array =>
   new ByteWriter(12 + bytes.length)
     .u8(type)
@@ -57,7 +39,7 @@ describe('authentication without proof', () => {
     client.toFlight4().keyExchange()
     client.changeCipherSpec()
     client.finished()
-    expectRefused(server)
+    expectNobodyIn(server)
     expect(server.failures[0]).toMatchObject({ alert: 'unexpected_message', direction: 'sent' })
   })
 
@@ -74,7 +56,7 @@ describe('authentication without proof', () => {
       client.changeCipherSpec()
       client.finished()
     }
-    expectRefused(server)
+    expectNobodyIn(server)
   })
 
   it('CVE-2022-25640 (wolfSSL): a client that has said Certificate cannot leave CertificateVerify out', () => {
@@ -84,7 +66,7 @@ describe('authentication without proof', () => {
     client.changeCipherSpec()
     client.finished()
     client.applicationData('let me in')
-    expectRefused(server)
+    expectNobodyIn(server)
     expect(server.data).toEqual([])
   })
 
@@ -95,7 +77,7 @@ describe('authentication without proof', () => {
     client.keyExchange()
     client.changeCipherSpec()
     client.finished()
-    expectRefused(server)
+    expectNobodyIn(server)
     expect(client.alerts).toEqual(['unexpected_message'])
     expect(server.all('ask').some(({ question }) => question.kind === 'verifySignature')).toBe(false)
   })
@@ -121,7 +103,7 @@ describe('authentication without proof', () => {
       for (const step of flight) step(client)
       client.changeCipherSpec()
       client.finished()
-      expectRefused(server)
+      expectNobodyIn(server)
     }
   })
 

@@ -4,31 +4,12 @@
  */
 
 import { seconds } from '@sallyport/clock'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { encodeAlert } from '../src/alert.ts'
 import { handshakeTypes } from '../src/handshake-message.ts'
 import { contentTypes } from '../src/record.ts'
-import { HostileClient, handshakeTypesOf, joinDatagrams } from './harness/hostile-client.ts'
-import { makeIdentity, type TestIdentity } from './harness/identity.ts'
-import { ServerUnderTest } from './harness/server-under-test.ts'
-
-let serverIdentity: TestIdentity
-let device: TestIdentity
-
-beforeAll(() => {
-  serverIdentity = makeIdentity('P-256', 'server')
-  device = makeIdentity('P-256', 'device')
-})
-
-function meet(): { server: ServerUnderTest; client: HostileClient } {
-  const server = new ServerUnderTest(serverIdentity)
-  return { server, client: new HostileClient(server, device) }
-}
-
-const expectRefused = (server: ServerUnderTest): void => {
-  expect(server.all('connected')).toEqual([])
-  expect(server.machine.counts.live).toBe(0)
-}
+import { handshakeTypesOf, joinDatagrams } from './harness/hostile-client.ts'
+import { expectNobodyIn, meet } from './harness/hostile-meeting.ts'
 
 describe('the order of messages (RFC 5246 section 7.3)', () => {
   it('an honest client gets in: the patterns below differ from it in one thing each', () => {
@@ -42,7 +23,7 @@ describe('the order of messages (RFC 5246 section 7.3)', () => {
   it('Early Finished: a Finished right after flight 4 does not end the handshake', () => {
     const { server, client } = meet()
     client.toFlight4().finished({ epoch: 0 })
-    expectRefused(server)
+    expectNobodyIn(server)
     expect(client.alerts).toEqual(['unexpected_message'])
   })
 
@@ -53,7 +34,7 @@ describe('the order of messages (RFC 5246 section 7.3)', () => {
     client.keyExchange()
     client.changeCipherSpec()
     client.finished()
-    expectRefused(server)
+    expectNobodyIn(server)
   })
 
   it('Certificate-less Client Authentication: no Certificate, no entry', () => {
@@ -62,7 +43,7 @@ describe('the order of messages (RFC 5246 section 7.3)', () => {
     expect(client.alerts).toEqual(['unexpected_message'])
     client.changeCipherSpec()
     client.finished()
-    expectRefused(server)
+    expectNobodyIn(server)
   })
 
   it('ClientKeyExchange before Certificate is unexpected', () => {
@@ -72,7 +53,7 @@ describe('the order of messages (RFC 5246 section 7.3)', () => {
     client.certificateVerify()
     client.changeCipherSpec()
     client.finished()
-    expectRefused(server)
+    expectNobodyIn(server)
     expect(client.alerts).toEqual(['unexpected_message'])
   })
 
@@ -82,7 +63,7 @@ describe('the order of messages (RFC 5246 section 7.3)', () => {
     client.keyExchange()
     client.changeCipherSpec()
     client.finished()
-    expectRefused(server)
+    expectNobodyIn(server)
     expect(client.alerts).toEqual(['handshake_failure'])
     expect(server.failures[0]?.code).toBe('certificate-missing')
   })
@@ -94,7 +75,7 @@ describe('the order of messages (RFC 5246 section 7.3)', () => {
     client.changeCipherSpec()
     client.certificateVerify({ epoch: 0 })
     client.finished({ epoch: 1 })
-    expectRefused(server)
+    expectNobodyIn(server)
     // The same with a protected CertificateVerify.
     const other = meet()
     other.client.toFlight4().certificate()
@@ -102,7 +83,7 @@ describe('the order of messages (RFC 5246 section 7.3)', () => {
     other.client.changeCipherSpec()
     other.client.certificateVerify()
     other.client.finished()
-    expectRefused(other.server)
+    expectNobodyIn(other.server)
   })
 
   it('Finished before ChangeCipherSpec: in the clear it is unexpected, protected it waits for ever', () => {
@@ -111,14 +92,14 @@ describe('the order of messages (RFC 5246 section 7.3)', () => {
     clear.client.keyExchange()
     clear.client.certificateVerify()
     clear.client.finished({ epoch: 0 })
-    expectRefused(clear.server)
+    expectNobodyIn(clear.server)
     expect(clear.client.alerts).toEqual(['unexpected_message'])
     const early = meet()
     early.client.toFlight4().certificate()
     early.client.keyExchange()
     early.client.certificateVerify()
     early.client.finished({ epoch: 1 })
-    expectRefused(early.server)
+    expectNobodyIn(early.server)
     expect(early.client.alerts).toEqual([])
   })
 
@@ -130,7 +111,7 @@ describe('the order of messages (RFC 5246 section 7.3)', () => {
     client.changeCipherSpec()
     client.changeCipherSpec()
     client.finished({ epoch: 2 })
-    expectRefused(server)
+    expectNobodyIn(server)
     expect(client.alerts).toEqual(['unexpected_message'])
   })
 
@@ -143,7 +124,7 @@ describe('the order of messages (RFC 5246 section 7.3)', () => {
     client.certificateVerify()
     client.changeCipherSpec()
     client.finished()
-    expectRefused(server)
+    expectNobodyIn(server)
   })
 
   it('Invalid Handshake Start: nothing but a ClientHello begins a handshake', () => {
@@ -215,7 +196,7 @@ describe('sturdiness', () => {
       client.certificateVerify()
       client.changeCipherSpec()
       client.finished({ verifyData: new Uint8Array(length) })
-      expectRefused(server)
+      expectNobodyIn(server)
       expect(client.alerts).toEqual(['decrypt_error'])
     }
   })
@@ -243,7 +224,7 @@ describe('sturdiness', () => {
     client.changeCipherSpec()
     const heard = client.finished({ verifyData: new Uint8Array(12) })
     expect(heard.map((record) => record.type)).toEqual([contentTypes.alert])
-    expectRefused(server)
+    expectNobodyIn(server)
     // Nor once the association is open: authentic, but not the Finished that was accepted.
     const open = meet()
     open.client.connect()
@@ -310,7 +291,7 @@ describe('after the end (RFC 5246 section 7.2)', () => {
     client.certificateVerify()
     client.changeCipherSpec()
     client.finished()
-    expectRefused(server)
+    expectNobodyIn(server)
     expect(server.failures[0]).toMatchObject({ direction: 'received', alert: 'internal_error' })
     const open = meet()
     open.client.connect()
