@@ -15,6 +15,7 @@ import type { PeerVerdict, PeerVerdictRefused, RemoteAddress, ResumePeer, Verify
 import type { Logger } from '@sallyport/diagnostics'
 import { type ErrorCode, isCodedError } from '@sallyport/errors'
 import {
+  AcceptedCertificates,
   alertOfRefusal,
   type Certificate,
   deviceIdFromCommonName,
@@ -99,10 +100,12 @@ async function validateIdentityPath(
   at: Instant,
 ): Promise<PathAccepted | PathRefusal> {
   const known = await anchors.known(at)
-  const path = validatePath({ chain, anchors: known, at, purpose: 'identity-device' })
+  const path = validatePath({ chain, anchors: known, at, purpose: 'identity-device', accepted: anchors.accepted })
   if (path.valid || path.code !== 'certificate-purpose-wrong') {
     const newer = !path.valid && path.code === 'certificate-authority-unknown' ? await anchors.newer(at) : undefined
-    return newer === undefined ? path : validatePath({ chain, anchors: newer, at, purpose: 'identity-device' })
+    return newer === undefined
+      ? path
+      : validatePath({ chain, anchors: newer, at, purpose: 'identity-device', accepted: anchors.accepted })
   }
   // A manufacturer certificate is wrong for its purpose too, but what its owner must know is that nobody here trusts its CA.
   const anyDevice = validatePath({ chain, anchors: known, at, purpose: 'manufacturer-device' })
@@ -182,6 +185,8 @@ const anchorsAskedAgainAfter = seconds(2)
 
 /** The identity CAs that the dps has recorded. Read again each minute, and soon when a chain leads to none of them. */
 class IdentityAnchors {
+  /** Of devices that came in: their chains cost less when they come back, and are judged all the same. */
+  readonly accepted = new AcceptedCertificates()
   readonly #options: AdmissionOptions
   #anchors: readonly Certificate[] = []
   #readAt: Instant | undefined

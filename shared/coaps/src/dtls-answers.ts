@@ -27,12 +27,20 @@ import {
 } from '@sallyport/dtls'
 import { CodedError } from '@sallyport/errors'
 import type { DtlsCredentials } from './association.ts'
+import type { ProvenKeys } from './proven-keys.ts'
 
 /** Every question but those about the peer, which are the caller's. */
 export type CryptographicQuestion = Exclude<Question, { kind: 'verifyPeer' | 'resumePeer' | 'findPsk' }>
 
-/** @param privateKey of our certificate; absent for a client without one, which is never asked to sign */
-export function answerWithNodeCrypto(question: CryptographicQuestion, privateKey: KeyObject | undefined): Answer {
+/**
+ * @param privateKey of our certificate; absent for a client without one, which is never asked to sign
+ * @param provenKeys of peers that may come back; absent: none is remembered
+ */
+export function answerWithNodeCrypto(
+  question: CryptographicQuestion,
+  privateKey: KeyObject | undefined,
+  provenKeys?: ProvenKeys,
+): Answer {
   switch (question.kind) {
     case 'makeKeyShare':
       return { kind: 'makeKeyShare', keyShare: makeKeyShare(question.group), ...makeRandom() }
@@ -44,7 +52,7 @@ export function answerWithNodeCrypto(question: CryptographicQuestion, privateKey
       if (privateKey === undefined) return { kind: 'failed', detail: 'there is no key to sign with' }
       return { kind: 'sign', signature: sign(signatureSchemes[question.scheme].hash, question.content, privateKey) }
     case 'verifySignature':
-      return { kind: 'verifySignature', verdict: checkSignature(question) }
+      return { kind: 'verifySignature', verdict: checkSignature(question, provenKeys) }
   }
 }
 
@@ -77,7 +85,7 @@ function makeKeyShare(group: NamedGroupName): KeyShare {
 }
 
 function agree(group: NamedGroupName, privateKey: KeyObject, peerPublicKey: Uint8Array): Uint8Array | undefined {
-  const publicKey = publicKeyOf(Buffer.concat([spkiPrefixes[group], peerPublicKey]))
+  const publicKey = publicKeyOf(base64Of(Buffer.concat([spkiPrefixes[group], peerPublicKey])))
   if (publicKey === undefined) return undefined
   try {
     return diffieHellman({ privateKey, publicKey })
@@ -100,30 +108,39 @@ const pssParameters = {
   saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
 } as const
 
-function checkSignature(question: CryptographicQuestion & { kind: 'verifySignature' }): SignatureVerdict {
+function checkSignature(
+  question: CryptographicQuestion & { kind: 'verifySignature' },
+  provenKeys: ProvenKeys | undefined,
+): SignatureVerdict {
   const certificateKey = readCertificateKey(question.certificate)
   if (certificateKey === undefined) return 'certificate-malformed'
   if (certificateKey.kind === undefined) return 'key-unsupported'
   const scheme = signatureSchemes[question.scheme]
   // node:crypto goes by the key alone: it would verify an RSA signature where ECDSA was named.
   if (!fitsKey(scheme, certificateKey.kind)) return 'invalid'
-  const key = publicKeyOf(certificateKey.spki)
+  const spki = base64Of(certificateKey.spki)
+  const key = provenKeys?.find(spki) ?? publicKeyOf(spki)
   if (key === undefined) return 'certificate-malformed'
   try {
     const how = scheme.algorithm === 'rsa-pss' ? { key, ...pssParameters } : key
-    return verify(scheme.hash, question.content, how, question.signature) ? 'valid' : 'invalid'
+    if (!verify(scheme.hash, question.content, how, question.signature)) return 'invalid'
+    provenKeys?.remember(spki, key)
+    return 'valid'
   } catch {
     // Whatever OpenSSL cannot even try is no valid signature; a peer's bytes must not throw through the machine.
     return 'invalid'
   }
 }
 
-function publicKeyOf(spki: Uint8Array): KeyObject | undefined {
+const base64Of = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString('base64')
+
+/** @param spki in base64 */
+function publicKeyOf(spki: string): KeyObject | undefined {
   // PEM, because node:crypto takes each object for one of its keys first, and finds out by exceptions that it is none:
   // as bytes the same import costs two and a half times as much.
-  const base64 = Buffer.from(spki.buffer, spki.byteOffset, spki.length).toString('base64')
   try {
-    return createPublicKey(`-----BEGIN PUBLIC KEY-----\n${base64}\n-----END PUBLIC KEY-----\n`)
+    return createPublicKey(`-----BEGIN PUBLIC KEY-----\n${spki}\n-----END PUBLIC KEY-----\n`)
   } catch {
     // A point that is not on its curve: node:crypto's only way to say so.
     return undefined

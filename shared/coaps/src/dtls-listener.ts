@@ -24,6 +24,7 @@ import { type AssociationMachine, DtlsAssociation, type DtlsAssociationStart } f
 import { handshakeFailure } from './dtls-failure.ts'
 import { adoptSocket, bindSocket, DatagramSender, MachineTimer, monotonicClock, stopReading } from './dtls-socket.ts'
 import { judge, judgeResumption } from './dtls-verdict.ts'
+import { ProvenKeys } from './proven-keys.ts'
 import { type FindPsk, lookUpPsk } from './psk-lookup.ts'
 
 export interface ListenDtlsOptions<Identity> {
@@ -60,6 +61,8 @@ export interface ListenDtlsOptions<Identity> {
    * datagrams and read them; a service that set it would have no confidentiality left.
    */
   readonly dangerouslyLogKeys?: (line: string) => void
+  /** Public keys of peers that are kept imported after a handshake, for when they come back. Default 1024. */
+  readonly maxProvenKeys?: number
   /** Runs before the socket is read: what is imported here is there when the first datagram comes. */
   readonly beforeReading?: (importer: AssociationImporter<Identity>) => Promise<void>
   /** False: whoever begins a handshake now is not heard, and tries again. Default: everybody is. */
@@ -151,6 +154,7 @@ export async function listenDtls<Identity>(options: ListenDtlsOptions<Identity>)
 }
 
 const defaultMaxCachedSessions = 10_000
+const defaultMaxProvenKeys = 1024
 
 /** Nothing is promised to clients that nobody would let in again. */
 function resumption<Identity>({
@@ -175,6 +179,7 @@ class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<
   readonly #machine: DtlsServer
   #reading: Reading = { socket: undefined, unsent: [] }
   readonly #timer: MachineTimer
+  readonly #provenKeys: ProvenKeys
   readonly #associations = new Map<AssociationHandle, DtlsAssociation<Identity>>()
   /** Of peers that were accepted and have not finished yet. */
   readonly #identities = new Map<AssociationHandle, { readonly identity: Identity }>()
@@ -183,6 +188,7 @@ class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<
   constructor(options: ListenDtlsOptions<Identity>, machine: DtlsServer) {
     this.#options = options
     this.#machine = machine
+    this.#provenKeys = new ProvenKeys(options.maxProvenKeys ?? defaultMaxProvenKeys)
     this.#timer = new MachineTimer(() => {
       machine.handleTimeout(monotonicClock.now())
       this.#drain()
@@ -337,7 +343,11 @@ class Listener<Identity> implements DtlsListener<Identity>, AssociationImporter<
       return
     }
     if (question.kind !== 'verifyPeer') {
-      this.#machine.answer(handle, answerWithNodeCrypto(question, credentials.privateKey), monotonicClock.now())
+      this.#machine.answer(
+        handle,
+        answerWithNodeCrypto(question, credentials.privateKey, this.#provenKeys),
+        monotonicClock.now(),
+      )
       return
     }
     judge(verifyPeer, question.chain, question.peer).then((judgement) => {

@@ -1,3 +1,4 @@
+export { AcceptedCertificates } from './accepted-certificates.ts'
 export { type Certificate, maxCertificateBytes, parseCertificate } from './certificate.ts'
 export {
   type BasicConstraints,

@@ -13,6 +13,7 @@
 
 import type { Instant } from '@sallyport/clock'
 import { isCodedError } from '@sallyport/errors'
+import type { AcceptedCertificates } from './accepted-certificates.ts'
 import { type Certificate, parseCertificate, sameBytes } from './certificate.ts'
 import { type CertificatePurpose, leafRefusal } from './certificate-purpose.ts'
 import { judgePath } from './path-judgement.ts'
@@ -37,6 +38,8 @@ export interface PathInput {
   readonly purpose: CertificatePurpose
   /** Certificates in a path, leaf and anchor included; also the most that may be presented. Default 8. */
   readonly maxPathLength?: number
+  /** Spares parsing and signatures that were checked before; it changes no verdict. Default: nothing is remembered. */
+  readonly accepted?: AcceptedCertificates | undefined
 }
 
 /** Signatures checked for one chain: cross-signed authorities multiply paths, and each check costs up to a millisecond. */
@@ -53,16 +56,18 @@ export function validatePath(input: PathInput): PathAccepted | PathRefusal {
       `${input.chain.length} certificates were presented; at most ${maxPathLength} are accepted`,
     )
   }
-  const presented = parsePresented(input.chain)
+  const presented = parsePresented(input)
   if (!Array.isArray(presented)) return presented
-  return new PathSearch(input, presented, maxPathLength).run()
+  const outcome = new PathSearch(input, presented, maxPathLength).run()
+  if (outcome.valid) input.accepted?.remember(outcome.path)
+  return outcome
 }
 
-function parsePresented(chain: PathInput['chain']): Certificate[] | PathRefusal {
+function parsePresented({ chain, accepted }: PathInput): Certificate[] | PathRefusal {
   const presented: Certificate[] = []
   for (const [index, given] of chain.entries()) {
     try {
-      presented.push(given instanceof Uint8Array ? parseCertificate(given) : given)
+      presented.push(given instanceof Uint8Array ? (accepted?.find(given) ?? parseCertificate(given)) : given)
     } catch (error) {
       if (!isCodedError(error)) throw error
       return pathRefusal('certificate-malformed', index, error.message)
@@ -181,6 +186,7 @@ class PathSearch {
 
   /** Remembered, so that cyclic cross-signs cost each check once. */
   #signed(subject: Certificate, issuer: Certificate): boolean {
+    if (this.#input.accepted?.isSignedBy(subject, issuer) === true) return true
     const pair = `${subject.sha256} ${issuer.spkiSha256}`
     const known = this.#verified.get(pair)
     if (known !== undefined) return known
