@@ -13,6 +13,9 @@ import { checkoutRoot, nodeProgram } from './home.ts'
 export const benchServerKinds = ['sallyport', 'libcoap'] as const
 export type BenchServerKind = (typeof benchServerKinds)[number]
 
+/** Whether our server remembers a device that came in before, as the product does, or each is to it as if never seen. */
+export type KnownDevices = 'known' | 'strangers'
+
 export interface BenchServer {
   readonly pid: number
   readonly port: number
@@ -27,11 +30,14 @@ export async function startBenchServer(
   kind: BenchServerKind,
   home: string,
   certificates: BenchCertificates,
+  devices: KnownDevices,
 ): Promise<BenchServer> {
   const port = await portPairBelowEphemeral()
   const logFile = join(home, `${kind}.log`)
   const child =
-    kind === 'sallyport' ? startOurs(port, certificates, logFile) : startLibcoap(port - 1, home, certificates, logFile)
+    kind === 'sallyport'
+      ? startOurs(port, certificates, devices, logFile)
+      : startLibcoap(port - 1, home, certificates, logFile)
   await listening(child, port, logFile)
   return {
     pid: child.pid,
@@ -56,12 +62,17 @@ async function portPairBelowEphemeral(): Promise<number> {
   throw new SetupFailure('no two UDP ports in a row are free')
 }
 
-function startOurs(port: number, { authority, server }: BenchCertificates, logFile: string): Child {
+function startOurs(
+  port: number,
+  { authority, server }: BenchCertificates,
+  devices: KnownDevices,
+  logFile: string,
+): Child {
   const program = join(checkoutRoot, 'tests', 'bench', 'bench-server.ts')
   return startChild({
     name: 'sallyport',
     command: nodeProgram,
-    args: ['--expose-gc', program, String(port), authority, server.certificate, server.key],
+    args: ['--expose-gc', program, String(port), authority, server.certificate, server.key, devices],
     logFile,
   })
 }
