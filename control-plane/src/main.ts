@@ -6,12 +6,12 @@
  */
 
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { describeConfiguration, readConfiguration, serviceSettings, unknownVariables } from '@sallyport/config'
 import { isCodedError } from '@sallyport/errors'
 import { migrate } from '@sallyport/store'
 import { controlPlaneSettings } from './config.ts'
-import { type ControlPlane, startControlPlane } from './control-plane.ts'
-import { openApiDocument } from './open-api-document.ts'
+import type { ControlPlane } from './control-plane.ts'
 
 const longestStop = 25_000
 
@@ -34,7 +34,7 @@ async function main(command: string | undefined): Promise<void> {
     case 'configuration':
       return print(describeConfiguration(controlPlaneSettings))
     case 'openapi':
-      return print(await openApiDocument())
+      return print(await (await import('./open-api-document.ts')).openApiDocument())
     default:
       process.stderr.write('usage: main.ts [migrate | configuration | openapi]\n')
       process.exitCode = 2
@@ -47,6 +47,8 @@ function print(value: unknown): void {
 
 async function run(): Promise<void> {
   const configuration = readConfiguration(controlPlaneSettings, process.env)
+  // Loaded here, for most of it is no use to `migrate`, which every start waits for.
+  const { startControlPlane } = await import('./control-plane.ts')
   const controlPlane = await startControlPlane(configuration)
   const { log } = controlPlane
   for (const name of unknownVariables(controlPlaneSettings, process.env)) log.warn({ name }, 'unknown variable')
@@ -59,6 +61,8 @@ async function run(): Promise<void> {
   process.on('unhandledRejection', die)
   stopOnSignals(controlPlane, configuration.readyFile)
   if (configuration.readyFile !== undefined) writeReadyFile(configuration.readyFile, controlPlane)
+  // Where the environment names a folder for it (NODE_COMPILE_CACHE): also a control plane that is killed has left it.
+  flushCompileCache()
 }
 
 function stopOnSignals(controlPlane: ControlPlane, readyFile: string | undefined): void {

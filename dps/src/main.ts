@@ -1,6 +1,7 @@
 /** Starts the dps from its environment. `configuration` as argument prints what may stand there, as JSON. */
 
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { describeConfiguration, readConfiguration, unknownVariables } from '@sallyport/config'
 import { isCodedError } from '@sallyport/errors'
 import { dpsSettings } from './config.ts'
@@ -23,6 +24,8 @@ async function run(): Promise<void> {
   const dps = await startDps(configuration)
   for (const name of unknownVariables(dpsSettings, process.env)) dps.log.warn({ name }, 'unknown variable')
   if (configuration.readyFile !== undefined) writeReadyFile(configuration.readyFile, dps)
+  // Where the environment names a folder for it (NODE_COMPILE_CACHE): also a dps that is killed has left it.
+  flushCompileCache()
   let stopping = false
   const stop = (signal: NodeJS.Signals) => {
     if (stopping) return

@@ -8,6 +8,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import type { HeldSocket } from './held-socket.ts'
+import { compileCache } from './home.ts'
 
 export interface ChildOptions {
   readonly name: string
@@ -63,9 +64,9 @@ function namesOf(sockets: readonly HeldSocket[]): Record<string, string> {
   return { LISTEN_FDS: String(sockets.length), LISTEN_FDNAMES: sockets.map(({ name }) => name).join(':') }
 }
 
-/** What every child inherits: enough to find programs and speak the language, nothing of ours. */
+/** What every child inherits: enough to find programs, start quickly and speak the language, nothing else of ours. */
 function environmentForChildren(): Record<string, string> {
-  const kept: Record<string, string> = {}
+  const kept: Record<string, string> = { ...compileCache }
   for (const name of ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'CI']) {
     const value = process.env[name]
     if (value !== undefined) kept[name] = value

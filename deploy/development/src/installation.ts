@@ -298,8 +298,6 @@ function gatewayEnvironment(o: InstallationOptions, common: CommonEnvironment, i
   return (previous: ServiceReady | undefined): Environment => ({
     ...common('gateway'),
     SALLYPORT_COAPS_TCP_PORT: String(previous?.coapsTcp?.port ?? o.ports.gatewayCoapsTcp),
-    // Its devices wait while it starts again: compiled before, it takes half the time.
-    NODE_COMPILE_CACHE: join(o.home, 'cache', 'gateway'),
     SALLYPORT_MANAGEMENT_PORT: portOf(previous?.management, o.ports.gatewayManagement),
     SALLYPORT_SERVER_CERTIFICATE: join(pki, 'gateway.pem'),
     SALLYPORT_SERVER_KEY: join(pki, 'gateway.key'),

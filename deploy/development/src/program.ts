@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { SetupFailure } from './failure.ts'
-import { mainOf, nodeProgram } from './home.ts'
+import { compileCache, mainOf, nodeProgram } from './home.ts'
 
 export interface ProgramResult {
   readonly exitCode: number
@@ -40,7 +40,7 @@ export function tryProgram(
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', nodeProgram, mainOf(packageFolder), ...args], {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...options.env },
+      env: { ...compileCache, ...process.env, ...options.env },
       timeout: options.timeout ?? 60_000,
       killSignal: 'SIGKILL',
     })
