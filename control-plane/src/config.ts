@@ -87,6 +87,12 @@ export const controlPlaneSettings = {
     kind: 'path',
     optional: true,
   }),
+  firstAdminEmail: setting({
+    name: 'SALLYPORT_FIRST_ADMIN_EMAIL',
+    meaning: 'The address of the first admin, to which mail goes: without it one that does not exist.',
+    kind: 'string',
+    default: 'admin@sallyport.local',
+  }),
   accessTokenLifetime: setting({
     name: 'SALLYPORT_ACCESS_TOKEN_LIFETIME',
     meaning: "How long a person's access token is good; at most 15 min.",

@@ -82,7 +82,12 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   })
   opened.add(() => sealingKeys.close())
   const devicePsks = await openDevicePsks({ store, sealingKey, clock })
-  await ensureFirstAdmin({ store, file: configuration.firstAdminFile, log })
+  await ensureFirstAdmin({
+    store,
+    file: configuration.firstAdminFile,
+    email: configuration.firstAdminEmail,
+    log,
+  })
 
   const redisOptions = { url: configuration.redisUrl, name: 'control-plane', log }
   const redis = connectRedis(redisOptions)

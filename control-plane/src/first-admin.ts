@@ -7,11 +7,10 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
 import type { Logger } from '@sallyport/diagnostics'
 import { CodedError } from '@sallyport/errors'
-import type { Store } from '@sallyport/store'
+import { isMailAddress, type Store } from '@sallyport/store'
 import { hashPassword } from './password-hash.ts'
 
 const organizationName = 'First organization'
-const email = 'admin@sallyport.local'
 const username = 'admin'
 
 /**
@@ -20,10 +19,12 @@ const username = 'admin'
 export async function ensureFirstAdmin(options: {
   readonly store: Pick<Store, 'organizations'>
   readonly file: string | undefined
+  readonly email: string
   readonly log: Logger
 }): Promise<void> {
-  const { store, file, log } = options
+  const { store, file, email, log } = options
   if (file === undefined) return
+  if (!isMailAddress(email)) throw new CodedError('configuration-invalid', 'SALLYPORT_FIRST_ADMIN_EMAIL is no address.')
   const password = randomBytes(18).toString('base64url')
   // Before the admin is made: a folder that cannot be written must not leave an admin whose password nobody knows.
   const draft = await draftOf(file)

@@ -13,6 +13,7 @@ beforeAll(async () => {
   running = await RunningControlPlane.start({
     SALLYPORT_SMTP_URL: smtp.url,
     SALLYPORT_TRUSTED_PROXIES: '127.0.0.1',
+    SALLYPORT_FIRST_ADMIN_EMAIL: 'ada@example.com',
   })
   admin = await running.logIn()
 })
@@ -103,6 +104,13 @@ describe('a log-in from a network that was not used before', () => {
     expect(await kindsOf(session)).toEqual(['login-from-new-address', 'login-from-new-address'])
     expect(leaked).toEqual([])
     feed.abort()
+  })
+
+  it('reaches the first admin at the address that the installation was given', async () => {
+    await logInFrom('198.51.100.50')
+    await expect
+      .poll(() => smtp.received.map(({ recipients }) => recipients[0]), { timeout: 15_000 })
+      .toContain('ada@example.com')
   })
 
   it('that fails tells nobody', async () => {
