@@ -29,6 +29,7 @@ export async function describeApi(server: HttpServer): Promise<void> {
       },
       tags: [
         { name: 'auth', description: 'Sessions of people' },
+        { name: 'organization', description: 'The organization, its members, roles and invitations' },
         { name: 'enrollment', description: 'Whose devices may come' },
         { name: 'devices', description: 'Devices, their resources, commands and telemetry' },
         { name: 'events', description: 'What is happening' },

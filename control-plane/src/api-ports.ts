@@ -10,6 +10,7 @@ import type { ControlPlaneMetrics } from './control-plane-metrics.ts'
 import type { DevicePsks } from './device-psks.ts'
 import type { LiveEvents } from './live-events.ts'
 import type { LoginLimit } from './login-limit.ts'
+import type { PersonPermissions } from './person-permissions.ts'
 import type { PersonTokens } from './person-tokens.ts'
 import type { RequestLimit } from './request-limit.ts'
 import type { SessionFamilies } from './session-families.ts'
@@ -20,6 +21,7 @@ export interface ApiPorts {
   readonly log: Logger
   readonly metrics: ControlPlaneMetrics
   readonly personTokens: PersonTokens
+  readonly personPermissions: Pick<PersonPermissions, 'of' | 'onChanged'>
   readonly sessions: SessionFamilies
   readonly loginLimit: LoginLimit
   readonly requestLimit: RequestLimit

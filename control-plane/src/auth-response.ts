@@ -1,7 +1,6 @@
 /** What logging in and refreshing answer: the OAuth names (RFC 6749 section 5.1), and the person. */
 
 import { type Static, Type } from '@fastify/type-provider-typebox'
-import { permissionsOf } from '@sallyport/fleet'
 import type { UserRecord } from '@sallyport/store'
 import type { ApiPorts } from './api-ports.ts'
 import type { PersonSession } from './person-tokens.ts'
@@ -31,7 +30,7 @@ export const presentPerson = (user: UserRecord): Person => ({
   username: user.username,
   organizationId: user.organizationId,
   roles: [...user.roles],
-  permissions: [...permissionsOf(user.roles)].sort(),
+  permissions: [...user.permissions].sort(),
 })
 
 export async function issueTokens(

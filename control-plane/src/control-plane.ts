@@ -29,6 +29,7 @@ import { openKeyRing } from './key-ring.ts'
 import { followEvents } from './live-events.ts'
 import { redisLoginLimit } from './login-limit.ts'
 import { type MailSender, smtpSender } from './mail/smtp.ts'
+import { openPersonPermissions } from './person-permissions.ts'
 import { personTokens } from './person-tokens.ts'
 import { createPublicServer } from './public-server.ts'
 import { redisRequestLimit } from './request-limit.ts'
@@ -102,6 +103,8 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   const liveEvents = followEvents({ redis: redisOptions, outbox: store.outbox, log })
   opened.add(() => liveEvents.close())
   const commandAnswers = await listenForAnswers({ store, clock })
+  const personPermissions = await openPersonPermissions({ store, clock })
+  opened.add(() => personPermissions.close())
   const sweeper = startSweeper({ store, clock, log })
   opened.add(() => sweeper.close())
   const jobs = await startJobs({ store, mailSender, concurrency: configuration.jobConcurrency, metrics, log })
@@ -138,6 +141,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
         idleTimeout: configuration.sessionIdleTimeout,
         sessionLifetime: configuration.sessionLifetime,
       }),
+      personPermissions,
       sessions: redisSessionFamilies(redis, { clock }),
       loginLimit: redisLoginLimit(redis),
       requestLimit: redisRequestLimit(redis, { perMinute: configuration.requestsPerMinute, clock }),

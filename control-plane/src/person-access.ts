@@ -1,37 +1,61 @@
 /**
- * May this person use this route? The access token is verified, its session must not have ended, and the roles must give the
- * permission that the route declares.
+ * May this person use this route? The one place that says so: the access token is verified, its session must not have ended,
+ * the person must still be a member, and what they may do now must hold the permission that the route declares. All else is
+ * refused, before the body is read.
  *
  * Whether the session has ended stands in Redis. While Redis cannot be reached the token's own end (at most 15 min) bounds
  * what an ended session can still do; a Redis that answers and does not know the session means that it is over.
  */
 
 import { CodedError, hasCode } from '@sallyport/errors'
-import { permissionsOf } from '@sallyport/fleet'
+import type { Permission } from '@sallyport/fleet'
 import type { RouteAccess } from '@sallyport/http'
 import type { FastifyRequest } from 'fastify'
 import type { ApiPorts } from './api-ports.ts'
 import { rememberCaller } from './caller.ts'
 
-type Ports = Pick<ApiPorts, 'personTokens' | 'sessions'>
+type Ports = Pick<ApiPorts, 'personTokens' | 'personPermissions' | 'sessions'>
 
 /** @throws CodedError `token-missing`, `token-invalid`, `token-expired`, `token-revoked`, `permission-denied`. */
 export async function authorizePerson(request: FastifyRequest, access: RouteAccess, ports: Ports): Promise<void> {
   const claims = await ports.personTokens.verifyAccess(bearerToken(request))
   if (!(await sessionGoesOn(claims.sessionId, ports))) throw new CodedError('token-revoked', 'The session has ended.')
-  if (access.kind === 'service') throw new CodedError('permission-denied', 'This is for services.')
-  if (access.kind === 'permission') {
-    const permissions: ReadonlySet<string> = permissionsOf(claims.roles)
-    if (!permissions.has(access.permission)) {
+  const held: ReadonlySet<string> | undefined = await ports.personPermissions.of(claims)
+  if (held === undefined) throw new CodedError('token-revoked', 'The person is no member any more.')
+  switch (access.kind) {
+    case 'signed-in':
+      break
+    case 'permission':
+      if (held.has(access.permission)) break
       throw new CodedError('permission-denied', `The permission ${access.permission} is missing.`, {
         details: { permission: access.permission },
       })
-    }
+    default:
+      throw new CodedError('permission-denied', 'This is not for people.')
   }
   rememberCaller(request, claims)
 }
 
-async function sessionGoesOn(sessionId: string, ports: Ports): Promise<boolean> {
+/**
+ * Asked again where an answer goes on for long: whether session, membership and permission are still there. While neither Redis
+ * nor the database can be asked, the token's end is what bounds it.
+ */
+export async function stillMay(
+  person: { readonly sessionId: string; readonly organizationId: string; readonly userId: string },
+  permission: Permission,
+  ports: Omit<Ports, 'personTokens'>,
+): Promise<boolean> {
+  const [alive, held] = await Promise.all([
+    sessionGoesOn(person.sessionId, ports),
+    ports.personPermissions.of(person).catch((error: unknown) => {
+      if (hasCode(error, 'database-unavailable')) return new Set([permission])
+      throw error
+    }),
+  ])
+  return alive && held?.has(permission) === true
+}
+
+async function sessionGoesOn(sessionId: string, ports: Pick<Ports, 'sessions'>): Promise<boolean> {
   try {
     return await ports.sessions.isAlive(sessionId)
   } catch (error) {

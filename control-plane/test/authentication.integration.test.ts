@@ -40,7 +40,7 @@ describe('logging in', () => {
           email: running.admin.email,
           username: 'admin',
           organizationId: running.admin.organizationId,
-          roles: ['admin'],
+          roles: ['owner'],
           permissions: expect.arrayContaining(['devices:read', 'groups:write']),
         },
       })

@@ -16,6 +16,7 @@ describe('the routes of the public API', () => {
       'public: GET /openapi.json',
       'public: POST /api/v1/auth/login',
       'public: POST /api/v1/auth/refresh',
+      'public: POST /api/v1/invitations/accept',
       'signed-in: GET /api/v1/me',
       'signed-in: GET /api/v1/notification-preferences',
       'signed-in: GET /api/v1/notifications',

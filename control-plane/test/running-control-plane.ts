@@ -95,7 +95,7 @@ export class RunningControlPlane {
     const environment = {
       SALLYPORT_MODE: 'test',
       SALLYPORT_LOG_LEVEL: 'silent',
-      SALLYPORT_DATABASE_URL: database.url,
+      SALLYPORT_DATABASE_URL: database.urlAs('sallyport_control_plane'),
       SALLYPORT_REDIS_URL: redis.url,
       SALLYPORT_HTTP_PORT: '0',
       SALLYPORT_INTERNAL_PORT: '0',
@@ -292,7 +292,7 @@ export class RunningControlPlane {
     this.sql(
       `insert into organization (id, name) values ('${organizationId}', 'Other');
        insert into user_account (id, organization_id, email, username, password_hash, roles)
-       values ('${userId}', '${organizationId}', '${username}@example.com', '${username}', '${hash}', '{admin}')`,
+       values ('${userId}', '${organizationId}', '${username}@example.com', '${username}', '${hash}', '{owner}')`,
     )
     return this.logIn({ username, password })
   }

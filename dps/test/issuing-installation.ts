@@ -57,7 +57,14 @@ export async function createIssuingInstallation(): Promise<IssuingInstallation> 
   const authority = new TokenAuthority({ authority: authorities.identity, token: hsmToken })
   const maker = await createManufacturer('Issuing Maker')
   const group = await enroll(store, maker)
-  const ports = provisioningStoreOf(store, 16)
+  // The dps itself has no more rights than in production.
+  const ownStore = await openStore({
+    connectionString: database.urlAs('sallyport_dps'),
+    applicationName: 'dps-test',
+    clock,
+    poolSize: 16,
+  })
+  const ports = provisioningStoreOf(ownStore, 16)
   return {
     store,
     databaseUrl: database.url,
@@ -83,6 +90,7 @@ export async function createIssuingInstallation(): Promise<IssuingInstallation> 
     },
     async close() {
       await hsmToken.close()
+      await ownStore.close()
       await store.close()
       await database.drop()
     },

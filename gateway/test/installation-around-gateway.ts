@@ -86,7 +86,7 @@ export async function installationAroundGateway(
   ])
   const common = (service: string): Record<string, string> => ({
     SALLYPORT_MODE: 'test',
-    SALLYPORT_DATABASE_URL: database.url,
+    SALLYPORT_DATABASE_URL: database.urlAs(`sallyport_${service.replace('-', '_')}`),
     SALLYPORT_REDIS_URL: redis.url,
     SALLYPORT_SERVICE_CERTIFICATE: authorities.files.service(service).certificate,
     SALLYPORT_SERVICE_KEY: authorities.files.service(service).key,

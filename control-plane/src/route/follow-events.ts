@@ -5,8 +5,9 @@ import { between, seconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import { type HttpServer, requires } from '@sallyport/http'
 import type { ApiPorts } from '../api-ports.ts'
-import { callerOf } from '../caller.ts'
+import { type Caller, callerOf } from '../caller.ts'
 import { type EventFeed, openEventFeed } from '../event-feed.ts'
+import { stillMay } from '../person-access.ts'
 
 const heartbeat = seconds(15)
 const mostFeedsPerSession = 10
@@ -60,7 +61,7 @@ export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void 
         headers,
         heartbeat,
         longest: between(ports.clock.now(), caller.expiresAt),
-        onHeartbeat: () => void endWithSession(ports, caller.sessionId, feed),
+        onHeartbeat: () => void endWithAccess(ports, caller, feed),
       })
       feeds.set(feed, caller.sessionId)
       ports.metrics.feedOpened()
@@ -75,9 +76,11 @@ export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void 
         request.headers['last-event-id'],
         feed.send,
       )
+      const stopAsking = ports.personPermissions.onChanged(() => void endWithAccess(ports, caller, feed))
       if (!watch.complete) feed.tell('reset', 'events-lost')
       feed.onEnded(() => {
         watch.stop()
+        stopAsking()
         feeds.delete(feed)
         ports.metrics.feedClosed()
       })
@@ -85,8 +88,8 @@ export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void 
   )
 }
 
-/** A feed does not outlive its session. While Redis cannot be asked, the token's end is what bounds it. */
-async function endWithSession(ports: ApiPorts, sessionId: string, feed: EventFeed): Promise<void> {
-  const alive = await ports.sessions.isAlive(sessionId).catch(() => true)
-  if (!alive) feed.end('session-ended')
+/** A feed does not outlive its session, nor the right to it. */
+async function endWithAccess(ports: ApiPorts, caller: Caller, feed: EventFeed): Promise<void> {
+  const may = await stillMay(caller, 'events:read', ports).catch(() => false)
+  if (!may) feed.end('session-ended')
 }

@@ -114,12 +114,11 @@ export async function startInstallation(options: InstallationOptions): Promise<I
       return { result: undefined, note: fresh ? 'made; the keys are in the HSM tokens' : 'there' }
     })
     const databaseUrl = postgres.urlOf(databaseName)
-    const common = commonEnvironment({ ...options, databaseUrl, redisUrl: redis.url })
-    await progress.step('migrations', async () => {
-      const env = { ...common('control-plane'), SALLYPORT_DATABASE_URL: databaseUrl }
-      const said = await runProgram('control-plane', ['migrate'], { env })
-      return { result: undefined, note: migrationNote(said) }
+    const databaseUrls = await progress.step('migrations', async () => {
+      const said = await runProgram('control-plane', ['migrate'], { env: { SALLYPORT_DATABASE_URL: databaseUrl } })
+      return { result: await giveLogins(postgres), note: migrationNote(said) }
     })
+    const common = commonEnvironment({ ...options, databaseUrls, redisUrl: redis.url })
     const start = async (name: Service['name'], service: Promise<Service>, note: (ready: ServiceReady) => string) =>
       progress.step(name, async () => {
         const result = await service
@@ -230,23 +229,35 @@ async function holdCeremony(home: string, tokens: Tokens): Promise<boolean> {
   return true
 }
 
+type ServiceName = 'control-plane' | 'dps' | 'gateway'
+type DatabaseUrls = Readonly<Record<ServiceName, string>>
+
+/** Each service logs in as a role of its own, with the rights that its work needs. */
+async function giveLogins(postgres: Postgres): Promise<DatabaseUrls> {
+  return {
+    'control-plane': await postgres.giveLogin('sallyport_control_plane', databaseName),
+    dps: await postgres.giveLogin('sallyport_dps', databaseName),
+    gateway: await postgres.giveLogin('sallyport_gateway', databaseName),
+  }
+}
+
 function migrationNote(output: string): string {
   const applied = /"applied":\s*\[([^\]]*)\]/.exec(output)?.[1]?.trim()
   return applied === undefined || applied === '' ? 'up to date' : `${applied.split(',').length} applied`
 }
 
 type Environment = Readonly<Record<string, string>>
-type CommonEnvironment = (name: Service['name']) => Environment
+type CommonEnvironment = (name: ServiceName) => Environment
 
 function commonEnvironment(
-  o: InstallationOptions & { readonly databaseUrl: string; readonly redisUrl: string },
+  o: InstallationOptions & { readonly databaseUrls: DatabaseUrls; readonly redisUrl: string },
 ): CommonEnvironment {
   const pki = join(o.home, 'pki')
   return (name) => ({
     SALLYPORT_MODE: o.mode,
     SALLYPORT_LOG_LEVEL: 'info',
     SALLYPORT_HOST: '127.0.0.1',
-    SALLYPORT_DATABASE_URL: o.databaseUrl,
+    SALLYPORT_DATABASE_URL: o.databaseUrls[name],
     SALLYPORT_REDIS_URL: o.redisUrl,
     SALLYPORT_SERVICE_CERTIFICATE: join(pki, 'services', `${name}.pem`),
     SALLYPORT_SERVICE_KEY: join(pki, 'services', `${name}.key`),

@@ -30,6 +30,8 @@ export interface Postgres {
   readonly process: Child
   /** Connection string of the cluster's owner for a database of this name. */
   urlOf(database: string): string
+  /** Lets a role that a migration made log in, with a password of its own. @returns its connection string. */
+  giveLogin(role: string, database: string): Promise<string>
   createDatabase(name: string, template?: string): Promise<string>
   dropDatabase(name: string): Promise<void>
   stop(): Promise<void>
@@ -70,7 +72,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     parentDeathSignal: 'INT',
     ...(asRoot ? { user: 'postgres' } : {}),
   })
-  const cluster = new RunningPostgres(options.port, child, password)
+  const cluster = new RunningPostgres(options.port, child, password, join(options.home, 'secrets'))
   try {
     await cluster.waitUntilUp(join(options.home, 'log', 'postgres.log'))
   } catch (error) {
@@ -191,15 +193,29 @@ class RunningPostgres implements Postgres {
   readonly port: number
   readonly process: Child
   readonly #password: string
+  readonly #secrets: string
 
-  constructor(port: number, process: Child, password: string) {
+  constructor(port: number, process: Child, password: string, secrets: string) {
     this.port = port
     this.process = process
     this.#password = password
+    this.#secrets = secrets
   }
 
   urlOf(database: string): string {
-    return `postgres://sallyport:${this.#password}@${host}:${this.port}/${database}`
+    return this.#urlFor('sallyport', this.#password, database)
+  }
+
+  async giveLogin(role: string, database: string): Promise<string> {
+    const password = readOrMakePassword(this.#secrets, `postgres-password-${role}`)
+    await this.#administer((client) =>
+      client.query(`alter role ${client.escapeIdentifier(role)} login password ${client.escapeLiteral(password)}`),
+    )
+    return this.#urlFor(role, password, database)
+  }
+
+  #urlFor(role: string, password: string, database: string): string {
+    return `postgres://${role}:${password}@${host}:${this.port}/${database}`
   }
 
   async waitUntilUp(logFile: string): Promise<void> {

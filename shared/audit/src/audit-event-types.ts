@@ -21,6 +21,7 @@ const { text, number, texts, optional } = field
 
 export const auditEventTypes = {
   'organization.created': { severity: 'notice', subject: 'organization', details: { name: text } },
+  'organization.changed': { severity: 'notice', subject: 'organization', details: { name: text, version: number } },
   'user.created': { severity: 'notice', subject: 'user', details: { username: text, roles: texts } },
   'user.login': {
     severity: 'notice',
@@ -30,6 +31,35 @@ export const auditEventTypes = {
   'user.logout': { severity: 'notice', subject: 'user', details: { sessionId: text } },
   'user.refresh-token-reused': { severity: 'warning', subject: 'user', details: { sessionId: text } },
   'user.notification-preferences-changed': { severity: 'info', subject: 'user', details: { kinds: texts } },
+  'user.roles-changed': {
+    severity: 'notice',
+    subject: 'user',
+    details: { username: text, before: texts, roles: texts, revokedInvitations: number },
+  },
+  'user.removed': {
+    severity: 'notice',
+    subject: 'user',
+    details: { username: text, roles: texts, revokedInvitations: number },
+  },
+  // Without the address of whom it is for: it would stay for ever.
+  'invitation.created': {
+    severity: 'notice',
+    subject: 'invitation',
+    details: { roles: texts, expiresAt: text, replaced: optional(text) },
+  },
+  'invitation.revoked': { severity: 'notice', subject: 'invitation', details: { roles: texts } },
+  'invitation.accepted': {
+    severity: 'notice',
+    subject: 'invitation',
+    details: { userId: text, username: text, roles: texts },
+  },
+  'role.created': { severity: 'notice', subject: 'role', details: { permissions: texts } },
+  'role.changed': {
+    severity: 'notice',
+    subject: 'role',
+    details: { before: texts, permissions: texts, version: number },
+  },
+  'role.deleted': { severity: 'notice', subject: 'role', details: { permissions: texts } },
   'group.created': {
     severity: 'notice',
     subject: 'group',

@@ -15,6 +15,8 @@ export interface AuditActor {
 export const auditSubjectKinds = [
   'organization',
   'user',
+  'invitation',
+  'role',
   'group',
   'provisioning-record',
   'device',

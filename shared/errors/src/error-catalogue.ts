@@ -129,6 +129,21 @@ export const errorCatalogue = {
     title: 'The permission for this act is missing.',
     remedy: 'Ask an administrator for the permission that the detail names.',
   },
+  'policy-violated': {
+    blame: 'caller',
+    title: 'A policy of the organization forbids this act.',
+    remedy: 'The details name the policy; see docs/organizations.md.',
+  },
+  'role-not-found': {
+    blame: 'caller',
+    title: 'The organization has no role of this name.',
+    remedy: 'Use one of the names that the list of roles gives.',
+  },
+  'invitation-invalid': {
+    blame: 'caller',
+    title: 'The invitation is not valid.',
+    remedy: 'It was used, withdrawn or has expired: ask whoever invited you for another one.',
+  },
   // Certificates and paths
   'certificate-missing': {
     blame: 'peer',

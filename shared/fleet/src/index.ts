@@ -41,9 +41,11 @@ export { randomBytesOfIdentifier, uuidV7 } from './identifier.ts'
 export type { JsonValue } from './json-value.ts'
 export {
   builtInRoles,
+  isPermission,
   isRole,
   type Permission,
   permissions,
+  permissionsBeyond,
   permissionsOf,
   type Role,
 } from './permission.ts'

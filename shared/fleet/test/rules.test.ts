@@ -63,13 +63,13 @@ describe('a device', () => {
 
 describe('roles', () => {
   it('admit what they name and nothing else; a role that is not known admits nothing', () => {
-    expect(permissionsOf(['admin'])).toEqual(new Set(permissions))
+    expect(permissionsOf(['owner'])).toEqual(new Set(permissions))
     expect(permissionsOf([])).toEqual(new Set())
     expect(permissionsOf(['root', 'constructor', '__proto__', 'toString'])).toEqual(new Set())
-    expect(permissionsOf(['viewer']).has('devices:write')).toBe(false)
-    expect(permissionsOf(['viewer']).has('audit:read')).toBe(false)
-    expect(permissionsOf(['viewer', 'auditor']).has('audit:read')).toBe(true)
-    expect([...permissionsOf(['viewer', 'auditor'])].some((name) => !name.endsWith(':read'))).toBe(false)
+    expect(permissionsOf(['member']).has('devices:write')).toBe(false)
+    expect(permissionsOf(['member']).has('audit:read')).toBe(false)
+    expect(permissionsOf(['member', 'auditor']).has('audit:read')).toBe(true)
+    expect([...permissionsOf(['member', 'auditor'])].some((name) => !name.endsWith(':read'))).toBe(false)
     expect(builtInRoles.operator).not.toContain('groups:write')
   })
 })

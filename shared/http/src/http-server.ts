@@ -56,6 +56,8 @@ export interface HttpServerOptions {
   readonly clock: Clock
   /** Runs before the body is read; throws a CodedError to refuse. Not called for routes that are public. */
   readonly authorize: (request: FastifyRequest, access: RouteAccess) => void | Promise<void>
+  /** Every permission there is. A route that requires another one, which nobody could have, keeps the server from starting. */
+  readonly permissions?: readonly string[]
   readonly observer?: HttpObserver
   /** Mutual TLS; without it the server speaks plain HTTP. */
   readonly mutualTls?: MutualTls
@@ -101,6 +103,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   server.addHook('onReady', async () => {
     const open = routes.filter((route) => route.config?.access === undefined).map((route) => route.url)
     if (open.length > 0) throw new Error(`routes without a declared access: ${open.join(', ')}`)
+    const { permissions } = options
+    if (permissions === undefined) return
+    for (const { url, config } of routes) {
+      const access = config?.access
+      if (access?.kind !== 'permission' || permissions.includes(access.permission)) continue
+      throw new Error(`${url} requires ${access.permission}, which is no permission`)
+    }
   })
 
   server.addHook('onRequest', async (request, reply) => {

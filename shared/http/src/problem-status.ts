@@ -32,6 +32,9 @@ export const problemStatus: Readonly<Record<ErrorCode, number>> = {
   'refresh-failed': 401,
   'refresh-superseded': 409,
   'permission-denied': 403,
+  'policy-violated': 403,
+  'role-not-found': 422,
+  'invitation-invalid': 403,
   // Certificates and paths: what a person loads is a value that is not allowed
   'certificate-missing': 401,
   'certificate-malformed': 422,

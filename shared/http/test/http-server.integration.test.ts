@@ -205,6 +205,17 @@ describe('access', () => {
     await expect(made.ready()).rejects.toThrow('/forgotten')
   })
 
+  it('[1.9] refuses to start with a route that requires a permission nobody could have', async () => {
+    const made = createHttpServer({
+      clock: clockFrom(() => 0),
+      authorize: () => undefined,
+      permissions: ['lamps:read'],
+    })
+    made.get('/lamps', { config: { access: requires('lamps:read') } }, async () => 'lamps')
+    made.get('/typo', { config: { access: requires('lamp:read') } }, async () => 'lamps')
+    await expect(made.ready()).rejects.toThrow('/typo requires lamp:read')
+  })
+
   it('asks for the declared permission before the handler runs', async () => {
     const answer = await server().inject('/secret')
     expect(answer.statusCode).toBe(403)

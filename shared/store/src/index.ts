@@ -3,6 +3,7 @@ export type { AuditChain, AuditHeadKey, SealedEvent, SignedHead } from './audit-
 export type { AuditEventFilter, AuditEventRecord, AuditEvents } from './audit-events.ts'
 export type { CertificateRecord, Certificates, OrphanedIssuance, RecordedIdentity } from './certificates.ts'
 export type { CommandRecord, Commands } from './commands.ts'
+export type { CustomRoleRecord, CustomRoles } from './custom-roles.ts'
 export { credentialSha256, type DeviceCredential, namedCredential } from './device-credential.ts'
 export type { DeviceTokenFamilies, NewTokenFamily, OnboardingCodes, Redemption } from './device-tokens.ts'
 export type { DeviceFilter, DevicePatch, DeviceRecord, Devices, GatewayDevice } from './devices.ts'
@@ -23,6 +24,7 @@ export type {
   JwtKeys,
   OfflineDevice,
 } from './installation.ts'
+export type { InvitationRecord, InvitationState, Invitations, NewInvitation } from './invitations.ts'
 export { isJobKind, type JobKind, type JobPayload, jobKinds } from './job-kinds.ts'
 export {
   type JobFigures,
@@ -39,6 +41,7 @@ export {
   type RunningJob,
 } from './jobs.ts'
 export { isMailAddress, MailMessage, type MailTemplate } from './mail-message.ts'
+export type { MemberRecord, Members } from './members.ts'
 export { type Migration, migrate } from './migrate.ts'
 export {
   canBeMailed,
@@ -47,7 +50,7 @@ export {
   notificationKinds,
 } from './notification-kinds.ts'
 export { type OpenStoreOptions, openStore } from './open-store.ts'
-export type { Organizations, UserRecord, Users } from './organizations.ts'
+export type { OrganizationRecord, Organizations, UserRecord, Users } from './organizations.ts'
 export type { Outbox, OutboxEvent, OutboxRow } from './outbox.ts'
 export type { Page, PageRequest } from './page.ts'
 export type {

@@ -58,7 +58,7 @@ export async function migrate(options: MigrateOptions): Promise<{ readonly appli
       applied.push(migration.name)
       options.log?.({ level: 'info', message: `migrated to ${migration.name}` })
     }
-    const { rows } = await client.query("select to_regclass('telemetry') is not null as there")
+    const { rows } = await client.query("select to_regproc('make_telemetry_partitions') is not null as there")
     if (rows[0]?.there === true) await ensureTelemetryPartitions((text) => client.query(text))
     return { applied }
   } catch (error) {

@@ -9,6 +9,7 @@ import { PostgresAuditChain } from './postgres/audit-chain.ts'
 import { PostgresAuditEvents } from './postgres/audit-events.ts'
 import { PostgresCertificates } from './postgres/certificates.ts'
 import { PostgresCommands } from './postgres/commands.ts'
+import { PostgresCustomRoles } from './postgres/custom-roles.ts'
 import { Database, type Query, type StoreLogEntry } from './postgres/database.ts'
 import { PostgresDeviceTokenFamilies, PostgresOnboardingCodes } from './postgres/device-tokens.ts'
 import { PostgresDevices } from './postgres/devices.ts'
@@ -17,7 +18,9 @@ import { PostgresGateways } from './postgres/gateways.ts'
 import { housekeep } from './postgres/housekeeping.ts'
 import { PostgresIdempotencyKeys } from './postgres/idempotency-keys.ts'
 import { PostgresAuthorities, PostgresHub, PostgresJwtKeys } from './postgres/installation.ts'
+import { PostgresInvitations } from './postgres/invitations.ts'
 import { PostgresJobs } from './postgres/jobs.ts'
+import { PostgresMembers } from './postgres/members.ts'
 import { Notifications } from './postgres/notifications.ts'
 import { PostgresOrganizations, PostgresUsers } from './postgres/organizations.ts'
 import { PostgresOutbox } from './postgres/outbox.ts'
@@ -60,6 +63,9 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   return {
     organizations: new PostgresOrganizations(database, record),
     users: new PostgresUsers(database, record),
+    members: new PostgresMembers(database, record),
+    customRoles: new PostgresCustomRoles(database, record),
+    invitations: new PostgresInvitations(database, record),
     hub: new PostgresHub(database, record),
     gateways: new PostgresGateways(database, record),
     authorities: new PostgresAuthorities(database, record),

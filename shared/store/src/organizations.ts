@@ -1,10 +1,20 @@
 /** Customers and the people in them. */
 
+import type { Instant } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
+import type { Permission } from '@sallyport/fleet'
 import type { ActContext } from './act.ts'
 
+export interface OrganizationRecord {
+  readonly id: string
+  readonly name: string
+  readonly createdAt: Instant
+  readonly updatedAt: Instant
+  readonly version: number
+}
+
 export interface Organizations {
-  /** The first organization with its administrator; undefined when there is an organization already. One caller of many wins. */
+  /** The first organization with its owner; undefined when there is an organization already. One caller of many wins. */
   createFirst(
     organization: {
       readonly name: string
@@ -12,7 +22,9 @@ export interface Organizations {
     },
     act: ActContext,
   ): Promise<{ readonly organizationId: string; readonly userId: string } | undefined>
-  read(id: string): Promise<{ readonly id: string; readonly name: string } | undefined>
+  read(id: string): Promise<OrganizationRecord | undefined>
+  /** @throws CodedError `not-found`, `precondition-failed`. */
+  rename(id: string, name: string, expectedVersion: number | undefined, act: ActContext): Promise<OrganizationRecord>
 }
 
 export interface UserRecord {
@@ -23,6 +35,8 @@ export interface UserRecord {
   /** A PHC string. */
   readonly passwordHash: string
   readonly roles: readonly string[]
+  /** What the roles allow, those of the organization's own among them. */
+  readonly permissions: ReadonlySet<Permission>
 }
 
 export interface Users {

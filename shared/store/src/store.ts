@@ -2,7 +2,7 @@
  * The truth, in Postgres: everything that must not be lost.
  *
  * - A method that changes something is one transaction with its audit event, its outbox row and its notification.
- * - A method that takes an organization sees nothing of others. The methods without one are for our own services.
+ * - A method that takes an organization sees nothing of others, and neither does Postgres while it runs (row-level security). The methods without one are for our own services.
  * - Times are the database's.
  * - Every method rejects within 3 s with CodedError `database-unavailable` when Postgres is gone or hangs, or no connection is
  *   to be had; then it is not known whether a change was made. Nothing has to be reopened once Postgres is back.
@@ -13,12 +13,15 @@ import type { AuditChain } from './audit-chain.ts'
 import type { AuditEvents } from './audit-events.ts'
 import type { Certificates } from './certificates.ts'
 import type { Commands } from './commands.ts'
+import type { CustomRoles } from './custom-roles.ts'
 import type { DeviceTokenFamilies, OnboardingCodes } from './device-tokens.ts'
 import type { Devices } from './devices.ts'
 import type { EnrollmentGroups } from './enrollment-groups.ts'
 import type { IdempotencyKeys } from './idempotency-keys.ts'
 import type { Authorities, Gateways, Hub, JwtKeys } from './installation.ts'
+import type { Invitations } from './invitations.ts'
 import type { Jobs } from './jobs.ts'
+import type { Members } from './members.ts'
 import type { Organizations, Users } from './organizations.ts'
 import type { Outbox } from './outbox.ts'
 import type { PersonNotifications } from './person-notifications.ts'
@@ -30,13 +33,17 @@ import type { Telemetry } from './telemetry.ts'
 
 /**
  * Payloads: `device_closed` `{ deviceId, reason, pskIdentitySha256? }` (with it, only what was opened with that key), `command_created` `{ gatewayId, commandId, deviceId }`,
- * `command_finished` `{ commandId, deviceId }`, `outbox` and `jobs` empty.
+ * `command_finished` `{ commandId, deviceId }`, `outbox` and `jobs` empty, `access_changed` `{ organizationId, userId? }`
+ * (without `userId`, any of its members).
  */
-export type Channel = 'device_closed' | 'command_created' | 'command_finished' | 'outbox' | 'jobs'
+export type Channel = 'device_closed' | 'command_created' | 'command_finished' | 'outbox' | 'jobs' | 'access_changed'
 
 export interface Store {
   readonly organizations: Organizations
   readonly users: Users
+  readonly members: Members
+  readonly customRoles: CustomRoles
+  readonly invitations: Invitations
   readonly hub: Hub
   readonly gateways: Gateways
   readonly authorities: Authorities

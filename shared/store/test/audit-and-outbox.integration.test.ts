@@ -37,7 +37,7 @@ describe('the audit trail', () => {
 
   it('has who logged in, who failed to and why, and nothing of what a stranger typed', async () => {
     const { store, userId, organizationId } = around
-    expect(await store.users.findByLogin('admin')).toMatchObject({ id: userId, roles: ['admin'], organizationId })
+    expect(await store.users.findByLogin('admin')).toMatchObject({ id: userId, roles: ['owner'], organizationId })
     expect(await store.users.findByLogin('ADMIN@acme.test')).toMatchObject({ id: userId, username: 'Admin' })
     expect(await store.users.findByLogin('nobody')).toBeUndefined()
     await store.users.recordLogin({ userId, login: 'admin', outcome: 'succeeded', sessionId: 's1' }, system)

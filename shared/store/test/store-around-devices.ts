@@ -44,6 +44,8 @@ export interface RegisteredDevice extends CertifiedDevice {
 export class StoreAroundDevices {
   readonly store: Store
   readonly url: string
+  /** As a service logs in. */
+  readonly urlAs: (role: string) => string
   readonly organizationId: string
   readonly userId: string
   readonly groupId: string
@@ -54,6 +56,7 @@ export class StoreAroundDevices {
   private constructor(fields: {
     store: Store
     url: string
+    urlAs: (role: string) => string
     tables: pg.Pool
     organizationId: string
     userId: string
@@ -62,6 +65,7 @@ export class StoreAroundDevices {
   }) {
     this.store = fields.store
     this.url = fields.url
+    this.urlAs = fields.urlAs
     this.tables = fields.tables
     this.organizationId = fields.organizationId
     this.userId = fields.userId
@@ -95,6 +99,7 @@ export class StoreAroundDevices {
     return new StoreAroundDevices({
       store,
       url: database.url,
+      urlAs: database.urlAs,
       tables,
       ...made,
       groupId: group.id,

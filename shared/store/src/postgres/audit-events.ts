@@ -50,7 +50,7 @@ export class PostgresAuditEvents implements AuditEvents {
   async list(organizationId: string, request: PageRequest & AuditEventFilter): Promise<Page<AuditEventRecord>> {
     const window = pageWindow(request)
     const { type, actorId, subjectId, from, to, correlationId, outcome } = request
-    const rows = await this.#database.read((query) =>
+    const rows = await this.#database.of(organizationId).read((query) =>
       query.rows<AuditRow>(sql`
         select ${auditColumns} from audit_event
         where ${allOf([

@@ -59,7 +59,7 @@ export class PostgresCommands implements Commands {
     act: ActContext,
   ): Promise<CommandRecord & { readonly gatewayId?: string }> {
     const { deviceId, href, method, payload, expiresAt } = command
-    return this.#database.transaction(async (query) => {
+    return this.#database.of(organizationId).transaction(async (query) => {
       const device = await query.first<{ readonly gatewayId: string | null }>(sql`
         select case when ${online} then s.gateway_id end as "gatewayId"
         from device d ${presenceJoins}
@@ -129,17 +129,19 @@ export class PostgresCommands implements Commands {
   }
 
   async read(organizationId: string, id: string): Promise<CommandRecord | undefined> {
-    const row = await this.#database.read((query) =>
-      query.first<CommandRow>(
-        sql`select ${columns} from command c where c.id = ${id} and c.organization_id = ${organizationId}`,
-      ),
-    )
+    const row = await this.#database
+      .of(organizationId)
+      .read((query) =>
+        query.first<CommandRow>(
+          sql`select ${columns} from command c where c.id = ${id} and c.organization_id = ${organizationId}`,
+        ),
+      )
     return row === undefined ? undefined : toRecord(row)
   }
 
   async list(organizationId: string, deviceId: string, request: PageRequest): Promise<Page<CommandRecord>> {
     const window = pageWindow(request)
-    const rows = await this.#database.read((query) =>
+    const rows = await this.#database.of(organizationId).read((query) =>
       query.rows<CommandRow>(sql`
         select ${columns} from command c
         where ${allOf([

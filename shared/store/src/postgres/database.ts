@@ -3,6 +3,10 @@
  *
  * A statement that is not answered in time leaves its connection in an unknown state: that connection is closed, never given
  * back. A transaction is repeated when Postgres gave it up for another one (serialization, deadlock).
+ *
+ * Work for one organization runs under a role that owns no table and sees the rows of that organization alone (row-level
+ * security): whoever forgets a condition finds nothing, rather than what is another's. That costs no round trip: what opens a
+ * transaction is sent together with its first statement.
  */
 
 import { milliseconds } from '@sallyport/clock'
@@ -17,6 +21,14 @@ export interface Query {
   first<Row>(statement: Sql): Promise<Row | undefined>
   /** @returns how many rows were changed. */
   run(statement: Sql): Promise<number>
+}
+
+/** Where repositories read and write: the database as the service sees it, or the part of it that is one organization's. */
+export interface Work {
+  /** One statement, or several that need not be one. */
+  read<T>(work: (query: Query) => Promise<T>): Promise<T>
+  /** All or nothing. `work` may run more than once; what it does outside the database must bear that. */
+  transaction<T>(work: (query: Query) => Promise<T>): Promise<T>
 }
 
 export interface DatabaseOptions {
@@ -37,13 +49,14 @@ const longestCall = milliseconds(2700)
 const longestConnect = milliseconds(2000)
 const mostRepeats = 4
 
-export class Database {
+export class Database implements Work {
   readonly #pool: pg.Pool
 
   constructor(options: DatabaseOptions) {
     this.#pool = new pg.Pool({
       ...connectionOf(options),
       max: options.poolSize,
+      pipeline: true,
       connectionTimeoutMillis: longestConnect,
       idleTimeoutMillis: 60_000,
       statement_timeout: longestCall,
@@ -54,7 +67,6 @@ export class Database {
     this.#pool.on('error', (error) => options.log({ level: 'warn', message: 'a database connection was lost', error }))
   }
 
-  /** One statement, or several that need not be one. */
   async read<T>(work: (query: Query) => Promise<T>): Promise<T> {
     const deadline = now() + longestCall
     const connection = await this.#connect(deadline)
@@ -67,22 +79,41 @@ export class Database {
     }
   }
 
-  /** All or nothing. `work` may run more than once; what it does outside the database must bear that. */
-  async transaction<T>(work: (query: Query) => Promise<T>): Promise<T> {
-    const deadline = now() + longestCall
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.#transactionOnce(deadline, work)
-      } catch (error) {
-        if (!isRepeatable(error) || attempt > mostRepeats) throw shown(error)
-      }
+  transaction<T>(work: (query: Query) => Promise<T>): Promise<T> {
+    return this.#transaction('begin', work)
+  }
+
+  /**
+   * The rows of this organization, and no others: not even when a statement forgets to say whose.
+   * @throws CodedError `internal` for what is no id.
+   */
+  of(organizationId: string): Work {
+    const begin = beginAs(organizationId)
+    return {
+      read: async (work) => {
+        const connection = await this.#connect(now() + longestCall)
+        try {
+          return await work({
+            rows: (statement) => connection.rowsWithin(begin, statement),
+            first: async <Row>(statement: Sql) => (await connection.rowsWithin<Row>(begin, statement))[0],
+            run: async () => {
+              throw new CodedError('internal', 'a change of one organization belongs into a transaction')
+            },
+          })
+        } catch (error) {
+          throw shown(error)
+        } finally {
+          connection.release()
+        }
+      },
+      transaction: (work) => this.#transaction(begin, work),
     }
   }
 
   /** A transaction around work outside: each statement has its own time, the work its own too. */
   async transactionAround<T>(work: (query: Query) => Promise<T>): Promise<T> {
     try {
-      return await this.#transactionOnce(undefined, work)
+      return await this.#transactionOnce('begin', undefined, work)
     } catch (error) {
       throw shown(error)
     }
@@ -93,16 +124,38 @@ export class Database {
     return endPool(this.#pool)
   }
 
-  async #transactionOnce<T>(deadline: number | undefined, work: (query: Query) => Promise<T>): Promise<T> {
+  async #transaction<T>(begin: Begin, work: (query: Query) => Promise<T>): Promise<T> {
+    const deadline = now() + longestCall
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#transactionOnce(begin, deadline, work)
+      } catch (error) {
+        if (!isRepeatable(error) || attempt > mostRepeats) throw shown(error)
+      }
+    }
+  }
+
+  async #transactionOnce<T>(
+    begin: Begin,
+    deadline: number | undefined,
+    work: (query: Query) => Promise<T>,
+  ): Promise<T> {
     const connection = await this.#connect(deadline)
+    // Not awaited: it goes together with the first statement, which fails where this one has failed.
+    const begun = connection.command(begin).then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    )
     try {
-      await connection.command('begin')
       const result = await work(connection)
+      const failed = await begun
+      if (failed !== undefined) throw failed.error
       await connection.command('commit')
       return result
     } catch (error) {
+      const failed = await begun
       await connection.rollBack()
-      throw error
+      throw failed === undefined ? error : failed.error
     } finally {
       connection.release()
     }
@@ -144,7 +197,18 @@ class Connection implements Query {
     return rowCount ?? 0
   }
 
-  async command(text: 'begin' | 'commit'): Promise<void> {
+  /** A statement in a transaction of its own, all in one round trip. One that fails makes the commit a roll-back. */
+  async rowsWithin<Row>(begin: Begin, statement: Sql): Promise<readonly Row[]> {
+    const [begun, answered, committed] = await Promise.allSettled([
+      this.command(begin),
+      this.rows<Row>(statement),
+      this.command('commit'),
+    ])
+    for (const each of [begun, answered, committed]) if (each.status === 'rejected') throw each.reason
+    return answered.status === 'fulfilled' ? answered.value : []
+  }
+
+  async command(text: Begin | 'commit'): Promise<void> {
     await this.#query(text, [])
   }
 
@@ -180,6 +244,20 @@ class Connection implements Query {
       throw error instanceof pg.DatabaseError || error instanceof TypeError ? error : databaseFault(error)
     }
   }
+}
+
+/** The role under which one organization's rows are read and written; the migrations make it. */
+const tenantRole = 'sallyport_tenant'
+
+type Begin = 'begin' | `begin; ${string}`
+
+/** `set local` ends with the transaction, so that the connection goes back to the pool without a scope. */
+function beginAs(organizationId: string): Begin {
+  // The text goes into the statement as it is.
+  if (!/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(organizationId)) {
+    throw new CodedError('internal', 'the id of an organization is no UUID')
+  }
+  return `begin; set local role ${tenantRole}; set local sallyport.organization = '${organizationId}'`
 }
 
 /** What the work itself threw is passed on as it is; so is what a connection failed with, which was translated already. */

@@ -44,28 +44,30 @@ export class PostgresDevices implements Devices {
   async list(organizationId: string, request: PageRequest & DeviceFilter): Promise<Page<DeviceRecord>> {
     const window = pageWindow(request)
     const { name, groupId, q, label = [] } = request
-    const rows = await this.#database.read((query) =>
-      devicesWhere(
-        query,
-        allOf([
-          sql`d.organization_id = ${organizationId} and d.registered_at is not null`,
-          request.online === undefined ? undefined : sql`coalesce(${online}, false) = ${request.online}::boolean`,
-          name === undefined ? undefined : sql`position(lower(${name}) in lower(d.name)) > 0`,
-          groupId === undefined ? undefined : sql`d.group_id = ${groupId}`,
-          q === undefined
-            ? undefined
-            : sql`(position(lower(${q}) in lower(d.name)) > 0 or position(lower(${q}) in d.id::text) > 0)`,
-          ...label.map(({ key, value }) => sql`d.labels @> ${json({ [key]: value })}`),
-          beforeCursor(window, { at: sql`d.registered_at`, id: sql`d.id` }),
-        ]),
-        window.limit + 1,
-      ),
-    )
+    const rows = await this.#database
+      .of(organizationId)
+      .read((query) =>
+        devicesWhere(
+          query,
+          allOf([
+            sql`d.organization_id = ${organizationId} and d.registered_at is not null`,
+            request.online === undefined ? undefined : sql`coalesce(${online}, false) = ${request.online}::boolean`,
+            name === undefined ? undefined : sql`position(lower(${name}) in lower(d.name)) > 0`,
+            groupId === undefined ? undefined : sql`d.group_id = ${groupId}`,
+            q === undefined
+              ? undefined
+              : sql`(position(lower(${q}) in lower(d.name)) > 0 or position(lower(${q}) in d.id::text) > 0)`,
+            ...label.map(({ key, value }) => sql`d.labels @> ${json({ [key]: value })}`),
+            beforeCursor(window, { at: sql`d.registered_at`, id: sql`d.id` }),
+          ]),
+          window.limit + 1,
+        ),
+      )
     return toPage(rows, window, (row) => ({ at: row.registeredAt, id: row.id }), toRecord)
   }
 
   async read(organizationId: string, id: string): Promise<DeviceRecord | undefined> {
-    const [row] = await this.#database.read((query) => readOne(query, organizationId, id))
+    const [row] = await this.#database.of(organizationId).read((query) => readOne(query, organizationId, id))
     return row === undefined ? undefined : toRecord(row)
   }
 
@@ -92,7 +94,7 @@ export class PostgresDevices implements Devices {
     expectedVersion: number | undefined,
     act: ActContext,
   ): Promise<DeviceRecord> {
-    return this.#database.transaction(async (query) => {
+    return this.#database.of(organizationId).transaction(async (query) => {
       const before = await query.first<{ readonly version: number }>(sql`
         select version from device
         where id = ${id} and organization_id = ${organizationId} and registered_at is not null for no key update`)
@@ -125,7 +127,7 @@ export class PostgresDevices implements Devices {
   }
 
   async delete(organizationId: string, id: string, act: ActContext): Promise<void> {
-    await this.#database.transaction(async (query) => {
+    await this.#database.of(organizationId).transaction(async (query) => {
       const device = await query.first<{ readonly state: DeviceState }>(sql`
         select state from device
         where id = ${id} and organization_id = ${organizationId}

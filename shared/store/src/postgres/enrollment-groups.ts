@@ -36,7 +36,7 @@ export class PostgresEnrollmentGroups implements EnrollmentGroups {
     act: ActContext,
   ): Promise<EnrollmentGroupRecord> {
     const lead = leadOf(group.authorities)
-    return await this.#takingAuthority(async (query) => {
+    return await this.#takingAuthority(organizationId, async (query) => {
       const id = this.#record.newId()
       const made = await query.first<EnrollmentGroupRecord>(sql`
         insert into enrollment_group (id, organization_id, name, state, chain_pem, lead_certificate_name, expected_interval_seconds,
@@ -71,7 +71,7 @@ export class PostgresEnrollmentGroups implements EnrollmentGroups {
     request: Parameters<EnrollmentGroups['list']>[1],
   ): Promise<Page<EnrollmentGroupRecord>> {
     const window = pageWindow(request)
-    const rows = await this.#database.read((query) =>
+    const rows = await this.#database.of(organizationId).read((query) =>
       query.rows<EnrollmentGroupRecord>(sql`
         select ${columns} from enrollment_group
         where ${allOf([
@@ -91,7 +91,7 @@ export class PostgresEnrollmentGroups implements EnrollmentGroups {
   }
 
   read(organizationId: string, id: string): Promise<EnrollmentGroupRecord | undefined> {
-    return this.#database.read((query) =>
+    return this.#database.of(organizationId).read((query) =>
       query.first<EnrollmentGroupRecord>(sql`
         select ${columns} from enrollment_group
         where id = ${id} and organization_id = ${organizationId} and deleted_at is null`),
@@ -105,7 +105,7 @@ export class PostgresEnrollmentGroups implements EnrollmentGroups {
     expectedVersion: number | undefined,
     act: ActContext,
   ): Promise<EnrollmentGroupRecord> {
-    return this.#takingAuthority(async (query) => {
+    return this.#takingAuthority(organizationId, async (query) => {
       await lockVersion(query, organizationId, id, expectedVersion)
       if (patch.authorities !== undefined) {
         leadOf(patch.authorities)
@@ -147,7 +147,7 @@ export class PostgresEnrollmentGroups implements EnrollmentGroups {
     expectedVersion: number | undefined,
     act: ActContext,
   ): Promise<void> {
-    await this.#database.transaction(async (query) => {
+    await this.#database.of(organizationId).transaction(async (query) => {
       const { name } = await lockVersion(query, organizationId, id, expectedVersion)
       await query.run(sql`delete from enrollment_group_ca where group_id = ${id}`)
       await query.run(sql`
@@ -205,8 +205,8 @@ export class PostgresEnrollmentGroups implements EnrollmentGroups {
     return [...groups.values()]
   }
 
-  async #takingAuthority<T>(work: (query: Query) => Promise<T>): Promise<T> {
-    return await this.#database.transaction(async (query) => {
+  async #takingAuthority<T>(organizationId: string, work: (query: Query) => Promise<T>): Promise<T> {
+    return await this.#database.of(organizationId).transaction(async (query) => {
       try {
         return await work(query)
       } catch (error) {

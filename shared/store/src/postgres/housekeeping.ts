@@ -7,7 +7,7 @@ import { ensureTelemetryPartitions } from './telemetry-partitions.ts'
 const mostAtOnce = 5000
 
 export async function housekeep(database: Database): Promise<void> {
-  await database.read((query) => ensureTelemetryPartitions(async (text) => ({ rows: await query.rows(sql.raw(text)) })))
+  await database.read((query) => ensureTelemetryPartitions((text) => query.rows(sql.raw(text))))
   // A subscriber that was away for longer reads the present state instead.
   await deleteInSteps(
     database,

@@ -20,7 +20,7 @@ export class PostgresIdempotencyKeys implements IdempotencyKeys {
   }
 
   async find(key: KeyName): Promise<DoneOnce | undefined> {
-    const row = await this.#database.read((query) =>
+    const row = await this.#database.of(key.organizationId).read((query) =>
       query.first<Row>(sql`
         select fingerprint, attempt, created_at as at, subject_kind as "subjectKind", subject_id as "subjectId",
           sealed_answer as "sealedAnswer"
@@ -38,7 +38,7 @@ export class PostgresIdempotencyKeys implements IdempotencyKeys {
   }
 
   async keepAnswer(key: KeyName, sealedAnswer: Uint8Array): Promise<void> {
-    await this.#database.read((query) =>
+    await this.#database.of(key.organizationId).transaction((query) =>
       query.run(sql`
         update idempotency_key set sealed_answer = ${sealedAnswer} where ${named(key)} and sealed_answer is null`),
     )

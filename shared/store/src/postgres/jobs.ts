@@ -51,7 +51,7 @@ export class PostgresJobs implements Jobs {
 
   async list(organizationId: string, filter: JobFilter): Promise<Page<JobRecord>> {
     const window = pageWindow(filter)
-    const rows = await this.#database.read((query) =>
+    const rows = await this.#database.of(organizationId).read((query) =>
       query.rows<Row>(sql`
         select ${columns} from job
         where ${allOf([
@@ -66,14 +66,16 @@ export class PostgresJobs implements Jobs {
   }
 
   async read(organizationId: string, id: string): Promise<JobRecord | undefined> {
-    const row = await this.#database.read((query) =>
-      query.first<Row>(sql`select ${columns} from job where id = ${id} and organization_id = ${organizationId}`),
-    )
+    const row = await this.#database
+      .of(organizationId)
+      .read((query) =>
+        query.first<Row>(sql`select ${columns} from job where id = ${id} and organization_id = ${organizationId}`),
+      )
     return row === undefined ? undefined : toRecord(row)
   }
 
   retry(organizationId: string, id: string, act: ActContext): Promise<JobRecord> {
-    return this.#database.transaction(async (query) => {
+    return this.#database.of(organizationId).transaction(async (query) => {
       const before = await lock(query, organizationId, id)
       if (before.state !== 'dead') throw new CodedError('conflict', `The job is ${before.state}, not dead.`)
       const row = await query.first<Row>(sql`
@@ -92,7 +94,7 @@ export class PostgresJobs implements Jobs {
   }
 
   async drop(organizationId: string, id: string, act: ActContext): Promise<void> {
-    await this.#database.transaction(async (query) => {
+    await this.#database.of(organizationId).transaction(async (query) => {
       const before = await lock(query, organizationId, id)
       if (!['queued', 'waiting', 'dead'].includes(before.state)) {
         throw new CodedError('conflict', `The job is ${before.state}.`)

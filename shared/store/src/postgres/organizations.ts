@@ -1,7 +1,10 @@
+import { CodedError } from '@sallyport/errors'
+import { permissionsOf } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
-import type { Organizations, UserRecord, Users } from '../organizations.ts'
+import type { OrganizationRecord, Organizations, UserRecord, Users } from '../organizations.ts'
 import type { Database } from './database.ts'
 import { noteLoginNetwork } from './login-networks.ts'
+import { customPermissions } from './role-permissions.ts'
 import { sql } from './sql.ts'
 import type { TransactionRecord } from './transaction-record.ts'
 
@@ -25,7 +28,7 @@ export class PostgresOrganizations implements Organizations {
       const userId = this.#record.newId()
       await query.run(sql`
         insert into user_account (id, organization_id, email, username, password_hash, roles)
-        values (${userId}, ${organizationId}, ${admin.email}, ${admin.username}, ${admin.passwordHash}, ${['admin']})`)
+        values (${userId}, ${organizationId}, ${admin.email}, ${admin.username}, ${admin.passwordHash}, ${['owner']})`)
       await this.#record.audit(query, act, {
         type: 'organization.created',
         organizationId,
@@ -36,22 +39,60 @@ export class PostgresOrganizations implements Organizations {
         type: 'user.created',
         organizationId,
         subjectId: userId,
-        details: { username: admin.username, roles: ['admin'] },
+        details: { username: admin.username, roles: ['owner'] },
       })
       return { organizationId, userId }
     })
   }
 
-  read(id: string) {
-    return this.#database.read((query) =>
-      query.first<{ readonly id: string; readonly name: string }>(
-        sql`select id, name from organization where id = ${id}`,
-      ),
-    )
+  read(id: string): Promise<OrganizationRecord | undefined> {
+    return this.#database
+      .of(id)
+      .read((query) =>
+        query.first<OrganizationRecord>(sql`select ${organizationColumns} from organization where id = ${id}`),
+      )
+  }
+
+  rename(id: string, name: string, expectedVersion: number | undefined, act: ActContext): Promise<OrganizationRecord> {
+    return this.#database.of(id).transaction(async (query) => {
+      const before = await query.first<{ readonly version: number }>(
+        sql`select version from organization where id = ${id} for no key update`,
+      )
+      if (before === undefined) throw new CodedError('not-found', 'There is no such organization.')
+      if (expectedVersion !== undefined && before.version !== expectedVersion) {
+        throw new CodedError(
+          'precondition-failed',
+          `The organization has version ${before.version}, not ${expectedVersion}.`,
+        )
+      }
+      const changed = await query.first<OrganizationRecord>(sql`
+        update organization set name = ${name}, version = version + 1, updated_at = now() where id = ${id}
+        returning ${organizationColumns}`)
+      if (changed === undefined) throw new CodedError('internal', 'an organization that was just read is not there')
+      await this.#record.audit(query, act, {
+        type: 'organization.changed',
+        organizationId: id,
+        subjectId: id,
+        details: { name, version: changed.version },
+      })
+      return changed
+    })
   }
 }
 
-const userColumns = sql`id, organization_id as "organizationId", email, username, password_hash as "passwordHash", roles`
+const organizationColumns = sql`id, name, created_at as "createdAt", updated_at as "updatedAt", version`
+
+interface UserRow extends Omit<UserRecord, 'permissions'> {
+  readonly ownPermissions: readonly string[]
+}
+
+const userColumns = sql`u.id, u.organization_id as "organizationId", u.email, u.username,
+  u.password_hash as "passwordHash", u.roles, ${customPermissions} as "ownPermissions"`
+
+const toUser = ({ ownPermissions, ...row }: UserRow): UserRecord => ({
+  ...row,
+  permissions: permissionsOf(row.roles, ownPermissions),
+})
 
 export class PostgresUsers implements Users {
   readonly #database: Database
@@ -62,18 +103,20 @@ export class PostgresUsers implements Users {
     this.#record = record
   }
 
-  findByLogin(usernameOrEmail: string) {
-    return this.#database.read((query) =>
-      query.first<UserRecord>(sql`
-        select ${userColumns} from user_account
-        where lower(username) = lower(${usernameOrEmail}) or lower(email) = lower(${usernameOrEmail})`),
+  async findByLogin(usernameOrEmail: string): Promise<UserRecord | undefined> {
+    const row = await this.#database.read((query) =>
+      query.first<UserRow>(sql`
+        select ${userColumns} from user_account u
+        where lower(u.username) = lower(${usernameOrEmail}) or lower(u.email) = lower(${usernameOrEmail})`),
     )
+    return row === undefined ? undefined : toUser(row)
   }
 
-  read(id: string) {
-    return this.#database.read((query) =>
-      query.first<UserRecord>(sql`select ${userColumns} from user_account where id = ${id}`),
+  async read(id: string): Promise<UserRecord | undefined> {
+    const row = await this.#database.read((query) =>
+      query.first<UserRow>(sql`select ${userColumns} from user_account u where u.id = ${id}`),
     )
+    return row === undefined ? undefined : toUser(row)
   }
 
   async recordLogin(login: Parameters<Users['recordLogin']>[0], act: ActContext): Promise<void> {

@@ -7,5 +7,6 @@ export function peopleWith(permission: Permission): Sql {
   const roles = Object.entries(builtInRoles).flatMap(([role, permissions]) =>
     permissions.some((each) => each === permission) ? [role] : [],
   )
-  return sql`u.roles && ${roles}::text[]`
+  return sql`(u.roles && ${roles}::text[] or u.roles && array(
+    select r.name from custom_role r where r.organization_id = u.organization_id and ${permission} = any(r.permissions)))`
 }

@@ -37,7 +37,7 @@ export class PostgresPersonNotifications implements PersonNotifications {
     request: Parameters<PersonNotifications['list']>[1],
   ): Promise<Page<NotificationRecord>> {
     const window = pageWindow(request)
-    const rows = await this.#database.read((query) =>
+    const rows = await this.#database.of(person.organizationId).read((query) =>
       query.rows<Row>(sql`
         select id, kind, data, created_at as "createdAt", read_at as "readAt" from notification
         where ${allOf([
@@ -58,16 +58,18 @@ export class PostgresPersonNotifications implements PersonNotifications {
   }
 
   async countUnread(person: NotifiedPerson): Promise<number> {
-    const row = await this.#database.read((query) =>
-      query.first<{ readonly count: number }>(
-        sql`select count(*) from notification where ${ownedBy(person)} and read_at is null`,
-      ),
-    )
+    const row = await this.#database
+      .of(person.organizationId)
+      .read((query) =>
+        query.first<{ readonly count: number }>(
+          sql`select count(*) from notification where ${ownedBy(person)} and read_at is null`,
+        ),
+      )
     return row?.count ?? 0
   }
 
   async markRead(person: NotifiedPerson, id: string, act: ActContext): Promise<void> {
-    await this.#database.transaction(async (query) => {
+    await this.#database.of(person.organizationId).transaction(async (query) => {
       const row = await query.first<{ readonly readAt: Instant | null }>(sql`
         select read_at as "readAt" from notification where ${ownedBy(person)} and id = ${id} for update`)
       if (row === undefined) throw new CodedError('not-found', 'There is no such notification.')
@@ -78,7 +80,7 @@ export class PostgresPersonNotifications implements PersonNotifications {
   }
 
   markAllRead(person: NotifiedPerson, until: Instant | undefined, act: ActContext): Promise<number> {
-    return this.#database.transaction(async (query) => {
+    return this.#database.of(person.organizationId).transaction(async (query) => {
       const marked = await query.run(sql`
         update notification set read_at = clock_timestamp()
         where ${ownedBy(person)} and read_at is null ${until === undefined ? sql`` : sql`and created_at <= ${time(until)}`}`)
@@ -88,7 +90,7 @@ export class PostgresPersonNotifications implements PersonNotifications {
   }
 
   preferences(person: NotifiedPerson): Promise<readonly NotificationPreference[]> {
-    return this.#database.read((query) => preferencesOf(query, person))
+    return this.#database.of(person.organizationId).read((query) => preferencesOf(query, person))
   }
 
   prefer(
@@ -105,7 +107,7 @@ export class PostgresPersonNotifications implements PersonNotifications {
       in_app: inApp,
       mail,
     }))
-    return this.#database.transaction(async (query) => {
+    return this.#database.of(person.organizationId).transaction(async (query) => {
       await query.run(sql`
         insert into notification_preference (user_id, organization_id, kind, in_app, mail)
         select user_id, organization_id, kind, in_app, mail

@@ -152,18 +152,20 @@ export class PostgresProvisioning implements Provisioning {
 
   async list(organizationId: string, request: Parameters<Provisioning['list']>[1]): Promise<Page<ProvisioningRecord>> {
     const window = pageWindow(request)
-    const rows = await this.#database.read((query) =>
-      recordsWhere(
-        query,
-        allOf([
-          sql`r.organization_id = ${organizationId} and r.archived_at is null`,
-          request.deviceId === undefined ? undefined : sql`r.device_id = ${request.deviceId}`,
-          request.groupId === undefined ? undefined : sql`r.group_id = ${request.groupId}`,
-          beforeCursor(window, { at: sql`r.updated_at`, id: sql`r.id` }),
-        ]),
-        window.limit + 1,
-      ),
-    )
+    const rows = await this.#database
+      .of(organizationId)
+      .read((query) =>
+        recordsWhere(
+          query,
+          allOf([
+            sql`r.organization_id = ${organizationId} and r.archived_at is null`,
+            request.deviceId === undefined ? undefined : sql`r.device_id = ${request.deviceId}`,
+            request.groupId === undefined ? undefined : sql`r.group_id = ${request.groupId}`,
+            beforeCursor(window, { at: sql`r.updated_at`, id: sql`r.id` }),
+          ]),
+          window.limit + 1,
+        ),
+      )
     return toPage(
       rows,
       window,
@@ -173,9 +175,9 @@ export class PostgresProvisioning implements Provisioning {
   }
 
   async read(organizationId: string, id: string): Promise<ProvisioningRecord | undefined> {
-    const [record] = await this.#database.read((query) =>
-      recordsWhere(query, sql`r.id = ${id} and r.organization_id = ${organizationId}`),
-    )
+    const [record] = await this.#database
+      .of(organizationId)
+      .read((query) => recordsWhere(query, sql`r.id = ${id} and r.organization_id = ${organizationId}`))
     return record
   }
 

@@ -29,7 +29,7 @@ export class PostgresPsks implements Psks {
     act: ActContext,
   ): Promise<PskRecord> {
     const deviceId = this.#record.newId()
-    return this.#database.transaction(async (query) => {
+    return this.#database.of(organizationId).transaction(async (query) => {
       const group = await query.first<GroupRow>(sql`
         select state, allows_psk as "allowsPsk" from enrollment_group
         where id = ${groupId} and organization_id = ${organizationId} and deleted_at is null for share`)
@@ -45,7 +45,7 @@ export class PostgresPsks implements Psks {
   }
 
   replace(organizationId: string, deviceId: string, psk: NewPsk, act: ActContext): Promise<PskRecord> {
-    return this.#database.transaction(async (query) => {
+    return this.#database.of(organizationId).transaction(async (query) => {
       const { groupId } = await lockPskDevice(query, organizationId, deviceId)
       await this.#insert(query, { organizationId, deviceId, groupId }, psk, act)
       return await readOne(query, organizationId, psk.id)
@@ -53,7 +53,7 @@ export class PostgresPsks implements Psks {
   }
 
   createCode(organizationId: string, deviceId: string, code: NewPskCode, act: ActContext): Promise<void> {
-    return this.#database.transaction(async (query) => {
+    return this.#database.of(organizationId).transaction(async (query) => {
       await lockPskDevice(query, organizationId, deviceId)
       await query.run(sql`delete from onboarding_code where device_id = ${deviceId} and redeemed_at is null`)
       await this.#insertCode(query, { organizationId, deviceId }, code, act)
@@ -62,18 +62,20 @@ export class PostgresPsks implements Psks {
 
   async list(organizationId: string, request: Parameters<Psks['list']>[1]): Promise<Page<PskRecord>> {
     const window = pageWindow(request)
-    const rows = await this.#database.read((query) =>
-      psksWhere(
-        query,
-        allOf([
-          sql`p.organization_id = ${organizationId}`,
-          request.deviceId === undefined ? undefined : sql`p.device_id = ${request.deviceId}`,
-          request.groupId === undefined ? undefined : sql`d.group_id = ${request.groupId}`,
-          beforeCursor(window, { at: sql`p.created_at`, id: sql`p.id` }),
-        ]),
-        window.limit + 1,
-      ),
-    )
+    const rows = await this.#database
+      .of(organizationId)
+      .read((query) =>
+        psksWhere(
+          query,
+          allOf([
+            sql`p.organization_id = ${organizationId}`,
+            request.deviceId === undefined ? undefined : sql`p.device_id = ${request.deviceId}`,
+            request.groupId === undefined ? undefined : sql`d.group_id = ${request.groupId}`,
+            beforeCursor(window, { at: sql`p.created_at`, id: sql`p.id` }),
+          ]),
+          window.limit + 1,
+        ),
+      )
     return toPage(
       rows,
       window,
@@ -83,7 +85,7 @@ export class PostgresPsks implements Psks {
   }
 
   revoke(organizationId: string, id: string, act: ActContext): Promise<void> {
-    return this.#database.transaction(async (query) => {
+    return this.#database.of(organizationId).transaction(async (query) => {
       // The device's row first, as everywhere: a sign-up and a sign-in with this key take turns with its end.
       const device = await query.first<{ readonly deviceId: string }>(sql`
         select d.id as "deviceId" from device d

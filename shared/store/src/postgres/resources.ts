@@ -100,7 +100,8 @@ export class PostgresResources implements Resources {
   }
 
   links(organizationId: string | undefined, deviceId: string): Promise<readonly ResourceLink[]> {
-    return this.#database.read((query) => linksOf(query, deviceId, organizationId))
+    const work = organizationId === undefined ? this.#database : this.#database.of(organizationId)
+    return work.read((query) => linksOf(query, deviceId, organizationId))
   }
 
   report(
@@ -145,7 +146,7 @@ export class PostgresResources implements Resources {
       readonly version: number
       readonly updatedAt: Instant
     }
-    const rows = await this.#database.read((query) =>
+    const rows = await this.#database.of(organizationId).read((query) =>
       query.rows<Row>(sql`
         select href, representation, content_format as "contentFormat", etag, version, updated_at as "updatedAt"
         from twin_resource

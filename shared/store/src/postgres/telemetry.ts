@@ -49,7 +49,7 @@ export class PostgresTelemetry implements Telemetry {
   async last(organizationId: string, deviceId: string): Promise<readonly TelemetryPoint[]> {
     // The names one after the other by the index, and the newest of each: not all points of the device. A device may have
     // invented any number of names, so they end at a bound.
-    const rows = await this.#database.read((query) =>
+    const rows = await this.#database.of(organizationId).read((query) =>
       query.rows<PointRow>(sql`
         with recursive names as (
           (select name, 1 as position from telemetry where device_id = ${deviceId} order by name limit 1)
@@ -73,7 +73,7 @@ export class PostgresTelemetry implements Telemetry {
     request: Parameters<Telemetry['range']>[2],
   ): Promise<Page<TelemetryPoint>> {
     const { limit, before } = timeWindow(request)
-    const rows = await this.#database.read((query) =>
+    const rows = await this.#database.of(organizationId).read((query) =>
       query.rows<PointRow>(sql`
         select ${columns} from telemetry t
         where ${allOf([

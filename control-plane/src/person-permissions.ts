@@ -1,0 +1,104 @@
+/**
+ * What each person may do now, by the database: kept for some seconds, and forgotten within the second in which it changes
+ * (`access_changed`, which needs no Redis; the seconds are for notifications that were lost).
+ *
+ * The token names roles too; it is not asked, since it may be older than the last change.
+ */
+
+import type { Clock, Duration, Instant } from '@sallyport/clock'
+import { later, seconds } from '@sallyport/clock'
+import type { Permission } from '@sallyport/fleet'
+import type { Store } from '@sallyport/store'
+
+export interface PersonPermissions {
+  /**
+   * Undefined for who is no member of the organization (any more).
+   * @throws CodedError `database-unavailable`: nobody is let in by what was true once.
+   */
+  of(person: { readonly organizationId: string; readonly userId: string }): Promise<ReadonlySet<Permission> | undefined>
+  /** Calls the listener whenever something may have changed, for answers that go on for long. @returns how to stop. */
+  onChanged(listener: () => void): () => void
+  close(): Promise<void>
+}
+
+const keptFor = seconds(5)
+const mostKept = 10_000
+
+interface Kept {
+  readonly until: Instant
+  readonly permissions: Promise<ReadonlySet<Permission> | undefined>
+}
+
+/** @param options.keptFor default 5 s. */
+export async function openPersonPermissions(options: {
+  readonly store: Pick<Store, 'listen' | 'members'>
+  readonly clock: Clock
+  readonly keptFor?: Duration
+}): Promise<PersonPermissions> {
+  const { store, clock } = options
+  const kept = new Map<string, Kept>()
+  const listeners = new Set<() => void>()
+  const tell = (): void => {
+    for (const listener of listeners) listener()
+  }
+  const stopListening = await store.listen(
+    'access_changed',
+    (payload) => {
+      forget(kept, payload)
+      tell()
+    },
+    () => {
+      kept.clear()
+      tell()
+    },
+  )
+  return {
+    of({ organizationId, userId }) {
+      const key = `${organizationId} ${userId}`
+      const known = kept.get(key)
+      if (known !== undefined && clock.now() < known.until) return known.permissions
+      // The promise is kept, not its result: a change that comes while it is asked for forgets that answer too.
+      const permissions = store.members.permissions(organizationId, userId)
+      kept.delete(key)
+      kept.set(key, { until: later(clock.now(), options.keptFor ?? keptFor), permissions })
+      permissions.catch(() => {
+        if (kept.get(key)?.permissions === permissions) kept.delete(key)
+      })
+      const oldest = kept.size > mostKept ? kept.keys().next().value : undefined
+      if (oldest !== undefined) kept.delete(oldest)
+      return permissions
+    },
+    onChanged(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    async close() {
+      await stopListening()
+    },
+  }
+}
+
+/** The payload is `{ organizationId, userId? }`; one that cannot be read forgets everybody. */
+function forget(kept: Map<string, Kept>, payload: string): void {
+  const { organizationId, userId } = changedIn(payload)
+  if (organizationId === undefined) return kept.clear()
+  if (userId !== undefined) {
+    kept.delete(`${organizationId} ${userId}`)
+    return
+  }
+  for (const key of kept.keys()) if (key.startsWith(`${organizationId} `)) kept.delete(key)
+}
+
+function changedIn(payload: string): { readonly organizationId?: string; readonly userId?: string } {
+  try {
+    const parsed: unknown = JSON.parse(payload)
+    if (typeof parsed !== 'object' || parsed === null) return {}
+    const { organizationId, userId } = parsed as { readonly [name: string]: unknown }
+    return {
+      ...(typeof organizationId === 'string' ? { organizationId } : {}),
+      ...(typeof userId === 'string' ? { userId } : {}),
+    }
+  } catch {
+    return {}
+  }
+}

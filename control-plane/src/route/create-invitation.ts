@@ -1,0 +1,48 @@
+/** POST /api/v1/invitations: invites one person, once. The token is in this answer and nowhere else. */
+
+import { createHash, randomBytes } from 'node:crypto'
+import { Type } from '@fastify/type-provider-typebox'
+import { days } from '@sallyport/clock'
+import { type HttpServer, requires } from '@sallyport/http'
+import type { ApiPorts } from '../api-ports.ts'
+import { actOf, callerOf } from '../caller.ts'
+import { Invitation, presentInvitation, RoleNames } from '../organization-view.ts'
+
+const lifetime = days(7)
+
+export const invitationTokenHash = (token: string): Uint8Array => createHash('sha256').update(token).digest()
+
+export function registerCreateInvitation(server: HttpServer, { store }: ApiPorts): void {
+  server.post(
+    '/api/v1/invitations',
+    {
+      config: { access: requires('invitations:write'), once: true },
+      schema: {
+        operationId: 'createInvitation',
+        summary: 'Invite somebody into the organization',
+        description:
+          'The answer holds the token with which the invited person joins, once, within seven days: hand it on over a way that only they read. An open invitation for the same address is revoked. Nobody invites to a role that allows more than they may themselves.',
+        tags: ['organization'],
+        body: Type.Object(
+          {
+            email: Type.String({ minLength: 3, maxLength: 254, pattern: '^[^@\\s]+@[^@\\s]+$' }),
+            roles: RoleNames,
+          },
+          { additionalProperties: false },
+        ),
+        response: {
+          201: Type.Object({ ...Invitation.properties, token: Type.String({ description: 'Shown this once.' }) }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const token = randomBytes(32).toString('base64url')
+      const invitation = await store.invitations.create(
+        callerOf(request).organizationId,
+        { ...request.body, tokenHash: invitationTokenHash(token), lifetime, delivery: 'shown' },
+        actOf(request),
+      )
+      return reply.code(201).send({ ...presentInvitation(invitation), token })
+    },
+  )
+}

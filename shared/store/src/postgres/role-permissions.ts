@@ -1,0 +1,76 @@
+/** What roles allow: the built-in ones by their table, an organization's own by its rows. */
+
+import { CodedError } from '@sallyport/errors'
+import { builtInRoles, isPermission, isRole, type Permission, permissionsBeyond, permissionsOf } from '@sallyport/fleet'
+import type { ActContext } from '../act.ts'
+import type { Query } from './database.ts'
+import { type Sql, sql } from './sql.ts'
+
+/** What the own roles of a `user_account u` allow, as an array. */
+export const customPermissions: Sql = sql`array(
+  select distinct p from custom_role r cross join unnest(r.permissions) as p
+  where r.organization_id = u.organization_id and r.name = any(u.roles))`
+
+/**
+ * What each of these roles allows. The rows of own roles stay as they are until the transaction ends.
+ * @throws CodedError `role-not-found`.
+ */
+export async function permissionsByRole(
+  query: Query,
+  organizationId: string,
+  roles: readonly string[],
+): Promise<ReadonlyMap<string, readonly Permission[]>> {
+  const found = new Map<string, readonly Permission[]>()
+  for (const role of roles) if (isRole(role)) found.set(role, builtInRoles[role])
+  const own = roles.filter((role) => !isRole(role))
+  if (own.length === 0) return found
+  const rows = await query.rows<{ readonly name: string; readonly permissions: readonly string[] }>(sql`
+    select name, permissions from custom_role
+    where organization_id = ${organizationId} and name = any(${own}::text[]) order by name for share`)
+  for (const { name, permissions } of rows) found.set(name, permissions.filter(isPermission))
+  const missing = own.filter((role) => !found.has(role))
+  if (missing.length === 0) return found
+  throw new CodedError('role-not-found', `There is no role ${missing[0]}.`, { details: { roles: missing } })
+}
+
+/**
+ * Memberships of one organization change one after the other, so that what was looked at still holds at the commit.
+ * @throws CodedError `not-found`.
+ */
+export async function lockMemberships(query: Query, organizationId: string): Promise<void> {
+  const row = await query.first(sql`select 1 as there from organization where id = ${organizationId} for no key update`)
+  if (row === undefined) throw new CodedError('not-found', 'There is no such organization.')
+}
+
+/**
+ * Nobody gives or takes what they do not have. Looked at anew in the transaction: the caller's roles may have changed since the
+ * request was let in.
+ * @param touched the permissions that are given or taken.
+ * @throws CodedError `policy-violated`, policy `no-escalation`.
+ */
+export async function refuseEscalation(
+  query: Query,
+  organizationId: string,
+  act: ActContext,
+  touched: Iterable<Permission>,
+): Promise<void> {
+  if (act.actor.kind === 'system') return
+  const held = await heldPermissions(query, organizationId, act.actor.id)
+  const beyond = permissionsBeyond(held ?? new Set(), touched)
+  if (beyond.length === 0) return
+  throw new CodedError('policy-violated', `Only who has ${beyond.join(', ')} may give or take it.`, {
+    details: { policy: 'no-escalation', permissions: beyond },
+  })
+}
+
+/** Undefined for who is no member. */
+export async function heldPermissions(
+  query: Query,
+  organizationId: string,
+  userId: string,
+): Promise<ReadonlySet<Permission> | undefined> {
+  const row = await query.first<{ readonly roles: readonly string[]; readonly own: readonly string[] }>(sql`
+    select u.roles, ${customPermissions} as own from user_account u
+    where u.id = ${userId} and u.organization_id = ${organizationId}`)
+  return row === undefined ? undefined : permissionsOf(row.roles, row.own)
+}
