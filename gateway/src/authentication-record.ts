@@ -12,6 +12,7 @@ import type { ErrorCode } from '@sallyport/errors'
 import type { Certificate } from '@sallyport/pki'
 import type { Store } from '@sallyport/store'
 import { actOf, type DeviceAssociation, logFieldsOf } from './device-request.ts'
+import { WorkQueue } from './work-queue.ts'
 
 export interface AuthenticationRecord {
   succeeded(association: DeviceAssociation, correlationId: string): void
@@ -29,6 +30,8 @@ export interface AuthenticationRecord {
 }
 
 const mostWaiting = 1000
+/** Nobody waits for them: newcomers' own sign-ins come first at the database. */
+const mostAtOnce = 3
 /** Of one association: further ones are counted in the metric, and must not crowd out what others are owed. */
 const mostRefusals = 10
 
@@ -37,6 +40,7 @@ export function authenticationRecord(options: {
   readonly log: Logger
 }): AuthenticationRecord {
   const waiting = new Set<Promise<void>>()
+  const writes = new WorkQueue(mostAtOnce)
   const refused = new WeakMap<DeviceAssociation, number>()
   type Entry = Parameters<Store['auditEvents']['recordAuthentication']>
   const write = (entry: Entry[0], act: Entry[1]): void => {
@@ -47,8 +51,8 @@ export function authenticationRecord(options: {
       )
       return
     }
-    const written: Promise<void> = options.auditEvents
-      .recordAuthentication(entry, act)
+    const written: Promise<void> = writes
+      .run(() => options.auditEvents.recordAuthentication(entry, act))
       .catch((error: unknown) => {
         options.log.warn({ deviceId: act.actor.id, err: error }, 'an authentication could not be recorded')
       })

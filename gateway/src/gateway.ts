@@ -265,12 +265,6 @@ export async function startGateway(
       log,
     })
   }
-  const { verifyPeer, resumePeer } = admission({
-    store,
-    clock,
-    log,
-    onRefusedDevice: (refused) => authentication.refused(refused),
-  })
   let stopping = false
   const { promise: started, resolve: start } = Promise.withResolvers<void>()
   const tcp = coapsTcpOf(configuration)
@@ -283,8 +277,18 @@ export async function startGateway(
     shard: configuration.shard,
     beforeReading: async (importer) => takeover?.importAll(importer),
     credentials,
-    verifyPeer: (...peer) => newcomers.lookUp(async () => verifyPeer(...peer)),
-    resumePeer: (...peer) => newcomers.lookUp(async () => resumePeer(...peer)),
+    ...admission({
+      store: {
+        authorities: store.authorities,
+        certificates: {
+          findRecorded: (certificateSha256) =>
+            newcomers.lookUp(() => store.certificates.findRecorded(certificateSha256)),
+        },
+      },
+      clock,
+      log,
+      onRefusedDevice: (refused) => authentication.refused(refused),
+    }),
     hearsNewcomers: () => !newcomers.areTooMany,
     ...(sealingKeys.keys === undefined ? {} : { sealingKeys: sealingKeys.keys }),
     findPsk: pskLookup.find,

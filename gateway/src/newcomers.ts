@@ -27,13 +27,15 @@ export interface NewcomersOptions {
 /** A device has one; a second may come when it has given up the first. */
 const mostOfAssociation = 2
 const expectedToAskWithin = seconds(2)
+/** One statement each. */
+const lookedUpAtOnce = 4
 
 export class Newcomers {
   readonly #clock: Clock
   readonly #signIns: WorkQueue
+  readonly #lookUps = new WorkQueue(lookedUpAtOnce)
   readonly #most: number
   readonly #longestWait: Duration
-  #lookups = 0
   readonly #byAssociation = new Map<string, number>()
   /** Came in, and asked for nothing yet; oldest first. */
   readonly #silent = new Map<string, Instant>()
@@ -51,7 +53,7 @@ export class Newcomers {
       if (since > before) break
       this.#silent.delete(id)
     }
-    return this.#lookups + this.#signIns.size + this.#silent.size
+    return this.#lookUps.size + this.#signIns.size + this.#silent.size
   }
 
   get areTooMany(): boolean {
@@ -66,14 +68,9 @@ export class Newcomers {
     this.#silent.delete(association.id)
   }
 
-  /** The look-up of a peer at its handshake. */
-  async lookUp<T>(work: () => Promise<T>): Promise<T> {
-    this.#lookups += 1
-    try {
-      return await work()
-    } finally {
-      this.#lookups -= 1
-    }
+  /** The look-up of a peer at its handshake. @throws CodedError `overloaded` when it waited too long; what the work throws */
+  lookUp<T>(work: () => Promise<T>): Promise<T> {
+    return this.#lookUps.run(work, this.#longestWait)
   }
 
   /** The resource, its POSTs one of `atOnce`. @throws CodedError `overloaded` for who waited too long or asks twice over. */
