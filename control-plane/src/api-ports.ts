@@ -30,5 +30,7 @@ export interface ApiPorts {
   /** Of the HSM: for what is kept of answers. */
   readonly sealingKey: Pick<SealingKey, 'seal' | 'open'>
   readonly devicePsks: Pick<DevicePsks, 'create'>
+  /** Whether a mail server is configured. */
+  readonly sendsMail: boolean
   readonly publishedKeys: () => readonly JWK[]
 }

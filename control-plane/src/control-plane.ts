@@ -142,6 +142,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
         sessionLifetime: configuration.sessionLifetime,
       }),
       personPermissions,
+      sendsMail: mailSender !== undefined,
       sessions: redisSessionFamilies(redis, { clock }),
       loginLimit: redisLoginLimit(redis),
       requestLimit: redisRequestLimit(redis, { perMinute: configuration.requestsPerMinute, clock }),

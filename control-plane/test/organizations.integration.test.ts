@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { startMailServer } from '@sallyport/development'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RunningControlPlane, type Session } from './running-control-plane.ts'
 
@@ -174,5 +175,32 @@ describe('the organization', () => {
     expect((await rename(owner, '"1"')).status).toBe(412)
     const { body: trail } = await owner.call('GET', '/api/v1/audit-events?type=organization.changed')
     expect(trail.items[0]).toMatchObject({ details: { name: 'Lamps and Sons', version: 2 } })
+  })
+})
+
+describe('an invitation by mail', () => {
+  it('[6.31] carries the token to the address alone: who accepts it has shown that they read the address', async () => {
+    const mailServer = await startMailServer({ port: 0 })
+    const mailing = await RunningControlPlane.start({ SALLYPORT_SMTP_URL: mailServer.url })
+    try {
+      const inviter = await mailing.logIn()
+      const { status, body: invitation } = await inviter.call('POST', '/api/v1/invitations', {
+        body: { email: 'ada@example.com', roles: ['operator'] },
+      })
+      expect([status, invitation.token]).toEqual([201, undefined])
+      await expect.poll(() => mailServer.received.length, { timeout: 15_000 }).toBe(1)
+      const { recipients, mail } = mailServer.received[0] ?? {}
+      expect(recipients).toEqual(['ada@example.com'])
+      expect(mail?.text).toContain('admin invites you to First organization on Sallyport, with the role operator')
+      const token = /(?<![\w-])[\w-]{43}(?![\w-])/.exec(mail?.text ?? '')?.[0]
+      const { body: member } = await mailing.call('POST', '/api/v1/invitations/accept', {
+        body: { token, username: 'ada', password },
+      })
+      expect(member).toMatchObject({ email: 'ada@example.com', roles: ['operator'] })
+      expect(Date.parse(member.emailVerifiedAt)).toBeGreaterThan(Date.now() - 60_000)
+    } finally {
+      await mailing.stop()
+      await mailServer.stop()
+    }
   })
 })

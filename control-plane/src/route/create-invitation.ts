@@ -1,4 +1,7 @@
-/** POST /api/v1/invitations: invites one person, once. The token is in this answer and nowhere else. */
+/**
+ * POST /api/v1/invitations: invites one person, once. The token goes to the invited person by mail alone, which is what proves the
+ * address; without a mail server it is in this answer and nowhere else.
+ */
 
 import { createHash, randomBytes } from 'node:crypto'
 import { Type } from '@fastify/type-provider-typebox'
@@ -12,7 +15,7 @@ const lifetime = days(7)
 
 export const invitationTokenHash = (token: string): Uint8Array => createHash('sha256').update(token).digest()
 
-export function registerCreateInvitation(server: HttpServer, { store }: ApiPorts): void {
+export function registerCreateInvitation(server: HttpServer, { store, sendsMail }: ApiPorts): void {
   server.post(
     '/api/v1/invitations',
     {
@@ -21,7 +24,7 @@ export function registerCreateInvitation(server: HttpServer, { store }: ApiPorts
         operationId: 'createInvitation',
         summary: 'Invite somebody into the organization',
         description:
-          'The answer holds the token with which the invited person joins, once, within seven days: hand it on over a way that only they read. An open invitation for the same address is revoked. Nobody invites to a role that allows more than they may themselves.',
+          'The invited person gets a token by mail, with which they join, once, within seven days. Without a mail server the answer holds it: hand it on over a way that only they read. An open invitation for the same address is revoked. Nobody invites to a role that allows more than they may themselves.',
         tags: ['organization'],
         body: Type.Object(
           {
@@ -31,7 +34,10 @@ export function registerCreateInvitation(server: HttpServer, { store }: ApiPorts
           { additionalProperties: false },
         ),
         response: {
-          201: Type.Object({ ...Invitation.properties, token: Type.String({ description: 'Shown this once.' }) }),
+          201: Type.Object({
+            ...Invitation.properties,
+            token: Type.Optional(Type.String({ description: 'Where no mail goes out; shown this once.' })),
+          }),
         },
       },
     },
@@ -39,10 +45,15 @@ export function registerCreateInvitation(server: HttpServer, { store }: ApiPorts
       const token = randomBytes(32).toString('base64url')
       const invitation = await store.invitations.create(
         callerOf(request).organizationId,
-        { ...request.body, tokenHash: invitationTokenHash(token), lifetime, delivery: 'shown' },
+        {
+          ...request.body,
+          tokenHash: invitationTokenHash(token),
+          lifetime,
+          delivery: sendsMail ? { mailedToken: token } : 'shown',
+        },
         actOf(request),
       )
-      return reply.code(201).send({ ...presentInvitation(invitation), token })
+      return reply.code(201).send({ ...presentInvitation(invitation), ...(sendsMail ? {} : { token }) })
     },
   )
 }

@@ -28,15 +28,19 @@ export interface NewInvitation {
   readonly tokenHash: Uint8Array
   /** At most 30 days. */
   readonly lifetime: Duration
-  /** `mail`: the token goes to the address alone, so that whoever has it reads the address. `shown`: who invites hands it on. */
-  readonly delivery: 'mail' | 'shown'
+  /**
+   * By mail the token goes to the address alone, in the same transaction, so that whoever has it reads the address. `shown`:
+   * who invites hands it on.
+   */
+  readonly delivery: 'shown' | { readonly mailedToken: string }
 }
 
 export interface Invitations {
   list(organizationId: string, request: PageRequest): Promise<Page<InvitationRecord>>
   /**
    * An open one for the same address is revoked: there is one good token.
-   * @throws CodedError `conflict` when the address is a member's, `role-not-found`, `policy-violated`.
+   * @throws CodedError `conflict` when the address is a member's, `role-not-found`, `policy-violated`;
+   * `validation-failed` for an address to which no mail can go.
    */
   create(organizationId: string, invitation: NewInvitation, act: ActContext): Promise<InvitationRecord>
   /** @throws CodedError `not-found` for none that is open. */

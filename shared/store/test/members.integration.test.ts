@@ -27,7 +27,8 @@ async function member(...roles: string[]): Promise<string> {
 async function invite(roles: readonly string[], act: ActContext = system, delivery: 'mail' | 'shown' = 'shown') {
   const token = randomUUID()
   const email = `${token}@acme.test`
-  const invitation = { email, roles, tokenHash: digestOf(token), lifetime: days(1), delivery }
+  const by = delivery === 'mail' ? { mailedToken: token } : delivery
+  const invitation = { email, roles, tokenHash: digestOf(token), lifetime: days(1), delivery: by } as const
   return { ...(await around.store.invitations.create(organizationId, invitation, act)), token }
 }
 

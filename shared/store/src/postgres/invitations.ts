@@ -3,6 +3,7 @@ import { inSeconds, instant, toRfc3339 } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import type { ActContext } from '../act.ts'
 import type { InvitationRecord, InvitationState, Invitations, NewInvitation } from '../invitations.ts'
+import { isMailAddress } from '../mail-message.ts'
 import type { MemberRecord } from '../members.ts'
 import type { Page, PageRequest } from '../page.ts'
 import { beforeCursor, pageWindow, toPage } from './cursor.ts'
@@ -53,6 +54,9 @@ export class PostgresInvitations implements Invitations {
   create(organizationId: string, invitation: NewInvitation, act: ActContext): Promise<InvitationRecord> {
     const { email, tokenHash, lifetime, delivery } = invitation
     const roles = [...new Set(invitation.roles)].sort()
+    if (delivery !== 'shown' && !isMailAddress(email)) {
+      throw new CodedError('validation-failed', 'No mail can go to this address.')
+    }
     return this.#database.of(organizationId).transaction(async (query) => {
       await lockMemberships(query, organizationId)
       const allowed = await permissionsByRole(query, organizationId, roles)
@@ -68,10 +72,12 @@ export class PostgresInvitations implements Invitations {
       const id = this.#record.newId()
       const row = await query.first<InvitationRow>(sql`
         insert into invitation (id, organization_id, email, roles, token_hash, invited_by, delivery, expires_at)
-        values (${id}, ${organizationId}, ${email}, ${roles}::text[], ${tokenHash}, ${act.actor.id}, ${delivery},
+        values (${id}, ${organizationId}, ${email}, ${roles}::text[], ${tokenHash}, ${act.actor.id},
+          ${delivery === 'shown' ? 'shown' : 'mail'},
           now() + make_interval(secs => ${inSeconds(lifetime)}))
         returning ${columns}`)
       if (row === undefined) throw new CodedError('internal', 'an invitation that was just written is not there')
+      if (delivery !== 'shown') await this.#mail(query, act, row, delivery.mailedToken)
       await this.#record.audit(query, act, {
         type: 'invitation.created',
         organizationId,
@@ -83,6 +89,25 @@ export class PostgresInvitations implements Invitations {
         },
       })
       return toRecord(row)
+    })
+  }
+
+  async #mail(query: Query, act: ActContext, { organizationId, email, roles, expiresAt }: InvitationRow, code: string) {
+    const named = await query.first<{ readonly organizationName: string; readonly invitedBy: string | null }>(sql`
+      select o.name as "organizationName", u.username as "invitedBy" from organization o
+        left join user_account u on u.organization_id = o.id and u.id::text = ${act.actor.id}
+      where o.id = ${organizationId}`)
+    const parameters = {
+      organizationName: oneLine(named?.organizationName ?? 'an organization'),
+      invitedBy: oneLine(named?.invitedBy ?? 'Sallyport'),
+      role: oneLine(roles.join(', ')),
+      code,
+      expiresAt: toRfc3339(expiresAt),
+    }
+    await this.#record.enqueue(query, act, {
+      kind: 'send-mail',
+      organizationId,
+      payload: { to: email, template: 'invitation', parameters },
     })
   }
 
@@ -143,7 +168,7 @@ export class PostgresInvitations implements Invitations {
 interface AcceptedRow {
   readonly email: string
   readonly roles: readonly string[]
-  readonly delivery: NewInvitation['delivery']
+  readonly delivery: 'mail' | 'shown'
 }
 
 async function insertMember(
@@ -179,6 +204,9 @@ const toRecord = ({ acceptedAt, userId, ...row }: InvitationRow): InvitationReco
   state: row.state satisfies InvitationState,
   ...present({ acceptedAt, userId }),
 })
+
+/** What people have named themselves, as a line of a mail. */
+const oneLine = (text: string): string => text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ').slice(0, 300)
 
 /** One answer for every reason: who tries tokens learns nothing. */
 const notValid = (): CodedError => new CodedError('invitation-invalid', 'The invitation is not valid.')
