@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { minutes } from '@sallyport/clock'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Database, type Query } from '../src/postgres/database.ts'
+import { sql } from '../src/postgres/sql.ts'
 import { digestOf, inMinutes, randomDigest, StoreAroundDevices, system } from './store-around-devices.ts'
 
 let around: StoreAroundDevices
@@ -137,6 +139,31 @@ describe('row-level security', () => {
       'sallyport_tenant',
     ])
     for (const row of rows) expect(row).toMatchObject({ mighty: false, owns: false })
+  })
+
+  it('[6.31] a repository that forgets to say whose finds its own, also in the one round trip of a single statement', async () => {
+    const database = new Database({
+      connectionString: around.urlAs('sallyport_control_plane'),
+      applicationName: 'forgetful',
+      poolSize: 1,
+      log: () => undefined,
+    })
+    const forgetful = (query: Query) => query.rows<{ readonly id: string }>(sql`select id from device`)
+    try {
+      const all = await database.read(forgetful)
+      expect(all).toHaveLength(2)
+      expect(await database.of(around.organizationId).read(forgetful)).toEqual(all)
+      expect(await database.of(other).read(forgetful)).toEqual([])
+      expect(await database.of(other).transaction(forgetful)).toEqual([])
+      await expect(database.of(other).read((query) => query.rows(sql`select 1 / 0`))).rejects.toMatchObject({
+        code: '22012',
+      })
+      // The same connection, after a failure too: nothing of the scope is left on it.
+      expect(await database.read(forgetful)).toEqual(all)
+      expect(() => database.of("'; drop table device; --")).toThrow('no UUID')
+    } finally {
+      await database.close()
+    }
   })
 
   it('a scope ends with its transaction: the next user of the connection has none', async () => {
