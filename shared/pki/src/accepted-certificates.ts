@@ -12,8 +12,8 @@ import type { Certificate } from './certificate.ts'
 
 interface Known {
   readonly certificate: Certificate
-  /** SHA-256 of the key that signed it. */
-  readonly issuerKey: string
+  /** SHA-256 of the key that signed it; undefined for an anchor, which peers present too, and which nobody has to have signed. */
+  readonly issuerKey: string | undefined
 }
 
 /** Some 4 kB each. */
@@ -52,10 +52,10 @@ export class AcceptedCertificates {
   /** @param path that was accepted, leaf first; each certificate is signed by the next, and the last is an anchor */
   remember(path: readonly Certificate[]): void {
     for (const [index, certificate] of path.entries()) {
-      const issuer = path[index + 1]
-      if (issuer === undefined || this.isSignedBy(certificate, issuer)) continue
-      this.#known.delete(certificate.sha256)
-      this.#known.set(certificate.sha256, { certificate, issuerKey: issuer.spkiSha256 })
+      const issuerKey = path[index + 1]?.spkiSha256
+      const known = this.#known.get(certificate.sha256)
+      if (known !== undefined && (known.issuerKey !== undefined || issuerKey === undefined)) continue
+      this.#known.set(certificate.sha256, { certificate, issuerKey })
     }
     for (const longestUnused of this.#known.keys()) {
       if (this.#known.size <= this.#most) return

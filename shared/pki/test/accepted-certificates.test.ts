@@ -16,11 +16,11 @@ function judge(chain: readonly Party[], accepted: AcceptedCertificates, override
 describe('certificates that were accepted before', () => {
   it('lead to the same path, and are not parsed again', () => {
     const accepted = new AcceptedCertificates()
-    const chain = [device(issuing), issuing]
+    const chain = [device(issuing), issuing, trusted]
     const [first, second] = [judge(chain, accepted), judge(chain, accepted)]
     expect(first).toMatchObject({ valid: true })
     expect(second).toEqual(first)
-    expect(accepted.size).toBe(2)
+    expect(accepted.size).toBe(3)
     expect(second.valid && first.valid && second.path[0] === first.path[0]).toBe(true)
   })
 
@@ -37,6 +37,14 @@ describe('certificates that were accepted before', () => {
     expect(judge(chain, accepted)).toMatchObject({ valid: true })
   })
 
+  it('an anchor that is presented is known by its bytes, and trusted no more for it', () => {
+    const accepted = new AcceptedCertificates()
+    expect(judge([device(issuing), issuing, trusted], accepted)).toMatchObject({ valid: true })
+    expect(accepted.find(trusted.der)?.subject).toBe('CN=Root')
+    const below = { anchors: [parseCertificate(root({ name: 'Other' }).der)] }
+    expect(judge([device(issuing), issuing, trusted], accepted, below)).toMatchObject({ valid: false })
+  })
+
   it('say nothing for a certificate that differs in any byte', () => {
     const accepted = new AcceptedCertificates()
     const leaf = device(issuing)
@@ -46,16 +54,16 @@ describe('certificates that were accepted before', () => {
       der[index] = (der[index] as number) ^ 1
       expect(judge([{ ...leaf, der }, issuing], accepted), `byte ${index}`).toMatchObject({ valid: false })
     }
-    expect(accepted.size).toBe(2)
+    expect(accepted.size).toBe(3)
   })
 
   it('are remembered only where the whole path was accepted, and no more of them than there is room for', () => {
-    const accepted = new AcceptedCertificates(3)
+    const accepted = new AcceptedCertificates(4)
     expect(judge([device(root())], accepted)).toMatchObject({ valid: false })
     expect(accepted.size).toBe(0)
     for (let count = 0; count < 8; count += 1) {
       expect(judge([device(issuing), issuing], accepted)).toMatchObject({ valid: true })
-      expect(accepted.size).toBeLessThanOrEqual(3)
+      expect(accepted.size).toBeLessThanOrEqual(4)
     }
     const none = new AcceptedCertificates(0)
     expect(judge([device(issuing), issuing], none)).toMatchObject({ valid: true })
