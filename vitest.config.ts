@@ -12,6 +12,7 @@ export default defineConfig({
           include: ['**/test/**/*.test.ts'],
           exclude: [...never, integration, 'tests/**'],
           pool: 'threads',
+          maxWorkers: 2,
           // A bound against hanging, not a figure: CI's machine may be busy.
           testTimeout: 30_000,
         },
@@ -24,6 +25,8 @@ export default defineConfig({
           globalSetup: './deploy/development/src/test-services.ts',
           // SoftHSM reads the environment of the process: worker threads would not do.
           pool: 'forks',
+          // They wait more than they work: on two cores Vitest would run one at a time.
+          maxWorkers: 3,
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

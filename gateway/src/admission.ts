@@ -190,6 +190,7 @@ class IdentityAnchors {
   readonly #options: AdmissionOptions
   #anchors: readonly Certificate[] = []
   #readAt: Instant | undefined
+  #reading: Promise<void> | undefined
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -207,7 +208,15 @@ class IdentityAnchors {
     return this.#anchors
   }
 
-  async #read(now: Instant): Promise<void> {
+  /** Once for all handshakes that wait for it. */
+  #read(now: Instant): Promise<void> {
+    this.#reading ??= this.#readOnce(now).finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
+  }
+
+  async #readOnce(now: Instant): Promise<void> {
     const records = await this.#options.store.authorities.byRole('identity')
     this.#anchors = records.map((record) => parseCertificate(record.certificateDer))
     this.#readAt = now

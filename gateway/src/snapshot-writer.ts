@@ -11,7 +11,7 @@ import { randomBytes } from 'node:crypto'
 import { between, type Clock, type Duration, type Instant, milliseconds, minutes } from '@sallyport/clock'
 import { type SealingKeys, sealState } from '@sallyport/coaps'
 import type { Logger } from '@sallyport/diagnostics'
-import { CodedError } from '@sallyport/errors'
+import { CodedError, hasCode } from '@sallyport/errors'
 import type { AssociationSnapshot, AssociationSnapshots } from '@sallyport/events'
 import type { DeviceAssociation } from './device-request.ts'
 
@@ -114,7 +114,7 @@ export class SnapshotWriter {
     await this.#underWay
     const entries: AssociationSnapshot[] = []
     for (const association of associations) {
-      const sealed = this.#seal(association, true)
+      const sealed = this.#sealOrLeave(association, true)
       if (sealed !== undefined) entries.push(sealed)
     }
     const { snapshots, shard } = this.#options
@@ -141,7 +141,7 @@ export class SnapshotWriter {
     this.#writing = new Set(due.map(([association]) => association))
     try {
       for (const [association] of due) {
-        const sealed = this.#seal(association, false)
+        const sealed = this.#sealOrLeave(association, false)
         if (sealed !== undefined) entries.push(sealed)
         this.#changed.delete(association)
       }
@@ -161,6 +161,20 @@ export class SnapshotWriter {
     if (this.#failing) log.info({}, 'snapshots of associations are written again')
     this.#failing = false
     if (entries.length > 0) onWritten('written', entries.length)
+  }
+
+  /** One association that cannot be written down keeps none of the others from it: its device shakes hands again, some day. */
+  #sealOrLeave(association: DeviceAssociation, final: boolean): AssociationSnapshot | undefined {
+    try {
+      return this.#seal(association, final)
+    } catch (error) {
+      if (hasCode(error, 'dependency-unavailable')) throw error
+      this.#options.log.error(
+        { association: association.id, err: error },
+        'an association cannot be kept for a successor',
+      )
+      return undefined
+    }
   }
 
   #seal(association: DeviceAssociation, final: boolean): AssociationSnapshot | undefined {

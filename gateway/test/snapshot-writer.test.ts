@@ -24,6 +24,7 @@ function writing() {
     shard: 0,
     keys: () => ({ current: { id: new Uint8Array(8), key: new Uint8Array(32) } }),
     encode(association) {
+      if (association.id === 'unspeakable') throw new RangeError('too long')
       encoded.push(association.id)
       return new Uint8Array(1)
     },
@@ -96,6 +97,18 @@ describe('a snapshot that somebody waits for', () => {
     expect(await isSettled(written)).toBe(true)
     expect(await isSettled(writer.written(associationOf('b')))).toBe(true)
     expect(puts).toHaveLength(1)
+  })
+
+  it('of an association that cannot be written down keeps nobody else’s from being written', async () => {
+    const { writer, puts, putAt } = writing()
+    const unspeakable = writer.written(associationOf('unspeakable'))
+    await turn()
+    expect(await isSettled(unspeakable)).toBe(true)
+    const [none, other] = [writer.written(associationOf('unspeakable')), writer.written(associationOf('a'))]
+    await turn()
+    expect(puts.map(({ ids }) => ids)).toEqual([['a']])
+    putAt(0).answer.resolve()
+    expect(await isSettled(Promise.all([none, other]))).toBe(true)
   })
 
   it('is waited for no longer than half a second', async () => {

@@ -1,8 +1,9 @@
 /**
  * An association after its handshake: what is kept, and what a record of it means.
  *
- * Only authentic records reach here. A peer's wish to renegotiate is refused with a warning (RFC 7925 section 17); its
- * repeated Finished says that our last flight was lost, and gets it again.
+ * A peer's wish to renegotiate is refused with a warning (RFC 7925 section 17); a repeated message of its last flight says that
+ * ours was lost, and gets it again (RFC 6347 section 4.2.4). Finished says so under its keys; what comes before it is in the
+ * clear, may be anybody's, and is answered a few times alone.
  */
 
 import type { Instant } from '@sallyport/clock'
@@ -32,6 +33,8 @@ export interface Connection {
   /** Of an address from which the newest record came, and which is not proven. */
   pathCheck: PathCheck | undefined
   refusedRenegotiations: number
+  /** Times that our last flight was sent again for a message in the clear. */
+  answersInTheClear: number
   /** Of the session in our cache, if it is there. */
   readonly sessionId?: Uint8Array | undefined
 }
@@ -65,6 +68,29 @@ export function readMeaning(connection: Connection, type: number, plaintext: Uin
     default:
       return { kind: 'nothing' }
   }
+}
+
+/** A peer whose path loses every other datagram needs this many; whoever writes in its name draws no more at it. */
+const maxAnswersInTheClear = 6
+
+const beforeFinished: ReadonlySet<number> = new Set([
+  handshakeTypes.certificate,
+  handshakeTypes.clientKeyExchange,
+  handshakeTypes.certificateVerify,
+])
+/** With a cookie, which ours always have, the client's hellos are 0 and 1. */
+const firstOfLastFlight = 2
+
+/** Whether a handshake record in the clear asks for our last flight again. */
+export function asksInTheClear(connection: Connection, record: Uint8Array): boolean {
+  if (connection.lastFlight === undefined || connection.answersInTheClear >= maxAnswersInTheClear) return false
+  const fragment = readHandshakeFragment(record, 0)
+  return (
+    fragment !== undefined &&
+    beforeFinished.has(fragment.type) &&
+    fragment.messageSequence >= firstOfLastFlight &&
+    fragment.messageSequence < connection.peerFinished.messageSequence
+  )
 }
 
 function readHandshakeMeaning(connection: Connection, plaintext: Uint8Array): RecordMeaning {

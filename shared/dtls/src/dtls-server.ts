@@ -379,6 +379,7 @@ export class DtlsServer {
       // Another clock may be ahead of ours: what has not happened yet has happened now.
       lastHeardAt: state.lastHeardAt > now ? now : state.lastHeardAt,
       refusedRenegotiations: 0,
+      answersInTheClear: 0,
       checksPaths: state.checksPaths,
       pathCheck: undefined,
     }
@@ -432,6 +433,7 @@ export class DtlsServer {
     const { halfOpen, live } = slot
     if (record.epoch === 0) {
       if (halfOpen !== undefined) this.#endpoint.receiveForHandshake(halfOpen, record)
+      else if (live !== undefined) this.#endpoint.receiveInTheClear(live, record)
       else this.#endpoint.discard('plaintext-in-association')
       return
     }

@@ -11,7 +11,7 @@ import { createHmac, type KeyObject } from 'node:crypto'
 import { type Duration, type Instant, instant, later, TimerQueue } from '@sallyport/clock'
 import { CodedError, type ErrorCode } from '@sallyport/errors'
 import { type AlertName, decodeAlert, encodeAlert } from './alert.ts'
-import { type Connection, readMeaning } from './connection.ts'
+import { asksInTheClear, type Connection, readMeaning } from './connection.ts'
 import { ConnectionIdIndex, makeConnectionId } from './connection-id.ts'
 import { backOff, createFlight, type Flight, type FlightPart, mayRepeat, mtuFor, packFlight } from './flight.ts'
 import { describeFault, HandshakeFault } from './handshake-fault.ts'
@@ -252,6 +252,7 @@ export class Endpoint implements HandshakeContext {
       lastFlight,
       lastHeardAt: this.now,
       refusedRenegotiations: 0,
+      answersInTheClear: 0,
       checksPaths: layer.connectionIds.checksPaths,
       pathCheck: undefined,
       sessionId,
@@ -404,15 +405,26 @@ export class Endpoint implements HandshakeContext {
     this.emit({ kind: 'moved', association: connection.association, peer: connection.peer })
   }
 
-  #repeatLastFlight(connection: Connection): void {
+  /** A record in the clear from where the peer of a connection is: nothing but the sign that it lacks our last flight. */
+  receiveInTheClear(connection: Connection, record: RecordView): void {
+    if (record.type !== contentTypes.handshake || !asksInTheClear(connection, record.fragment)) {
+      this.discard('plaintext-in-association')
+    } else if (this.#repeatLastFlight(connection)) {
+      connection.answersInTheClear += 1
+    }
+  }
+
+  /** False when it was sent a moment ago. */
+  #repeatLastFlight(connection: Connection): boolean {
     const { lastFlight, records, peer } = connection
-    if (lastFlight === undefined || !mayRepeat(lastFlight, this.now)) return
+    if (lastFlight === undefined || !mayRepeat(lastFlight, this.now)) return false
     try {
       this.#transmit(records, peer, lastFlight)
     } catch (error) {
       if (!(error instanceof SequenceExhausted)) throw error
       this.closeConnection(connection, 'sequence-exhausted')
     }
+    return true
   }
 
   /**

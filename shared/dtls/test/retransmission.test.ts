@@ -109,12 +109,69 @@ describe('the last flight (RFC 6347 section 4.2.4)', () => {
     expect(client.message(handshakeTypes.finished, body, { messageSequence: 5 })).toEqual([])
   })
 
-  it('a repeated CertificateVerify or Certificate in the clear is not answered', () => {
-    const { client } = meet()
+  /** What the server says to one message of the client's last flight in the clear, as it was. */
+  function repeatInTheClear(client: HostileClient, type: number, messageSequence: number) {
+    const message = client.transcript.messages.findLast((sent) => sent.type === type)
+    return client.message(type, message?.body ?? new Uint8Array(0), { messageSequence, epoch: 0 })
+  }
+
+  it('is sent again for any message of the client’s own, which loses its Finished as often as the others', () => {
+    for (const [type, messageSequence] of [
+      [handshakeTypes.certificate, 2],
+      [handshakeTypes.clientKeyExchange, 3],
+      [handshakeTypes.certificateVerify, 4],
+    ] as const) {
+      const { server, client } = meet()
+      client.connect()
+      server.now = instant(server.now + 1000)
+      expect(repeatInTheClear(client, type, messageSequence).map(({ type, epoch }) => [type, epoch])).toEqual([
+        [contentTypes.changeCipherSpec, 0],
+        [contentTypes.handshake, 1],
+      ])
+    }
+  })
+
+  it('is sent once for a flight that comes in many datagrams, and not for a duplicate of the moment before', () => {
+    const { server, client } = meet()
     client.connect()
-    const certificate = client.transcript.messages.find((message) => message.type === handshakeTypes.certificate)
-    const options = { messageSequence: 2, epoch: 0 }
-    expect(client.message(handshakeTypes.certificate, certificate?.body ?? new Uint8Array(0), options)).toEqual([])
+    expect(repeatInTheClear(client, handshakeTypes.certificate, 2)).toEqual([])
+    server.now = instant(server.now + 1000)
+    expect(repeatInTheClear(client, handshakeTypes.certificate, 2)).not.toEqual([])
+    expect(repeatInTheClear(client, handshakeTypes.clientKeyExchange, 3)).toEqual([])
+    expect(repeatInTheClear(client, handshakeTypes.certificateVerify, 4)).toEqual([])
+  })
+
+  it('is sent six times at most for messages in the clear, which anybody can write in the client’s name', () => {
+    const { server, client } = meet()
+    client.connect()
+    const finished = client.transcript.messages.at(-1)?.body ?? new Uint8Array(0)
+    let answers = 0
+    for (let time = 0; time < 100; time += 1) {
+      server.now = instant(server.now + 1000)
+      if (repeatInTheClear(client, handshakeTypes.certificateVerify, 4).length > 0) answers += 1
+    }
+    expect(answers).toBe(6)
+    expect(client.message(handshakeTypes.finished, finished, { messageSequence: 5 })).not.toEqual([])
+    expect(server.machine.counts).toEqual({ live: 1, halfOpen: 0 })
+  })
+
+  it('is not sent for a message in the clear that is of no last flight, or once the client has shown that it has it', () => {
+    const { server, client } = meet()
+    client.connect()
+    for (const [type, messageSequence] of [
+      [handshakeTypes.certificate, 1],
+      [handshakeTypes.certificate, 5],
+      [handshakeTypes.certificate, 6],
+      [handshakeTypes.finished, 5],
+      [handshakeTypes.serverHelloDone, 3],
+      [handshakeTypes.newSessionTicket, 4],
+    ] as const) {
+      server.now = instant(server.now + 1000)
+      expect(repeatInTheClear(client, type, messageSequence)).toEqual([])
+    }
+    client.applicationData('hello')
+    server.now = instant(server.now + 1000)
+    expect(repeatInTheClear(client, handshakeTypes.certificateVerify, 4)).toEqual([])
   })
 })
 
