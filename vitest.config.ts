@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 const integration = '**/*.integration.test.ts'
 const never = ['**/node_modules/**', '**/.dev/**']
+/** Of all projects that run at once. Tests wait more than they work: on two cores Vitest would run one file at a time. */
+const maxWorkers = 3
 
 export default defineConfig({
   test: {
@@ -12,7 +14,7 @@ export default defineConfig({
           include: ['**/test/**/*.test.ts'],
           exclude: [...never, integration, 'tests/**'],
           pool: 'threads',
-          maxWorkers: 2,
+          maxWorkers,
           // A bound against hanging, not a figure: CI's machine may be busy.
           testTimeout: 30_000,
         },
@@ -25,8 +27,7 @@ export default defineConfig({
           globalSetup: './deploy/development/src/test-services.ts',
           // SoftHSM reads the environment of the process: worker threads would not do.
           pool: 'forks',
-          // They wait more than they work: on two cores Vitest would run one at a time.
-          maxWorkers: 3,
+          maxWorkers,
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -64,7 +65,7 @@ export default defineConfig({
           pool: 'forks',
           // The long form measures, so nothing may run beside it.
           fileParallelism: process.env.SALLYPORT_SOAK !== '1',
-          ...(process.env.SALLYPORT_SOAK === '1' ? {} : { maxWorkers: 4 }),
+          ...(process.env.SALLYPORT_SOAK === '1' ? {} : { maxWorkers }),
           // Handshakes that wait for their timers wait side by side.
           maxConcurrency: 16,
           testTimeout: 60_000,
