@@ -58,13 +58,16 @@ export async function newAuthority(
   issuer?: Authority,
 ): Promise<Authority> {
   const signer = softwareSigner(newKey().privateKey)
+  const { notBefore, notAfter } = validityFor(Date.now() - day, 1000)
   const certificate = await issueCertificate({
     profile,
     subject: { commonName },
     spki: signer.publicKey,
     issuer: issuer ?? { signer },
     serialNumber: newSerialNumber(),
-    ...validityFor(Date.now() - day, 1000),
+    notBefore,
+    // Made a second after its issuer it would outlive it.
+    notAfter: issuer?.certificate.notAfter ?? notAfter,
   })
   return { certificate, signer }
 }
