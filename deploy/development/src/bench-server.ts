@@ -9,6 +9,7 @@ import { type Child, startChild } from './child.ts'
 import { SetupFailure } from './failure.ts'
 import { tcpPortFree, udpPortFree } from './free-port.ts'
 import { checkoutRoot, nodeProgram } from './home.ts'
+import { nodeOptions } from './service.ts'
 
 export const benchServerKinds = ['sallyport', 'libcoap'] as const
 export type BenchServerKind = (typeof benchServerKinds)[number]
@@ -72,7 +73,7 @@ function startOurs(
   return startChild({
     name: 'sallyport',
     command: nodeProgram,
-    args: ['--expose-gc', program, String(port), authority, server.certificate, server.key, devices],
+    args: [...nodeOptions, '--expose-gc', program, String(port), authority, server.certificate, server.key, devices],
     logFile,
   })
 }

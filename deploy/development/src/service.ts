@@ -60,7 +60,7 @@ const largeLog = 20 * 1024 * 1024
  * As in docs/systemd.md: V8 lets its young generation grow to 96 MB under a burst of requests, and keeps the pages. Objects
  * of a request live for milliseconds, so a third of that collects as little.
  */
-const nodeOptions = ['--max-semi-space-size=16'] as const
+export const nodeOptions = ['--max-semi-space-size=16'] as const
 
 export async function startService(options: ServiceOptions): Promise<Service> {
   const service = new SupervisedService(options)

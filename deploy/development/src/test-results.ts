@@ -16,9 +16,10 @@ export interface LocatedResult extends TestResult {
   readonly file: string
 }
 
-interface VitestReport {
+export interface VitestReport {
   readonly testResults: readonly {
     readonly name: string
+    readonly status: string
     readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[]
   }[]
 }
@@ -26,12 +27,17 @@ interface VitestReport {
 /** Empty when there was no run. */
 export function readTestResults(): LocatedResult[] {
   if (!existsSync(resultsFile)) return []
-  const report = JSON.parse(readFileSync(resultsFile, 'utf8')) as VitestReport
-  return report.testResults.flatMap(({ name: file, assertionResults }) =>
-    assertionResults.map(({ fullName, status }) => ({
+  return resultsIn(JSON.parse(readFileSync(resultsFile, 'utf8')) as VitestReport)
+}
+
+/** The tests of a file whose set-up failed have failed with it, though Vitest calls them skipped. */
+export function resultsIn(report: VitestReport): LocatedResult[] {
+  return report.testResults.flatMap(({ name: file, status: ofFile, assertionResults }) => {
+    const failedInSetUp = ofFile === 'failed' && assertionResults.every(({ status }) => status !== 'failed')
+    return assertionResults.map(({ fullName, status }) => ({
       file,
       name: fullName.trim(),
-      state: status === 'passed' || status === 'failed' ? status : 'skipped',
-    })),
-  )
+      state: failedInSetUp ? 'failed' : status === 'passed' || status === 'failed' ? status : 'skipped',
+    }))
+  })
 }
