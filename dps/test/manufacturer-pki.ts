@@ -60,13 +60,16 @@ export async function authority(
   issuer: TestAuthority | undefined,
 ): Promise<TestAuthority> {
   const signer = softwareSigner(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey)
+  const { notBefore, notAfter } = validityFor(Date.now() - 1000 * day, 5400)
   const certificate = await issueCertificate({
     profile,
     subject: { commonName },
     spki: signer.publicKey,
     issuer: issuer ?? { signer },
     serialNumber: serialNumber(),
-    ...validityFor(Date.now() - 1000 * day, 5400),
+    notBefore,
+    // Made a second after its issuer it would outlive it.
+    notAfter: issuer?.certificate.notAfter ?? notAfter,
   })
   return { certificate, signer }
 }
