@@ -218,6 +218,8 @@ describe('floods at the gateway', () => {
             `${before.toFixed(0)} MB + ${growth.toFixed(1)} MB, a live device's request p50 ` +
             `${quantile(times, 0.5).toFixed(1)} ms, p99 ${quantile(times, 0.99).toFixed(1)} ms`,
         )
+        // The promise is 5 %, which a heap that has just started exceeds by itself: 16 MB, as for the hellos.
+        expect(growth).toBeLessThanOrEqual(16)
         expect(quantile(times, 0.99)).toBeLessThan(longestUnderFlood())
       })
       await expectGoodClientWithinASecond()
