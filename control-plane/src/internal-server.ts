@@ -10,11 +10,11 @@ import {
   services,
 } from '@sallyport/http'
 import type { InternalPorts } from './internal-ports.ts'
-import { registerCreateOnboardingCode } from './route/create-onboarding-code.ts'
-import { acceptForms, registerIssueDeviceTokens } from './route/issue-device-tokens.ts'
-import { registerLookUpPsk } from './route/look-up-psk.ts'
-import { registerPublishSigningKeys } from './route/publish-signing-keys.ts'
-import { registerReadSealingKeys } from './route/read-sealing-keys.ts'
+import { registerCreateOnboardingCode } from './route/internal/create-onboarding-code.ts'
+import { acceptForms, registerIssueDeviceTokens } from './route/internal/issue-device-tokens.ts'
+import { registerLookUpPsk } from './route/internal/look-up-psk.ts'
+import { registerReadSealingKeys } from './route/internal/read-sealing-keys.ts'
+import { registerPublishSigningKeys } from './route/keys/publish-signing-keys.ts'
 
 export function createInternalServer(
   ports: InternalPorts,

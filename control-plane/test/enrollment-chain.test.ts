@@ -1,6 +1,6 @@
 import { days, instant, later } from '@sallyport/clock'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readEnrollmentChain } from '../src/enrollment-chain.ts'
+import { readEnrollmentChain } from '../src/route/enrollment-groups/enrollment-chain.ts'
 import { TestCertificates } from './test-certificates.ts'
 
 const certificates = new TestCertificates()

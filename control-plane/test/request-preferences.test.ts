@@ -2,7 +2,7 @@ import { ManualClock } from '@sallyport/clock'
 import { createHttpServer, publicAccess } from '@sallyport/http'
 import { afterAll, describe, expect, it } from 'vitest'
 import { entityTag, expectedVersion } from '../src/entity-tag.ts'
-import { preferredWait } from '../src/prefer-wait.ts'
+import { preferredWait } from '../src/route/resources/prefer-wait.ts'
 
 const server = createHttpServer({ clock: new ManualClock(), authorize: () => {} })
 server.get('/wait', { config: { access: publicAccess } }, async (request) => preferredWait(request))

@@ -1,0 +1,8 @@
+/** The routes of sessions, in the order of the API document. */
+
+import { registerLogIn } from './log-in.ts'
+import { registerLogOut } from './log-out.ts'
+import { registerReadMe } from './read-me.ts'
+import { registerRefreshSession } from './refresh-session.ts'
+
+export const sessionsRoutes = [registerLogIn, registerRefreshSession, registerLogOut, registerReadMe]
