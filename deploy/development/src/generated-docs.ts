@@ -1,6 +1,6 @@
 /**
- * The pages that are written by the code: error codes, configuration, conformance, OpenAPI. `make docs` writes them, `make check` fails
- * when one is stale.
+ * What is written by the code: error codes, configuration, conformance, OpenAPI, and the client's operations. `make docs` writes it,
+ * `make check` fails when a part is stale.
  */
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { coapStatusOf } from '@sallyport/coaps'
 import { type ErrorCode, errorCatalogue } from '@sallyport/errors'
 import { problemStatus } from '@sallyport/http'
+import { clientOperations, clientOperationsPath } from './client-operations.ts'
 import { conformancePage, conformancePath, refreshConformance } from './conformance.ts'
 import { checkoutRoot } from './home.ts'
 import { runProgram } from './program.ts'
@@ -43,6 +44,7 @@ async function generatedPages(): Promise<GeneratedPage[]> {
     { path: 'docs/configuration.md', text: configuration },
     { path: conformancePath, text: conformancePage() },
     { path: 'control-plane/openapi.json', text: `${openapi.trimEnd()}\n` },
+    { path: clientOperationsPath, text: clientOperations(openapi) },
   ]
 }
 

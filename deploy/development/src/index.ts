@@ -1,5 +1,6 @@
 export { acceptanceReport } from './acceptance.ts'
 export { type ApiClient, loginAsAdmin } from './api-client.ts'
+export { clientOperations } from './client-operations.ts'
 export { namesAttack, renderConformance, sectionsIn } from './conformance.ts'
 export { eventually } from './eventually.ts'
 export { SetupFailure } from './failure.ts'
