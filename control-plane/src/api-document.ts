@@ -8,7 +8,8 @@ import { idempotencyKeyHeader } from './idempotency.ts'
 
 const description = `The API of Sallyport for the people who own devices.
 
-Errors are problem documents (RFC 9457) with a stable \`type\` and \`code\`. Lists are pages: pass \`nextCursor\` as \`cursor\`.
+Errors are problem documents (RFC 9457) with a stable \`type\` and \`code\`; their texts are in English, German, French or Spanish,
+as \`Accept-Language\` asks. Lists are pages: pass \`nextCursor\` as \`cursor\`.
 Changes of what people edit need \`If-Match\` with the \`ETag\` that was read. What makes something takes an \`Idempotency-Key\`:
 repeated with it, a request whose answer was lost does nothing again and gets that answer.`
 

@@ -15,7 +15,7 @@ import { between, type Clock, seconds, toRfc3339 } from '@sallyport/clock'
 import type { Logger } from '@sallyport/diagnostics'
 import { CodedError, isCodedError } from '@sallyport/errors'
 import type { SealingKey } from '@sallyport/hsm'
-import { type HttpServer, problemDocument, problemHeaders } from '@sallyport/http'
+import { acceptedLanguage, type HttpServer, problemDocument, problemHeaders } from '@sallyport/http'
 import type { DoneOnce, IdempotencyKey, Store } from '@sallyport/store'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf, rememberKey } from './caller.ts'
@@ -43,7 +43,7 @@ interface KeptAnswer {
 
 /** An answer that has not come by then will not: the process that was to give it has ended. */
 const longestAnswer = seconds(60)
-const keptHeaders = ['content-type', 'location', 'etag'] as const
+const keptHeaders = ['content-type', 'content-language', 'location', 'etag'] as const
 
 export const idempotencyKeyHeader = {
   type: 'string',
@@ -88,8 +88,10 @@ export function answerRepeats(server: HttpServer, options: IdempotencyOptions): 
       return answer.body
     } catch (error) {
       if (!isCodedError(error)) throw error
-      const problem = problemDocument(error, { path: request.url.split('?', 1)[0] ?? '/', correlationId: request.id })
-      reply.code(problem.status).headers(problemHeaders(error))
+      const path = request.url.split('?', 1)[0] ?? '/'
+      const language = acceptedLanguage(request.headers['accept-language'])
+      const problem = problemDocument(error, { path, correlationId: request.id, language })
+      reply.code(problem.status).headers({ ...problemHeaders(error), 'content-language': language })
       return JSON.stringify(problem)
     }
   })

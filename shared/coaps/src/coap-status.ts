@@ -22,6 +22,7 @@ export const coapStatusOf = {
   'idempotency-answer-lost': '5.00',
   'freshness-required': '4.01',
   'rate-limited': '4.29',
+  'origin-refused': '4.03',
   'invalid-credentials': '4.01',
   'token-missing': '4.01',
   'token-invalid': '4.01',

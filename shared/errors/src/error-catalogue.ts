@@ -104,6 +104,11 @@ export const errorCatalogue = {
     remedy: 'Send it again with the Echo value of this response.',
   },
   'rate-limited': { blame: 'caller', title: 'Too many requests.', remedy: 'Wait as long as Retry-After says.' },
+  'origin-refused': {
+    blame: 'caller',
+    title: 'The request does not come from a page of this application.',
+    remedy: 'Send it from a page of its own, or with an access token in place of the cookie.',
+  },
   // People
   'invalid-credentials': {
     blame: 'caller',

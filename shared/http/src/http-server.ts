@@ -22,11 +22,13 @@ import fastify, {
   type FastifyRequest,
   type RouteOptions,
 } from 'fastify'
+import { acceptedLanguage } from './accept-language.ts'
 import { correlationHeader, correlationIdOf } from './correlation-id.ts'
 import type { MutualTls } from './mutual-tls.ts'
 import { problemContentType, problemDocument, problemHeaders } from './problem-document.ts'
 import type { DeclaredRoute, RouteAccess } from './route-access.ts'
 import { compileValidator } from './schema-validation.ts'
+import { variesBy } from './vary.ts'
 
 export type HttpServer = FastifyInstance<
   Server,
@@ -144,15 +146,17 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   async function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const coded = withCode(error)
-    const problem = problemDocument(coded, { path: pathOf(request), correlationId: request.id })
+    const language = acceptedLanguage(request.headers['accept-language'])
+    const problem = problemDocument(coded, { path: pathOf(request), correlationId: request.id, language })
     failures.set(request, problem.code)
     if (problem.status >= 500) {
       const route = request.routeOptions.url ?? 'unmatched'
       options.observer?.requestFailed?.({ error, correlationId: request.id, route })
     }
+    variesBy(reply, 'accept-language')
     return reply
       .code(problem.status)
-      .headers({ ...problemHeaders(coded), [correlationHeader]: request.id })
+      .headers({ ...problemHeaders(coded), 'content-language': language, [correlationHeader]: request.id })
       .type(problemContentType)
       .serializer((body: unknown) => JSON.stringify(body))
       .send(problem)
@@ -296,6 +300,7 @@ function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): 
   const head = [
     `HTTP/1.1 ${status}`,
     `content-type: ${problemContentType}`,
+    'content-language: en',
     `content-length: ${Buffer.byteLength(body)}`,
     `${correlationHeader}: ${correlationId}`,
     'connection: close',

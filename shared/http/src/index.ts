@@ -1,3 +1,4 @@
+export { acceptedLanguage } from './accept-language.ts'
 export { callerService, serviceNameIn } from './caller-service.ts'
 export { CircuitBreaker, type CircuitState } from './circuit-breaker.ts'
 export { correlationHeader, correlationIdOf } from './correlation-id.ts'

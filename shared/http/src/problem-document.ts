@@ -1,14 +1,16 @@
 /**
  * Errors as problem documents (RFC 9457).
  *
- * A document says what the code's catalogue entry says, plus a detail that is safe to show. An error without a code is
- * ours: its message, which may hold anything, never leaves the process.
+ * A document says what the code's catalogue entry says, plus a detail that is safe to show, in the language that was asked for;
+ * `type` and `code` are the same in all. An error without a code is ours: its message, which may hold anything, never leaves
+ * the process.
  */
 
-import type { ErrorCode, ErrorDetails } from '@sallyport/errors'
-import { errorCatalogue, isCodedError } from '@sallyport/errors'
+import { type ErrorCode, type ErrorDetails, errorText, isCodedError, type Language } from '@sallyport/errors'
 import { Type } from 'typebox'
+import { detailText } from './detail-texts.ts'
 import { statusOf } from './problem-status.ts'
+import { RefusedValues } from './refused-values.ts'
 
 export const problemContentType = 'application/problem+json'
 
@@ -42,11 +44,15 @@ export const ProblemSchema = Type.Object(
 
 export const problemType = (code: ErrorCode): string => `urn:sallyport:error:${code}`
 
-export function problemDocument(error: unknown, request: { path: string; correlationId: string }): ProblemDocument {
+/** @param request.language that of the texts; English unless told. */
+export function problemDocument(
+  error: unknown,
+  request: { readonly path: string; readonly correlationId: string; readonly language?: Language },
+): ProblemDocument {
   const code = isCodedError(error) ? error.code : 'internal'
-  const { title, remedy } = errorCatalogue[code]
-  const detail = isCodedError(error) && code !== 'internal' ? error.message : remedy
-  const details = isCodedError(error) && code !== 'internal' ? error.details : {}
+  const language = request.language ?? 'en'
+  const { title } = errorText(code, language)
+  const { detail, details } = shownOf(error, language)
   return {
     type: problemType(code),
     title,
@@ -57,6 +63,19 @@ export function problemDocument(error: unknown, request: { path: string; correla
     correlationId: request.correlationId,
     ...(Object.keys(details).length === 0 ? {} : { details }),
   }
+}
+
+function shownOf(error: unknown, language: Language): { readonly detail: string; readonly details: ErrorDetails } {
+  if (!isCodedError(error) || error.code === 'internal') {
+    return { detail: errorText('internal', language).remedy, details: {} }
+  }
+  const { code, message, details } = error
+  if (language === 'en') return { detail: message, details }
+  if (error instanceof RefusedValues) {
+    const { detail, fields } = error.in(language)
+    return { detail, details: { ...details, fields } }
+  }
+  return { detail: detailText(message, language) ?? errorText(code, language).remedy, details }
 }
 
 /** Headers that belong to the problem: Retry-After (from `details.retryAfterSeconds`), WWW-Authenticate, Allow. */

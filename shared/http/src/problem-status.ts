@@ -23,6 +23,7 @@ export const problemStatus: Readonly<Record<ErrorCode, number>> = {
   'idempotency-answer-lost': 409,
   'freshness-required': 428,
   'rate-limited': 429,
+  'origin-refused': 403,
   // People
   'invalid-credentials': 401,
   'token-missing': 401,

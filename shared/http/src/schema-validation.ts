@@ -11,7 +11,8 @@ import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Value } from 'typebox/value'
-import { validationTexts } from './validation-texts.ts'
+import { RefusedValues } from './refused-values.ts'
+import type { RequestPart } from './validation-texts.ts'
 
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema)
@@ -24,14 +25,13 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
     if (validator.Check(candidate)) return { value: httpPart === 'body' ? candidate : withSmallIds(candidate, ids) }
     // A path that cannot name anything names nothing: no reason to tell an id's form from an id's absence.
     if (httpPart === 'params') return { error: new CodedError('not-found', 'There is nothing at this address.') }
-    const fields = validationTexts(validator.Errors(candidate))
-    const part = httpPart === 'querystring' ? 'query' : (httpPart ?? 'request')
-    return {
-      error: new CodedError('validation-failed', `The ${part} is not as it should be: ${fields.join('; ')}`, {
-        details: { in: part, fields },
-      }),
-    }
+    return { error: new RefusedValues(partOf(httpPart), validator.Errors(candidate)) }
   }
+}
+
+function partOf(httpPart: string | undefined): RequestPart {
+  if (httpPart === 'querystring') return 'query'
+  return httpPart === 'body' || httpPart === 'headers' ? httpPart : 'request'
 }
 
 interface Property {

@@ -34,4 +34,21 @@ describe('what is wrong with a request', () => {
     expect(validationTexts(Compile(named).Errors({}))).toEqual(['/: must have required properties name, chain'])
     expect(validationTexts(Compile(named).Errors([]))).toEqual(['/: must be object'])
   })
+
+  it.each([
+    ['de', ['/label: darf nicht weniger als 3 Zeichen haben oder muss array sein', '/limit: muss >= 1 sein']],
+    ['fr', ['/label: ne doit pas avoir moins de 3 caractères ou doit être array', '/limit: doit être >= 1']],
+    ['es', ['/label: no debe tener menos de 3 caracteres o debe ser array', '/limit: debe ser >= 1']],
+  ] as const)('is said in %s', (language, texts) => {
+    expect(validationTexts(Compile(schema).Errors({ label: 'a', limit: 0 }), language)).toEqual(texts)
+  })
+
+  it.each([
+    ['de', '/stranger: ist hier nicht bekannt', '/outcome: muss succeeded oder failed sein'],
+    ['fr', '/stranger: n’est pas connu ici', '/outcome: doit être succeeded ou failed'],
+    ['es', '/stranger: no se conoce aquí', '/outcome: debe ser succeeded o failed'],
+  ] as const)('names strangers and allowed values in %s', (language, stranger, outcome) => {
+    expect(validationTexts(Compile(schema).Errors({ stranger: 1 }), language)).toEqual([stranger])
+    expect(validationTexts(Compile(schema).Errors({ outcome: 'lost' }), language)).toEqual([outcome])
+  })
 })
