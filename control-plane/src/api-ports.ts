@@ -12,6 +12,7 @@ import type { LiveEvents } from './live-events.ts'
 import type { LoginLimit } from './login-limit.ts'
 import type { PersonPermissions } from './person-permissions.ts'
 import type { PersonTokens } from './person-tokens.ts'
+import type { RefusalTrail } from './refusal-trail.ts'
 import type { RequestLimit } from './request-limit.ts'
 import type { SessionFamilies } from './session-families.ts'
 
@@ -25,6 +26,7 @@ export interface ApiPorts {
   readonly sessions: SessionFamilies
   readonly loginLimit: LoginLimit
   readonly requestLimit: RequestLimit
+  readonly refusalTrail: Pick<RefusalTrail, 'record'>
   readonly commandAnswers: CommandAnswers
   readonly liveEvents: LiveEvents
   /** Of the HSM: for what is kept of answers. */

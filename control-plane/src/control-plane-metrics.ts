@@ -18,6 +18,11 @@ export function controlPlaneMetrics(metrics: Metrics): ControlPlaneMetrics {
     help: 'Time to answer an HTTP request, by the pattern of its route.',
     labels: ['listener', 'method', 'route', 'status'],
   })
+  const problems = metrics.counter({
+    name: 'sallyport_http_problems_total',
+    help: 'Requests that were answered with a problem document, by its code.',
+    labels: ['listener', 'code'],
+  })
   const logins = metrics.counter({
     name: 'sallyport_logins_total',
     help: 'Attempts to log in, by outcome (succeeded, or the error code).',
@@ -35,8 +40,10 @@ export function controlPlaneMetrics(metrics: Metrics): ControlPlaneMetrics {
   })
   const feeds = metrics.gauge({ name: 'sallyport_event_feeds', help: 'Live event feeds that are open.' })
   return {
-    requestServed: (listener, { method, route, status, duration }) =>
-      requests.observe({ listener, method: knownMethod(method), route, status: String(status) }, duration / 1000),
+    requestServed(listener, { method, route, status, duration, errorCode }) {
+      requests.observe({ listener, method: knownMethod(method), route, status: String(status) }, duration / 1000)
+      if (errorCode !== undefined) problems.inc({ listener, code: errorCode })
+    },
     login: (outcome) => logins.inc({ outcome }),
     refresh: (outcome) => refreshes.inc({ outcome }),
     tokensIssued: (holder) => tokens.inc({ holder }),

@@ -32,6 +32,7 @@ import { type MailSender, smtpSender } from './mail/smtp.ts'
 import { openPersonPermissions } from './person-permissions.ts'
 import { personTokens } from './person-tokens.ts'
 import { createPublicServer } from './public-server.ts'
+import { openRefusalTrail } from './refusal-trail.ts'
 import { redisRequestLimit } from './request-limit.ts'
 import { redisSessionFamilies } from './session-families.ts'
 import { startSweeper } from './sweeper.ts'
@@ -110,6 +111,9 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   const jobs = await startJobs({ store, mailSender, concurrency: configuration.jobConcurrency, metrics, log })
   opened.add(() => jobs.close())
 
+  const refusalTrail = openRefusalTrail({ store, clock, log })
+  opened.add(() => refusalTrail.close())
+
   const observer = (listener: 'public' | 'internal'): HttpObserver => ({
     requestServed(request) {
       figures.requestServed(listener, request)
@@ -146,6 +150,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
       sessions: redisSessionFamilies(redis, { clock }),
       loginLimit: redisLoginLimit(redis),
       requestLimit: redisRequestLimit(redis, { perMinute: configuration.requestsPerMinute, clock }),
+      refusalTrail,
       commandAnswers,
       liveEvents,
       devicePsks,

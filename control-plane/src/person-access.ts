@@ -13,12 +13,15 @@ import type { RouteAccess } from '@sallyport/http'
 import type { FastifyRequest } from 'fastify'
 import type { ApiPorts } from './api-ports.ts'
 import { rememberCaller } from './caller.ts'
+import { rememberIdentified } from './identified-caller.ts'
+import { expiredClaims } from './person-tokens.ts'
 
 type Ports = Pick<ApiPorts, 'personTokens' | 'personPermissions' | 'sessions'>
 
 /** @throws CodedError `token-missing`, `token-invalid`, `token-expired`, `token-revoked`, `permission-denied`. */
 export async function authorizePerson(request: FastifyRequest, access: RouteAccess, ports: Ports): Promise<void> {
-  const claims = await ports.personTokens.verifyAccess(bearerToken(request))
+  const claims = await verified(request, ports)
+  rememberIdentified(request, claims)
   if (!(await sessionGoesOn(claims.sessionId, ports))) throw new CodedError('token-revoked', 'The session has ended.')
   const held: ReadonlySet<string> | undefined = await ports.personPermissions.of(claims)
   if (held === undefined) throw new CodedError('token-revoked', 'The person is no member any more.')
@@ -60,6 +63,16 @@ async function sessionGoesOn(sessionId: string, ports: Pick<Ports, 'sessions'>):
     return await ports.sessions.isAlive(sessionId)
   } catch (error) {
     if (hasCode(error, 'cache-unavailable')) return true
+    throw error
+  }
+}
+
+async function verified(request: FastifyRequest, { personTokens }: Pick<Ports, 'personTokens'>) {
+  try {
+    return await personTokens.verifyAccess(bearerToken(request))
+  } catch (error) {
+    const { userId, organizationId } = expiredClaims(error)
+    if (userId !== undefined) rememberIdentified(request, { userId, organizationId })
     throw error
   }
 }

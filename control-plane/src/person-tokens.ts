@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock, Duration, Instant } from '@sallyport/clock'
 import { inSeconds, instant, later, minutes, seconds } from '@sallyport/clock'
-import { CodedError } from '@sallyport/errors'
+import { CodedError, hasCode } from '@sallyport/errors'
 import { verifyAccessToken } from '@sallyport/keys'
 import type { JWK } from 'jose'
 import type { JwtSigningKey } from './jwt-signing-key.ts'
@@ -113,6 +113,16 @@ export function personTokens(options: PersonTokenOptions): PersonTokens {
         startedAt: later(instant(0), seconds(number(claims.auth_time))),
       }
     },
+  }
+}
+
+/** Whose token it was that has expired; its signature was good. */
+export function expiredClaims(error: unknown): { readonly userId?: string; readonly organizationId?: string } {
+  if (!hasCode(error, 'token-expired') || typeof error.cause !== 'object' || error.cause === null) return {}
+  const { sub, org } = error.cause as { readonly [claim: string]: unknown }
+  return {
+    ...(typeof sub === 'string' ? { userId: sub } : {}),
+    ...(typeof org === 'string' ? { organizationId: org } : {}),
   }
 }
 

@@ -52,7 +52,13 @@ export async function createPublicServer(
 ): Promise<HttpServer> {
   const server = createHttpServer({
     clock: ports.clock,
-    observer,
+    observer: {
+      ...observer,
+      async requestRefused(refusal) {
+        await observer.requestRefused?.(refusal)
+        await ports.refusalTrail.record(refusal)
+      },
+    },
     permissions,
     ...(trustedProxies.length === 0 ? {} : { trustedProxies }),
     authorize: (request, access) => authorizePerson(request, access, ports),

@@ -22,6 +22,12 @@ const { text, number, texts, optional } = field
 export const auditEventTypes = {
   'organization.created': { severity: 'notice', subject: 'organization', details: { name: text } },
   'organization.changed': { severity: 'notice', subject: 'organization', details: { name: text, version: number } },
+  // `leftOut`: the event stands for so many of a minute, beyond those that have one each.
+  'access.refused': {
+    severity: 'warning',
+    subject: 'route',
+    details: { code: text, permission: optional(text), policy: optional(text), leftOut: optional(number) },
+  },
   'user.created': { severity: 'notice', subject: 'user', details: { username: text, roles: texts } },
   'user.login': {
     severity: 'notice',
@@ -29,8 +35,10 @@ export const auditEventTypes = {
     details: { reason: optional(text), sessionId: optional(text) },
   },
   'user.logout': { severity: 'notice', subject: 'user', details: { sessionId: text } },
+  'user.session-refreshed': { severity: 'info', subject: 'user', details: { sessionId: text } },
   'user.refresh-token-reused': { severity: 'warning', subject: 'user', details: { sessionId: text } },
   'user.notification-preferences-changed': { severity: 'info', subject: 'user', details: { kinds: texts } },
+  'user.notifications-read': { severity: 'info', subject: 'user', details: { count: number } },
   'user.roles-changed': {
     severity: 'notice',
     subject: 'user',
@@ -143,7 +151,11 @@ export const auditEventTypes = {
       reason: optional(text),
     },
   },
-  'psk.created': { severity: 'notice', subject: 'device', details: { groupId: text, pskIdentitySha256: text } },
+  'psk.created': {
+    severity: 'notice',
+    subject: 'device',
+    details: { groupId: text, pskIdentitySha256: text, codeExpiresAt: optional(text) },
+  },
   'psk.code-created': { severity: 'info', subject: 'device', details: { expiresAt: text } },
   'psk.activated': { severity: 'info', subject: 'device', details: { pskIdentitySha256: text, superseded: texts } },
   'psk.revoked': {

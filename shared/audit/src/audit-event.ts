@@ -30,6 +30,7 @@ export const auditSubjectKinds = [
   'sealing-key',
   'hub',
   'job',
+  'route',
 ] as const
 export type AuditSubjectKind = (typeof auditSubjectKinds)[number]
 

@@ -48,8 +48,16 @@ export interface ServedRequest {
   readonly errorCode: ErrorCode | undefined
 }
 
+export interface RefusedRequest {
+  readonly request: FastifyRequest
+  readonly error: CodedError
+  readonly status: number
+}
+
 export interface HttpObserver {
   requestServed?(request: ServedRequest): void
+  /** What the caller is to blame for; waited for before it is answered. It must not fail. */
+  requestRefused?(refusal: RefusedRequest): void | Promise<void>
   /** Our own fault: the error that the caller was not shown. */
   requestFailed?(failure: { readonly error: unknown; readonly correlationId: string; readonly route: string }): void
 }
@@ -149,6 +157,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const language = acceptedLanguage(request.headers['accept-language'])
     const problem = problemDocument(coded, { path: pathOf(request), correlationId: request.id, language })
     failures.set(request, problem.code)
+    if (problem.status < 500 && isCodedError(coded)) {
+      await options.observer?.requestRefused?.({ request, error: coded, status: problem.status })
+    }
     if (problem.status >= 500) {
       const route = request.routeOptions.url ?? 'unmatched'
       options.observer?.requestFailed?.({ error, correlationId: request.id, route })

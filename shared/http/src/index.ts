@@ -8,6 +8,7 @@ export {
   type HttpObserver,
   type HttpServer,
   type HttpServerOptions,
+  type RefusedRequest,
   routesOf,
   type ServedRequest,
 } from './http-server.ts'

@@ -30,7 +30,7 @@ const allowedHeader: ReadonlySet<string> = new Set(['alg', 'typ', 'kid'])
 
 /**
  * @returns all claims, of which `iss`, `aud`, `exp`, `nbf`, `iat` and the presence of `sub` were checked, the others not.
- * @throws CodedError `token-expired` for a good token whose time is over, `token-invalid` for everything else.
+ * @throws CodedError `token-expired` for a good token whose time is over (its claims are the cause), `token-invalid` for everything else.
  */
 export async function verifyAccessToken(options: {
   readonly token: string
@@ -101,7 +101,7 @@ function checkClaims(
     if (!isSeconds(value)) throw invalid(`its '${name}' is no time`)
     if (value > now + toleratedSkewSeconds) throw invalid(`its '${name}' lies in the future`)
   }
-  if (exp <= now) throw new CodedError('token-expired', 'The token has expired.')
+  if (exp <= now) throw new CodedError('token-expired', 'The token has expired.', { cause: claims })
   return { ...claims, iss, sub, aud: aud as string | readonly string[], exp }
 }
 

@@ -1,6 +1,6 @@
 /** The audit trail: written with the acts themselves, and here for what changes nothing but must be known. */
 
-import type { AuditEvent, AuditOutcome, AuditSeverity } from '@sallyport/audit'
+import type { AuditActor, AuditEvent, AuditOutcome, AuditSeverity } from '@sallyport/audit'
 import type { Instant } from '@sallyport/clock'
 import type { ErrorCode } from '@sallyport/errors'
 import type { ActContext } from './act.ts'
@@ -16,6 +16,22 @@ export interface AuditEventFilter {
   readonly to?: Instant | undefined
   readonly correlationId?: string | undefined
   readonly outcome?: AuditOutcome | undefined
+}
+
+/** Somebody who was not let in, or not to that. */
+export interface AccessRefusal {
+  readonly code: ErrorCode
+  /** Method and pattern of the path. */
+  readonly route: string
+  readonly actor: AuditActor
+  readonly organizationId?: string | undefined
+  readonly address?: string | undefined
+  readonly correlationId: string
+  /** The one that is missing. */
+  readonly permission?: string | undefined
+  readonly policy?: string | undefined
+  /** This one stands for so many. */
+  readonly leftOut?: number | undefined
 }
 
 export interface AuditEvents {
@@ -51,6 +67,8 @@ export interface AuditEvents {
     },
     act: ActContext,
   ): Promise<void>
+  /** All or none. */
+  recordRefusals(refusals: readonly AccessRefusal[]): Promise<void>
   /** Failures before anything was proven: added to the counts of their prefix, reason and minute. */
   countAdmissionFailures(
     rows: readonly {

@@ -1,6 +1,6 @@
 export type { ActContext, IdempotencyKey } from './act.ts'
 export type { AuditChain, AuditHeadKey, SealedEvent, SignedHead } from './audit-chain.ts'
-export type { AuditEventFilter, AuditEventRecord, AuditEvents } from './audit-events.ts'
+export type { AccessRefusal, AuditEventFilter, AuditEventRecord, AuditEvents } from './audit-events.ts'
 export type { CertificateRecord, Certificates, OrphanedIssuance, RecordedIdentity } from './certificates.ts'
 export type { CommandRecord, Commands } from './commands.ts'
 export type { CustomRoleRecord, CustomRoles } from './custom-roles.ts'

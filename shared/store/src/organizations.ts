@@ -54,6 +54,11 @@ export interface Users {
     },
     act: ActContext,
   ): Promise<void>
+  /** The person got new tokens for an old refresh token. */
+  recordSessionRefresh(
+    session: { readonly userId: string; readonly organizationId: string; readonly sessionId: string },
+    act: ActContext,
+  ): Promise<void>
   /** The person ended it, or a refresh token that had been replaced came back and ended it. */
   recordSessionEnd(
     session: {

@@ -14,7 +14,7 @@ export function registerMarkNotificationRead(server: HttpServer, { store }: ApiP
       schema: {
         operationId: 'markNotificationRead',
         summary: 'Mark a notification as read',
-        description: 'Again changes nothing. It is not audited: it says nothing about the installation.',
+        description: 'Again changes nothing.',
         tags: ['notifications'],
         params: Type.Object({ notificationId: Type.String({ format: 'uuid' }) }),
         response: { 204: Type.Null() },

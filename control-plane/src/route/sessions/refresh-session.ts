@@ -3,7 +3,10 @@
 import { Type } from '@fastify/type-provider-typebox'
 import { CodedError, hasCode } from '@sallyport/errors'
 import { type HttpServer, publicAccess } from '@sallyport/http'
+import type { FastifyRequest } from 'fastify'
 import type { ApiPorts } from '../../api-ports.ts'
+import { rememberIdentified } from '../../identified-caller.ts'
+import { expiredClaims } from '../../person-tokens.ts'
 import { AuthResponse, issueTokens } from './auth-response.ts'
 
 export function registerRefreshSession(server: HttpServer, ports: ApiPorts): void {
@@ -26,19 +29,26 @@ export function registerRefreshSession(server: HttpServer, ports: ApiPorts): voi
     },
     async (request) => {
       const presented = request.body.refresh_token
-      const claims = await verified(ports, presented)
+      const claims = await verified(ports, request, presented)
       // Read anew: roles may have changed since the login, the user may be gone.
       const user = await ports.store.users.read(claims.userId)
       if (user === undefined) {
         await ports.sessions.end(claims.sessionId)
         throw refused(ports, 'unknown-user')
       }
+      rememberIdentified(request, { userId: user.id, organizationId: user.organizationId })
       const session = { ...claims, organizationId: user.organizationId, roles: user.roles }
       const next = await ports.personTokens.issueRefresh(session)
       const timeToLive = ports.personTokens.timeToLive(session)
       const rotation = await ports.sessions.rotate({ id: claims.sessionId, presented, next, timeToLive })
       switch (rotation) {
         case 'rotated':
+          // Afterwards: only the winner of two is one who refreshed. Where it fails, nobody gets the new tokens.
+          await ports.store.users.recordSessionRefresh(session, {
+            actor: { kind: 'user', id: user.id },
+            correlationId: request.id,
+            address: request.ip,
+          })
           ports.metrics.refresh('succeeded')
           return issueTokens(ports, session, user, next)
         case 'superseded':
@@ -49,6 +59,7 @@ export function registerRefreshSession(server: HttpServer, ports: ApiPorts): voi
             { correlationId: request.id, userId: user.id, sessionId: claims.sessionId },
             'an old refresh token came back: the session was ended',
           )
+          rememberIdentified(request, { userId: user.id, hasEvent: true })
           await ports.store.users.recordSessionEnd(
             { ...session, cause: 'refresh-token-reused' },
             { actor: { kind: 'user', id: user.id }, correlationId: request.id, address: request.ip },
@@ -61,10 +72,12 @@ export function registerRefreshSession(server: HttpServer, ports: ApiPorts): voi
   )
 }
 
-async function verified(ports: ApiPorts, token: string) {
+async function verified(ports: ApiPorts, request: FastifyRequest, token: string) {
   try {
     return await ports.personTokens.verifyRefresh(token)
   } catch (error) {
+    const { userId } = expiredClaims(error)
+    if (userId !== undefined) rememberIdentified(request, { userId })
     if (hasCode(error, 'token-invalid', 'token-expired')) throw refused(ports, error.code)
     throw error
   }

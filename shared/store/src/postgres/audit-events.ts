@@ -9,7 +9,7 @@ import {
 } from '@sallyport/audit'
 import type { Instant } from '@sallyport/clock'
 import type { ActContext } from '../act.ts'
-import type { AuditEventFilter, AuditEventRecord, AuditEvents } from '../audit-events.ts'
+import type { AccessRefusal, AuditEventFilter, AuditEventRecord, AuditEvents } from '../audit-events.ts'
 import type { Page, PageRequest } from '../page.ts'
 import { beforeCursor, pageWindow, toPage } from './cursor.ts'
 import type { Database } from './database.ts'
@@ -107,6 +107,20 @@ export class PostgresAuditEvents implements AuditEvents {
         },
       }),
     )
+  }
+
+  async recordRefusals(refusals: readonly AccessRefusal[]): Promise<void> {
+    await this.#database.transaction(async (query) => {
+      for (const { code, route, organizationId, permission, policy, leftOut, ...act } of refusals) {
+        await this.#record.audit(query, act, {
+          type: 'access.refused',
+          organizationId,
+          subjectId: route,
+          outcome: 'failed',
+          details: { code, ...present({ permission, policy, leftOut }) },
+        })
+      }
+    })
   }
 
   async countAdmissionFailures(rows: Parameters<AuditEvents['countAdmissionFailures']>[0]): Promise<void> {

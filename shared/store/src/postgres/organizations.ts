@@ -144,6 +144,18 @@ export class PostgresUsers implements Users {
     })
   }
 
+  async recordSessionRefresh(session: Parameters<Users['recordSessionRefresh']>[0], act: ActContext): Promise<void> {
+    const { userId, organizationId, sessionId } = session
+    await this.#database.transaction((query) =>
+      this.#record.audit(query, act, {
+        type: 'user.session-refreshed',
+        organizationId,
+        subjectId: userId,
+        details: { sessionId },
+      }),
+    )
+  }
+
   async recordSessionEnd(session: Parameters<Users['recordSessionEnd']>[0], act: ActContext): Promise<void> {
     const { userId, organizationId, sessionId, cause } = session
     await this.#database.transaction((query) =>

@@ -75,6 +75,7 @@ export class PostgresPersonNotifications implements PersonNotifications {
       if (row === undefined) throw new CodedError('not-found', 'There is no such notification.')
       if (row.readAt !== null) return
       await query.run(sql`update notification set read_at = clock_timestamp() where ${ownedBy(person)} and id = ${id}`)
+      await this.#auditRead(query, person, 1, act)
       await this.#announceRead(query, person, { notificationId: id }, act)
     })
   }
@@ -84,7 +85,9 @@ export class PostgresPersonNotifications implements PersonNotifications {
       const marked = await query.run(sql`
         update notification set read_at = clock_timestamp()
         where ${ownedBy(person)} and read_at is null ${until === undefined ? sql`` : sql`and created_at <= ${time(until)}`}`)
-      if (marked > 0) await this.#announceRead(query, person, { notificationId: null }, act)
+      if (marked === 0) return 0
+      await this.#auditRead(query, person, marked, act)
+      await this.#announceRead(query, person, { notificationId: null }, act)
       return marked
     })
   }
@@ -120,6 +123,15 @@ export class PostgresPersonNotifications implements PersonNotifications {
         details: { kinds: rows.map(({ kind }) => kind) },
       })
       return await preferencesOf(query, person)
+    })
+  }
+
+  #auditRead(query: Query, person: NotifiedPerson, count: number, act: ActContext): Promise<void> {
+    return this.#record.audit(query, act, {
+      type: 'user.notifications-read',
+      organizationId: person.organizationId,
+      subjectId: person.userId,
+      details: { count },
     })
   }
 

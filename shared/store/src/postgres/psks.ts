@@ -1,5 +1,5 @@
 import type { Instant } from '@sallyport/clock'
-import { inSeconds } from '@sallyport/clock'
+import { inSeconds, toRfc3339 } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import { type EnrollmentGroupState, longestOnboardingCodeLifetime, type PskState } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
@@ -38,8 +38,8 @@ export class PostgresPsks implements Psks {
       await query.run(sql`
         insert into device (id, organization_id, group_id, state, name)
         values (${deviceId}, ${organizationId}, ${groupId}, 'active', ${name ?? deviceId})`)
-      await this.#insert(query, { organizationId, deviceId, groupId }, psk, act)
-      await this.#insertCode(query, { organizationId, deviceId }, code, act)
+      await this.#insert(query, { organizationId, deviceId, groupId, codeExpiresAt: code.expiresAt }, psk, act)
+      await insertCode(query, { organizationId, deviceId }, code)
       return await readOne(query, organizationId, psk.id)
     })
   }
@@ -56,7 +56,13 @@ export class PostgresPsks implements Psks {
     return this.#database.of(organizationId).transaction(async (query) => {
       await lockPskDevice(query, organizationId, deviceId)
       await query.run(sql`delete from onboarding_code where device_id = ${deviceId} and redeemed_at is null`)
-      await this.#insertCode(query, { organizationId, deviceId }, code, act)
+      await insertCode(query, { organizationId, deviceId }, code)
+      await this.#record.audit(query, act, {
+        type: 'psk.code-created',
+        organizationId,
+        subjectId: deviceId,
+        details: { expiresAt: toRfc3339(code.expiresAt) },
+      })
     })
   }
 
@@ -179,11 +185,17 @@ export class PostgresPsks implements Psks {
 
   async #insert(
     query: Query,
-    device: { readonly organizationId: string; readonly deviceId: string; readonly groupId: string },
+    device: {
+      readonly organizationId: string
+      readonly deviceId: string
+      readonly groupId: string
+      /** Of the code that is made with the key. */
+      readonly codeExpiresAt?: Instant
+    },
     psk: NewPsk,
     act: ActContext,
   ): Promise<void> {
-    const { organizationId, deviceId, groupId } = device
+    const { organizationId, deviceId, groupId, codeExpiresAt } = device
     await query.run(sql`
       insert into device_psk (id, identity_sha256, organization_id, device_id, state, sealed_key)
       values (${psk.id}, ${psk.identitySha256}, ${organizationId}, ${deviceId}, 'issued', ${psk.sealedKey})`)
@@ -191,27 +203,24 @@ export class PostgresPsks implements Psks {
       type: 'psk.created',
       organizationId,
       subjectId: deviceId,
-      details: { groupId, pskIdentitySha256: psk.identitySha256 },
+      details: {
+        groupId,
+        pskIdentitySha256: psk.identitySha256,
+        ...(codeExpiresAt === undefined ? {} : { codeExpiresAt: toRfc3339(codeExpiresAt) }),
+      },
     })
   }
+}
 
-  async #insertCode(
-    query: Query,
-    { organizationId, deviceId }: { readonly organizationId: string; readonly deviceId: string },
-    { codeHash, expiresAt }: NewPskCode,
-    act: ActContext,
-  ): Promise<void> {
-    await query.run(sql`
-      insert into onboarding_code (code_hash, organization_id, device_id, expires_at)
-      values (${codeHash}, ${organizationId}, ${deviceId},
-        least(${time(expiresAt)}::timestamptz(3), now() + make_interval(secs => ${inSeconds(longestOnboardingCodeLifetime)})))`)
-    await this.#record.audit(query, act, {
-      type: 'psk.code-created',
-      organizationId,
-      subjectId: deviceId,
-      details: { expiresAt: new Date(expiresAt).toISOString() },
-    })
-  }
+async function insertCode(
+  query: Query,
+  { organizationId, deviceId }: { readonly organizationId: string; readonly deviceId: string },
+  { codeHash, expiresAt }: NewPskCode,
+): Promise<void> {
+  await query.run(sql`
+    insert into onboarding_code (code_hash, organization_id, device_id, expires_at)
+    values (${codeHash}, ${organizationId}, ${deviceId},
+      least(${time(expiresAt)}::timestamptz(3), now() + make_interval(secs => ${inSeconds(longestOnboardingCodeLifetime)})))`)
 }
 
 interface GroupRow {
