@@ -1465,7 +1465,7 @@ export interface OperationTypes {
       readonly count: number
     } }
   }
-  /** Mark a notification as read. Again changes nothing. It is not audited: it says nothing about the installation. */
+  /** Mark a notification as read. Again changes nothing. */
   readonly markNotificationRead: {
     readonly request: {
       readonly notificationId: string
