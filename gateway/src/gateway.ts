@@ -294,22 +294,21 @@ export async function startGateway(
     findPsk: pskLookup.find,
     resources: [
       accountResource({ endpoint, tokens, devices, store, log }),
-      newcomers.inTurn(
-        sessionResource({
-          tokens,
-          devices,
-          presence,
-          store,
-          clock,
-          log,
-          onSignedIn: afterSignIn,
-          onSignedOut: endSession,
-          onRefused({ association, correlationId }, code) {
-            measured.signIns.inc({ outcome: 'refused', reason: code })
-            authentication.signInRefused(association, code, correlationId)
-          },
-        }),
-      ),
+      sessionResource({
+        tokens,
+        devices,
+        presence,
+        store,
+        clock,
+        log,
+        inTurn: (request, work) => newcomers.inTurn(request, work),
+        onSignedIn: afterSignIn,
+        onSignedOut: endSession,
+        onRefused({ association, correlationId }, code) {
+          measured.signIns.inc({ outcome: 'refused', reason: code })
+          authentication.signInRefused(association, code, correlationId)
+        },
+      }),
       tokenRefreshResource({ endpoint, log }),
       resourceDirectoryResource({
         store,

@@ -9,9 +9,8 @@
  */
 
 import { type Clock, type Duration, type Instant, seconds } from '@sallyport/clock'
-import type { CoapResponse } from '@sallyport/coaps'
 import { CodedError } from '@sallyport/errors'
-import type { DeviceAssociation, DeviceRequest, DeviceResource } from './device-request.ts'
+import type { DeviceAssociation, DeviceRequest } from './device-request.ts'
 import { WorkQueue } from './work-queue.ts'
 
 export interface NewcomersOptions {
@@ -73,17 +72,8 @@ export class Newcomers {
     return this.#lookUps.run(work, this.#longestWait)
   }
 
-  /** The resource, its POSTs one of `atOnce`. @throws CodedError `overloaded` for who waited too long or asks twice over. */
-  inTurn(resource: DeviceResource): DeviceResource {
-    const { POST: handler } = resource.handlers
-    if (handler === undefined) return resource
-    return {
-      ...resource,
-      handlers: { ...resource.handlers, POST: (request) => this.#carryOut(request, async () => handler(request)) },
-    }
-  }
-
-  async #carryOut({ association }: DeviceRequest, work: () => Promise<CoapResponse>): Promise<CoapResponse> {
+  /** Of a device's request, what is to be one of `atOnce`. @throws CodedError `overloaded` for who waited too long or asks twice over. */
+  async inTurn<T>({ association }: DeviceRequest, work: () => Promise<T>): Promise<T> {
     const { id } = association
     this.#silent.delete(id)
     const own = this.#byAssociation.get(id) ?? 0

@@ -14,18 +14,13 @@ function underTest(options: { clock?: Clock; atOnce?: number; most?: number; lon
   const newcomers = new Newcomers({ clock, longestWait: milliseconds(longestWait), ...rest })
   const begun: string[] = []
   const ends = new Map<string, PromiseWithResolvers<CoapResponse>>()
-  const resource = newcomers.inTurn({
-    path: '/oic/sec/session',
-    handlers: {
-      POST({ association }) {
-        begun.push(association.id)
-        const end = Promise.withResolvers<CoapResponse>()
-        ends.set(association.id, end)
-        return end.promise
-      },
-    },
-  })
-  const ask = async (id: string) => resource.handlers.POST?.(requestOf(id))
+  const ask = async (id: string) =>
+    newcomers.inTurn(requestOf(id), () => {
+      begun.push(id)
+      const end = Promise.withResolvers<CoapResponse>()
+      ends.set(id, end)
+      return end.promise
+    })
   const end = async (id: string, how: 'answered' | 'failed' = 'answered') => {
     if (how === 'answered') ends.get(id)?.resolve({ code: '2.04' })
     else ends.get(id)?.reject(new Error('no database'))

@@ -51,7 +51,7 @@ function signInOver(association: DeviceAssociation): DeviceRequest {
 }
 
 /** What the database knows of sessions, and a gate before it. */
-function sessions() {
+function sessions(changed: Partial<SessionOptions> = {}) {
   const devices = new LiveDevices(clock)
   const declared: string[] = []
   const gates = new Map<string, PromiseWithResolvers<void>>()
@@ -87,16 +87,18 @@ function sessions() {
           organizationId: 'o',
           recordId: 'r',
           serialNumber: '01',
-          state: 'active',
+          state: 'issued',
           deviceState: 'active',
         }),
         markSignedIn: async (sha256) => gates.get(sha256)?.promise,
       },
       psks: { findRecorded: async () => undefined, markSignedIn: async () => {} },
     },
+    inTurn: (_request, work) => work(),
     onSignedIn: async () => {},
     onSignedOut: () => {},
     onRefused: () => {},
+    ...changed,
   }
   const post = sessionResource(options).handlers.POST
   if (post === undefined) throw new Error('no POST')
@@ -130,5 +132,27 @@ describe('signing in', () => {
     expect(answers.map(({ code }) => code)).toEqual(['2.04', '2.04'])
     expect(devices.signedInAs(deviceId)?.association).toBe(association)
     expect(association.closed).toBe(false)
+  })
+
+  it('leaves its turn to others while a successor is told of it, and is answered only then', async () => {
+    const turns: string[] = []
+    const told = Promise.withResolvers<void>()
+    const { post } = sessions({
+      async inTurn({ association }, work) {
+        const result = await work()
+        turns.push(association.id)
+        return result
+      },
+      onSignedIn: () => told.promise,
+    })
+    let answered = false
+    const answer = Promise.resolve(post(signInOver(associationOf('one')))).finally(() => {
+      answered = true
+    })
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(turns).toEqual(['one'])
+    expect(answered).toBe(false)
+    told.resolve()
+    expect((await answer).code).toBe('2.04')
   })
 })

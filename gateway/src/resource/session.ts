@@ -37,7 +37,9 @@ export interface SessionOptions {
   }
   readonly clock: Clock
   readonly log: Logger
-  /** The device is answered when it resolves. */
+  /** Carries out what keeps connections to the database busy. */
+  readonly inTurn: <T>(request: DeviceRequest, work: () => Promise<T>) => Promise<T>
+  /** The device is answered when it resolves; others have their turn meanwhile. */
   readonly onSignedIn: (live: LiveDevice) => Promise<void>
   readonly onSignedOut: (live: LiveDevice) => void
   /** A sign-in that was refused: for the audit trail. */
@@ -56,23 +58,30 @@ async function signInOrOut(options: SessionOptions, request: DeviceRequest): Pro
   const body = requestBody(request)
   const login = optionalBooleanAt(body, 'login')
   if (login === undefined) throw new CodedError('malformed-request', "'login' is missing")
-  if (!login) return signOut(options, request, body)
+  if (!login) return options.inTurn(request, () => signOut(options, request, body))
   try {
-    return await signIn(options, request, body)
+    const { live, response } = await options.inTurn(request, () => signIn(options, request, body))
+    await options.onSignedIn(live)
+    return response
   } catch (error) {
     if (isCodedError(error) && error.blame !== 'environment') options.onRefused(request, error.code)
     throw error
   }
 }
 
-async function signIn(options: SessionOptions, request: DeviceRequest, body: ValueRecord): Promise<CoapResponse> {
+interface SignedIn {
+  readonly live: LiveDevice
+  readonly response: CoapResponse
+}
+
+async function signIn(options: SessionOptions, request: DeviceRequest, body: ValueRecord): Promise<SignedIn> {
   const { association, correlationId } = request
   const { identity } = association
   assertOwnDevice(textAt(body, 'di'), identity)
   const owner = textAt(body, 'uid')
   const token = await options.tokens.verify(textAt(body, 'accesstoken'), identity)
   if (owner !== token.organizationId) throw new CodedError('device-token-invalid', 'uid is not the owner in the token.')
-  const expectedInterval = await assertMaySignIn(options, request)
+  const { expectedInterval, isFirst } = await assertMaySignIn(options, request)
 
   const live = options.devices.of(association)
   const now = options.clock.now()
@@ -80,7 +89,7 @@ async function signIn(options: SessionOptions, request: DeviceRequest, body: Val
   const lasts = live.session.signedIn(now, endsAt)
   live.expectedInterval = expectedInterval
   try {
-    await markSignedIn(options, request)
+    if (isFirst) await markSignedIn(options, request)
     await options.presence.comesOnline(live, correlationId)
   } catch (error) {
     live.session.ended()
@@ -93,8 +102,7 @@ async function signIn(options: SessionOptions, request: DeviceRequest, body: Val
     replaced.association.close()
   }
   options.log.info({ ...logFieldsOf(association), correlationId, expiresIn: inSeconds(lasts) }, 'device signed in')
-  await options.onSignedIn(live)
-  return answer(request, '2.04', { expiresin: Math.floor(lasts / 1000) })
+  return { live, response: answer(request, '2.04', { expiresin: Math.floor(lasts / 1000) }) }
 }
 
 /** The device went while it was signing in; it may be signed in over another association since. */
@@ -107,17 +115,17 @@ async function leaveNothing(options: SessionOptions, live: LiveDevice, correlati
   throw new CodedError('association-closed', 'The association ended before the device was signed in.')
 }
 
-/** @returns how long the device may be silent. */
+/** @returns how long the device may be silent, and whether it has not signed in with this credential yet. */
 async function assertMaySignIn(
   options: SessionOptions,
   { association }: DeviceRequest,
-): Promise<LiveDevice['expectedInterval']> {
+): Promise<{ readonly expectedInterval: LiveDevice['expectedInterval']; readonly isFirst: boolean }> {
   const { identity } = association
   if (identity.certificateNotAfter !== undefined && identity.certificateNotAfter <= options.clock.now()) {
     throw new CodedError('device-token-invalid', 'The certificate has expired; renew it.')
   }
-  const [withdrawn, device] = await Promise.all([
-    withdrawnNow(options, identity),
+  const [{ withdrawn, state }, device] = await Promise.all([
+    recordedNow(options, identity),
     options.store.devices.readForGateway(identity.deviceId),
   ])
   if (withdrawn !== undefined) {
@@ -126,14 +134,20 @@ async function assertMaySignIn(
   if (device === undefined || !device.registered) {
     throw new CodedError('device-not-registered', 'Sign up at /oic/sec/account first.')
   }
-  return device.expectedInterval
+  return { expectedInterval: device.expectedInterval, isFirst: state === 'issued' }
 }
 
-async function withdrawnNow({ store }: SessionOptions, identity: DeviceIdentity): Promise<ErrorCode | undefined> {
+async function recordedNow(
+  { store }: SessionOptions,
+  identity: DeviceIdentity,
+): Promise<{ readonly withdrawn: ErrorCode | undefined; readonly state: string | undefined }> {
   const { deviceId } = identity
-  return identity.certificateSha256 === undefined
-    ? withdrawnPskCode(await store.psks.findRecorded(identity.pskIdentitySha256), deviceId)
-    : withdrawnCode(await store.certificates.findRecorded(identity.certificateSha256), deviceId)
+  if (identity.certificateSha256 === undefined) {
+    const psk = await store.psks.findRecorded(identity.pskIdentitySha256)
+    return { withdrawn: withdrawnPskCode(psk, deviceId), state: psk?.state }
+  }
+  const certificate = await store.certificates.findRecorded(identity.certificateSha256)
+  return { withdrawn: withdrawnCode(certificate, deviceId), state: certificate?.state }
 }
 
 async function markSignedIn({ store }: SessionOptions, { association, correlationId }: DeviceRequest): Promise<void> {

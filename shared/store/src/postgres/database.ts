@@ -14,6 +14,7 @@ import { CodedError } from '@sallyport/errors'
 import pg from 'pg'
 import { databaseFault, isRepeatable, isServerAnswer } from './database-fault.ts'
 import { type Sql, textOf } from './sql.ts'
+import { WakeBell, type WakeChannel } from './wake-bell.ts'
 
 export interface Query {
   rows<Row>(statement: Sql): Promise<readonly Row[]>
@@ -21,6 +22,8 @@ export interface Query {
   first<Row>(statement: Sql): Promise<Row | undefined>
   /** @returns how many rows were changed. */
   run(statement: Sql): Promise<number>
+  /** Who listens is told, once this is committed, that there is work; who is not told looks by itself, a little later. */
+  wake(channel: WakeChannel): void
 }
 
 /** Where repositories read and write: the database as the service sees it, or the part of it that is one organization's. */
@@ -51,6 +54,7 @@ const mostRepeats = 4
 
 export class Database implements Work {
   readonly #pool: pg.Pool
+  readonly #bell: WakeBell
 
   constructor(options: DatabaseOptions) {
     this.#pool = new pg.Pool({
@@ -65,6 +69,9 @@ export class Database implements Work {
     })
     // Without a listener the loss of an idle connection would end the process.
     this.#pool.on('error', (error) => options.log({ level: 'warn', message: 'a database connection was lost', error }))
+    this.#bell = new WakeBell(async (text) => {
+      await this.#pool.query(text)
+    })
   }
 
   async read<T>(work: (query: Query) => Promise<T>): Promise<T> {
@@ -98,6 +105,9 @@ export class Database implements Work {
             first: async <Row>(statement: Sql) => (await connection.rowsWithin<Row>(begin, statement))[0],
             run: async () => {
               throw new CodedError('internal', 'a change of one organization belongs into a transaction')
+            },
+            wake: () => {
+              throw new CodedError('internal', 'what only reads has no work for others')
             },
           })
         } catch (error) {
@@ -151,6 +161,7 @@ export class Database implements Work {
       const failed = await begun
       if (failed !== undefined) throw failed.error
       await connection.command('commit')
+      for (const channel of connection.toWake) this.#bell.ring(channel)
       return result
     } catch (error) {
       const failed = await begun
@@ -172,6 +183,7 @@ export class Database implements Work {
 
 /** One connection of the pool for the time of a call. */
 class Connection implements Query {
+  readonly toWake = new Set<WakeChannel>()
   readonly #client: pg.PoolClient
   readonly #deadline: number | undefined
   #broken = false
@@ -195,6 +207,10 @@ class Connection implements Query {
   async run(statement: Sql): Promise<number> {
     const { rowCount } = await this.#query(textOf(statement), statement.values)
     return rowCount ?? 0
+  }
+
+  wake(channel: WakeChannel): void {
+    this.toWake.add(channel)
   }
 
   /** A statement in a transaction of its own, all in one round trip. One that fails makes the commit a roll-back. */

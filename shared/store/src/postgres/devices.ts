@@ -177,19 +177,22 @@ export class PostgresDevices implements Devices {
   ): Promise<{ readonly sequence: number }> {
     const { deviceId, gatewayId, associationId, remote } = session
     return this.#database.transaction(async (query) => {
-      const device = await query.first<{
-        readonly organizationId: string
-        readonly state: DeviceState
-        readonly registered: boolean
-      }>(sql`
-        select organization_id as "organizationId", state, registered_at is not null as registered
-        from device where id = ${deviceId} for share`)
+      // Sent together, carried out in this order: a fleet that comes back waits for each round trip.
+      const [device, before] = await Promise.all([
+        query.first<{
+          readonly organizationId: string
+          readonly state: DeviceState
+          readonly registered: boolean
+        }>(sql`
+          select organization_id as "organizationId", state, registered_at is not null as registered
+          from device where id = ${deviceId} for share`),
+        query.first<CurrentSession>(sql`
+          select gateway_id as "gatewayId", association_id as "associationId", sequence, ended_at is not null as ended
+          from device_session where device_id = ${deviceId} for update`),
+      ])
       if (device?.state === 'blocked') throw new CodedError('device-blocked', 'The device is blocked.')
       if (device?.registered !== true) throw new CodedError('device-not-registered', 'The device is not registered.')
       const { organizationId } = device
-      const before = await query.first<CurrentSession>(sql`
-        select gateway_id as "gatewayId", association_id as "associationId", sequence, ended_at is not null as ended
-        from device_session where device_id = ${deviceId} for update`)
       const same = before?.gatewayId === gatewayId && before.associationId === associationId
       if (same && !before.ended) {
         await query.run(
@@ -211,18 +214,21 @@ export class PostgresDevices implements Devices {
           last_contact_at = excluded.last_contact_at, ended_at = null, end_reason = null
         returning sequence`)
       if (row === undefined) throw new CodedError('internal', 'a session that was just written is not there')
-      await this.#record.audit(query, act, {
-        type: 'device.online',
-        organizationId,
-        subjectId: deviceId,
-        details: { gatewayId, associationId, sequence: row.sequence, ...namedCredential(session) },
-      })
-      await this.#record.announce(query, act, {
-        topic: 'device.online',
-        organizationId,
-        deviceId,
-        data: { gatewayId, sequence: row.sequence },
-      })
+      const { sequence } = row
+      await Promise.all([
+        this.#record.audit(query, act, {
+          type: 'device.online',
+          organizationId,
+          subjectId: deviceId,
+          details: { gatewayId, associationId, sequence, ...namedCredential(session) },
+        }),
+        this.#record.announce(query, act, {
+          topic: 'device.online',
+          organizationId,
+          deviceId,
+          data: { gatewayId, sequence },
+        }),
+      ])
       return row
     })
   }

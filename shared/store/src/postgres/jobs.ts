@@ -82,7 +82,7 @@ export class PostgresJobs implements Jobs {
         update job set state = 'queued', attempts = 0, run_at = clock_timestamp(), runner = null, finished_at = null
         where id = ${id} returning ${columns}`)
       if (row === undefined) throw new CodedError('internal', 'a locked job was gone')
-      await query.run(sql`select pg_notify('jobs', '')`)
+      query.wake('jobs')
       await this.#record.audit(query, act, {
         type: 'job.retried',
         organizationId,

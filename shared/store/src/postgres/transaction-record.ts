@@ -116,12 +116,10 @@ export class TransactionRecord {
       data,
     }))
     await query.run(sql`
-      with told as (
-        insert into outbox (id, topic, organization_id, device_id, user_id, correlation_id, data)
-        select id, topic, organization_id, device_id, user_id, correlation_id, data
-        from jsonb_populate_recordset(null::outbox, ${json(rows)})
-      )
-      select pg_notify('outbox', '')`)
+      insert into outbox (id, topic, organization_id, device_id, user_id, correlation_id, data)
+      select id, topic, organization_id, device_id, user_id, correlation_id, data
+      from jsonb_populate_recordset(null::outbox, ${json(rows)})`)
+    query.wake('outbox')
   }
 
   /** Work that begins once the transaction is committed, and never if it is not. @returns the ids, in order. */
@@ -136,12 +134,10 @@ export class TransactionRecord {
       correlation_id: act.correlationId,
     }))
     await query.run(sql`
-      with added as (
-        insert into job (id, organization_id, kind, payload, about, correlation_id)
-        select id, organization_id, kind, payload, about, correlation_id
-        from jsonb_populate_recordset(null::job, ${json(rows)})
-      )
-      select pg_notify('jobs', '')`)
+      insert into job (id, organization_id, kind, payload, about, correlation_id)
+      select id, organization_id, kind, payload, about, correlation_id
+      from jsonb_populate_recordset(null::job, ${json(rows)})`)
+    query.wake('jobs')
     return rows.map(({ id }) => id)
   }
 
