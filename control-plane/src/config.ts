@@ -74,6 +74,26 @@ export const controlPlaneSettings = {
     kind: 'duration',
     default: '24h',
   }),
+  jwtKeyPeriod: setting({
+    name: 'SALLYPORT_JWT_KEY_PERIOD',
+    meaning: 'How long one key signs tokens before the next one does.',
+    kind: 'duration',
+    default: '30d',
+  }),
+  jwtKeyAhead: setting({
+    name: 'SALLYPORT_JWT_KEY_AHEAD',
+    meaning:
+      'How long the next key is published before it signs; at least 5 min, and less than SALLYPORT_JWT_KEY_PERIOD.',
+    kind: 'duration',
+    default: '5d',
+  }),
+  jwtKeyGrace: setting({
+    name: 'SALLYPORT_JWT_KEY_GRACE',
+    meaning:
+      'How long a key verifies after it signed last; at least an hour more than the longest life of a token, SALLYPORT_SESSION_IDLE_TIMEOUT among them.',
+    kind: 'duration',
+    default: '15d',
+  }),
   softwareToken: setting({
     name: 'SALLYPORT_ALLOW_SOFTWARE_HSM',
     meaning: 'Lets a production start use SoftHSM, whose keys are files on this machine.',

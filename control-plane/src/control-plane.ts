@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { SecretBytes, utf8 } from '@sallyport/bytes'
-import { clockFrom } from '@sallyport/clock'
+import { clockFrom, type Duration } from '@sallyport/clock'
 import type { Configuration } from '@sallyport/config'
 import { createLogger, createMetrics, type Logger } from '@sallyport/diagnostics'
 import { CodedError } from '@sallyport/errors'
@@ -25,7 +25,8 @@ import { ensureFirstAdmin } from './first-admin.ts'
 import { openGatewaySealingKeys } from './gateway-sealing-keys.ts'
 import { createInternalServer } from './internal-server.ts'
 import { startJobs } from './jobs.ts'
-import { openKeyRing } from './key-ring.ts'
+import { openMeasuredKeyRing } from './key-ring-metrics.ts'
+import { checkKeyPolicy, type KeyPolicy } from './key-rotation.ts'
 import { followEvents } from './live-events.ts'
 import { redisLoginLimit } from './login-limit.ts'
 import { type MailSender, smtpSender } from './mail/smtp.ts'
@@ -74,8 +75,12 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   const token = await openKekToken(configuration, store, log)
   opened.add(() => token.close())
   const sealingKey = await token.findSealingKey(configuration.sealingKeyLabel)
-  const keyRing = await openKeyRing({ store, sealingKey, log })
-  opened.add(async () => keyRing.close())
+  const keyRing = await openMeasuredKeyRing(
+    { store, sealingKey, policy: keyPolicyOf(configuration), log },
+    metrics,
+    clock,
+  )
+  opened.add(() => keyRing.close())
   const sealingKeys = await openGatewaySealingKeys({
     store,
     sealingKey,
@@ -128,7 +133,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   // Bound before the tokens' issuer is settled, which may be the bound address; served only afterwards.
   const address: { http?: string } = {}
   const issuer = (): string => configuration.tokenIssuer ?? configuration.publicUrl ?? address.http ?? ''
-  const signingKey = keyRing.active
+  const signingKey = keyRing
   const publishedKeys = keyRing.published
   const publicServer = await createPublicServer(
     {
@@ -251,6 +256,15 @@ async function openKekToken(configuration: ControlPlaneConfiguration, store: Sto
     pin.wipe()
     throw error
   }
+}
+
+/** Refresh tokens of people are JWTs too. */
+function keyPolicyOf(configuration: ControlPlaneConfiguration): KeyPolicy {
+  const { jwtKeyPeriod: activeFor, jwtKeyAhead: publishedFor, jwtKeyGrace: grace } = configuration
+  const { accessTokenLifetime, deviceTokenLifetime, sessionIdleTimeout, sessionLifetime } = configuration
+  const refreshTokenLifetime = Math.min(sessionIdleTimeout, sessionLifetime)
+  const longest = Math.max(accessTokenLifetime, deviceTokenLifetime, refreshTokenLifetime) as Duration
+  return checkKeyPolicy({ activeFor, publishedFor, grace }, longest)
 }
 
 function readPin(path: string): SecretBytes {

@@ -8,7 +8,7 @@ import { fromHex, toBase64Url } from '@sallyport/bytes'
 import type { Clock, Duration } from '@sallyport/clock'
 import { inSeconds, later } from '@sallyport/clock'
 import type { DeviceCredential } from '@sallyport/store'
-import type { JwtSigningKey } from './jwt-signing-key.ts'
+import type { TokenSigner } from './jwt-signing-key.ts'
 
 export const deviceAudience = 'sallyport-gateway'
 
@@ -24,7 +24,7 @@ export interface DeviceTokens {
 export function deviceTokens(options: {
   readonly clock: Clock
   readonly issuer: () => string
-  readonly signingKey: JwtSigningKey
+  readonly signingKey: TokenSigner
   readonly lifetime: Duration
 }): DeviceTokens {
   return {

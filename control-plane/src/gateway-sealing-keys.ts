@@ -15,6 +15,8 @@ import type { SealingKey } from '@sallyport/hsm'
 import type { SealingKeyRecord, Store } from '@sallyport/store'
 
 export interface GatewaySealingKey {
+  /** The greatest is the newest; two are live. */
+  readonly generation: number
   /** 8 bytes; no secret. */
   readonly id: Uint8Array
   /** 32 bytes. */
@@ -42,6 +44,7 @@ export async function openGatewaySealingKeys(options: {
 }): Promise<GatewaySealingKeys> {
   const { store, sealingKey, period, log } = options
   const opened = new Map<string, GatewaySealingKey>()
+  let newest = 0
 
   async function openAll(records: readonly SealingKeyRecord[]): Promise<readonly GatewaySealingKey[]> {
     const keys: GatewaySealingKey[] = []
@@ -51,10 +54,10 @@ export async function openGatewaySealingKeys(options: {
       opened.set(name, key)
       keys.push(key)
     }
-    // Forgotten, not wiped: an answer under way may still hold the key, and would hand out zeros for it.
-    for (const name of opened.keys()) {
-      if (!records.some(({ keyId }) => toHex(keyId) === name)) opened.delete(name)
-    }
+    newest = Math.max(newest, ...records.map(({ generation }) => generation))
+    // By generation, not by what was read: a read that began earlier may come back later, and know less. Forgotten, not wiped:
+    // an answer under way may still hold the key, and would hand out zeros for it.
+    for (const [name, { generation }] of opened) if (generation < newest - 1) opened.delete(name)
     return keys
   }
 
@@ -76,7 +79,7 @@ export async function openGatewaySealingKeys(options: {
     async close() {
       clearInterval(timer)
       await underWay
-      await openAll([])
+      opened.clear()
     },
   }
 }
@@ -92,7 +95,7 @@ async function createKey(generation: number, sealingKey: SealingKey) {
 async function openKey(record: SealingKeyRecord, sealingKey: SealingKey): Promise<GatewaySealingKey> {
   const { generation, keyId, sealedKey } = record
   const key = new SecretBytes(await sealingKey.open(sealedKey, sealingContext(generation, keyId)))
-  if (key.length === keyBytes) return { id: new Uint8Array(keyId), key }
+  if (key.length === keyBytes) return { generation, id: new Uint8Array(keyId), key }
   throw new CodedError('sealed-value-invalid', `sealing key ${generation} has ${key.length} bytes`)
 }
 

@@ -1,6 +1,6 @@
 /**
- * The key that signs our tokens: ES256, generated here once, stored sealed under the HSM's key-encryption key, opened at the
- * start and then held in memory, so that tokens are issued while the HSM is away.
+ * A key that signs our tokens: ES256, generated here, stored sealed under the HSM's key-encryption key, opened once and then
+ * held in memory, so that tokens are issued while the HSM is away. Which of them signs now is for the key ring.
  */
 
 import { SecretBytes, utf8 } from '@sallyport/bytes'
@@ -16,11 +16,17 @@ export interface StoredJwtKey {
   readonly sealedPrivateKey: Uint8Array
 }
 
-export interface JwtSigningKey {
+export interface TokenSigner {
+  /**
+   * A compact JWS with `typ` and `kid` in its header.
+   * @throws CodedError `signing-key-missing`
+   */
+  sign(type: 'at+jwt' | 'rt+jwt', claims: JWTPayload): Promise<string>
+}
+
+export interface JwtSigningKey extends TokenSigner {
   readonly kid: string
   readonly publicJwk: JWK
-  /** A compact JWS with `typ` and `kid` in its header. */
-  sign(type: 'at+jwt' | 'rt+jwt', claims: JWTPayload): Promise<string>
 }
 
 export async function createJwtKey(sealingKey: SealingKey): Promise<StoredJwtKey> {

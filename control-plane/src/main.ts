@@ -2,7 +2,8 @@
  * The control plane's process: environment in, signals, exit code.
  *
  * `migrate` brings the database to the present schema and ends; `configuration` prints what may stand in the environment,
- * `openapi` the document of the API, both as JSON.
+ * `openapi` the document of the API, `signing-keys` the keys that sign tokens, all as JSON. `retire-signing-key` withdraws one
+ * that others may have: every token that it signed is refused from then on.
  */
 
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -35,8 +36,14 @@ async function main(command: string | undefined): Promise<void> {
       return print(describeConfiguration(controlPlaneSettings))
     case 'openapi':
       return print(await (await import('./open-api-document.ts')).openApiDocument())
+    case 'signing-keys':
+      return print(await (await import('./signing-key-commands.ts')).listSigningKeys(process.env))
+    case 'retire-signing-key':
+      return print(await (await import('./signing-key-commands.ts')).retireSigningKey(process.env, process.argv[3]))
     default:
-      process.stderr.write('usage: main.ts [migrate | configuration | openapi]\n')
+      process.stderr.write(
+        'usage: main.ts [migrate | configuration | openapi | signing-keys | retire-signing-key KEY-ID]\n',
+      )
       process.exitCode = 2
   }
 }

@@ -10,7 +10,7 @@ import { inSeconds, instant, later, minutes, seconds } from '@sallyport/clock'
 import { CodedError, hasCode } from '@sallyport/errors'
 import { verifyAccessToken } from '@sallyport/keys'
 import type { JWK } from 'jose'
-import type { JwtSigningKey } from './jwt-signing-key.ts'
+import type { TokenSigner } from './jwt-signing-key.ts'
 
 export const personAudience = 'sallyport'
 export const refreshAudience = 'sallyport-refresh'
@@ -45,7 +45,7 @@ export interface PersonTokens {
 export interface PersonTokenOptions {
   readonly clock: Clock
   readonly issuer: () => string
-  readonly signingKey: JwtSigningKey
+  readonly signingKey: TokenSigner
   readonly publishedKeys: () => readonly JWK[]
   readonly accessLifetime: Duration
   readonly idleTimeout: Duration

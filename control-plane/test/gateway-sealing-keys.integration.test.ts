@@ -93,6 +93,33 @@ describe('the sealing keys of gateways', () => {
     await keys.close()
   })
 
+  it('a slow answer that knows less does not make them forget the newer key, which no HSM opens now', async () => {
+    const store = await openOne()
+    const one = await open(seconds(1))
+    const [old] = await store.sealingKeys.live()
+    await new Promise((resolve) => setTimeout(resolve, 1100))
+    let gone = false
+    let late = false
+    const failing: SealingKey = {
+      ...sealingKey,
+      open: async (...parameters) => {
+        if (gone) throw new Error('no HSM')
+        return sealingKey.open(...parameters)
+      },
+    }
+    const live = async () => (late && old !== undefined ? [old] : store.sealingKeys.live())
+    const sealingKeys = { live, rotate: store.sealingKeys.rotate.bind(store.sealingKeys) }
+    const keys = await openGatewaySealingKeys({ store: { sealingKeys }, sealingKey: failing, period: seconds(1), log })
+    const before = (await keys.live()).map(({ key }) => hex(key.expose()))
+    expect(before).toHaveLength(2)
+    gone = true
+    late = true
+    await keys.live()
+    late = false
+    expect((await keys.live()).map(({ key }) => hex(key.expose()))).toEqual(before)
+    await Promise.all([keys.close(), one.close()])
+  })
+
   it('opened once, they are given while the HSM is gone', async () => {
     let gone = false
     const failing: SealingKey = {

@@ -59,6 +59,22 @@ describe('the process', () => {
     await database.drop()
   })
 
+  it('shows an operator the signing keys, and withdraws one; no private part is shown', async () => {
+    const environment = { SALLYPORT_DATABASE_URL: parts.environment.SALLYPORT_DATABASE_URL }
+    const told = async (...argv: readonly string[]) => {
+      const { exit, said } = start(environment, ...argv)
+      expect([await exit, said.err]).toEqual([0, ''])
+      return JSON.parse(said.out)
+    }
+    const [key] = await told('signing-keys')
+    expect(Object.keys(key)).toEqual(['keyId', 'generation', 'state', 'createdAt', 'activatedAt', 'verifiesUntil'])
+    expect(key.state).toBe('active')
+    expect(await told('retire-signing-key', key.keyId)).toEqual({ keyId: key.keyId, retired: true })
+    expect(await told('retire-signing-key', key.keyId)).toEqual({ keyId: key.keyId, retired: false })
+    const unknown = start(environment, 'retire-signing-key', 'nobody')
+    expect([await unknown.exit, unknown.said.err]).toEqual([1, expect.stringContaining('not-found')])
+  })
+
   it('refuses a database whose schema is behind, and says what to do', async () => {
     const database = await databaseForTest()
     const { exit, said } = start(own({ SALLYPORT_DATABASE_URL: database.url }))

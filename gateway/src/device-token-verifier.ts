@@ -38,7 +38,7 @@ const mostRemembered = 20_000
 export class DeviceTokenVerifier {
   readonly #options: DeviceTokenVerifierOptions
   /** Tokens whose signature was verified, by hash; oldest first. */
-  readonly #verified = new Map<string, DeviceToken>()
+  readonly #verified = new Map<string, { readonly token: DeviceToken; readonly keyId: string | undefined }>()
 
   constructor(options: DeviceTokenVerifierOptions) {
     this.#options = options
@@ -55,20 +55,21 @@ export class DeviceTokenVerifier {
 
   /** Revocation: a token that was good once is looked at anew. */
   forget(deviceId: string): void {
-    for (const [hash, token] of this.#verified) if (token.deviceId === deviceId) this.#verified.delete(hash)
+    for (const [hash, { token }] of this.#verified) if (token.deviceId === deviceId) this.#verified.delete(hash)
   }
 
   async #verifySignature(token: string): Promise<DeviceToken> {
     const now = this.#options.clock.now()
     const hash = createHash('sha256').update(token).digest('base64')
     const remembered = this.#verified.get(hash)
-    if (remembered !== undefined) {
-      if (now < remembered.expiresAt) return remembered
+    if (remembered !== undefined && (await this.#isBelieved(remembered.keyId))) {
+      if (now < remembered.token.expiresAt) return remembered.token
       this.#verified.delete(hash)
       throw refused('the token has expired')
     }
+    this.#verified.delete(hash)
     const verified = await this.#verifyAnew(token, now)
-    this.#verified.set(hash, verified)
+    this.#verified.set(hash, { token: verified, keyId: unverifiedKeyId(token) })
     if (this.#verified.size > mostRemembered) {
       for (const oldest of this.#verified.keys()) {
         this.#verified.delete(oldest)
@@ -76,6 +77,12 @@ export class DeviceTokenVerifier {
       }
     }
     return verified
+  }
+
+  /** A token is good no longer than its key is. */
+  async #isBelieved(keyId: string | undefined): Promise<boolean> {
+    const keys = await this.#options.keys.keysFor(keyId)
+    return keys.some(({ kid }) => kid === keyId)
   }
 
   async #verifyAnew(token: string, now: Instant): Promise<DeviceToken> {

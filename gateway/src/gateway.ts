@@ -37,6 +37,7 @@ import type { InheritedSockets } from './inherited-sockets.ts'
 import { JsonWebKeyCache } from './json-web-key-cache.ts'
 import { type LiveDevice, LiveDevices } from './live-devices.ts'
 import { Newcomers } from './newcomers.ts'
+import { notificationFields } from './notification.ts'
 import { Presence } from './presence.ts'
 import { PskLookup } from './psk-lookup.ts'
 import { accountResource } from './resource/account.ts'
@@ -244,6 +245,17 @@ export async function startGateway(
     keys.keysFor(undefined).catch(() => log.warn({}, 'no token keys yet: the control plane does not answer')),
   ])
   const withdrawals = await watchWithdrawals({ store, devices, presence, tokens, pskLookup, log })
+  // A key that others may have: its tokens are refused as soon as that is said (the association is proven by its certificate).
+  await store.listen(
+    'keys_changed',
+    (payload) => {
+      const { purpose, keyId, state } = notificationFields(payload)
+      if (purpose !== 'jwt' || keyId === undefined) return
+      if (state === 'retired') keys.withdraw(keyId)
+      else keys.announce(keyId)
+    },
+    () => void keys.lookAgain(),
+  )
   await commands.start()
   const turn = store.shards.takeTurn(configuration.shard, configuration.standby ? 'stands-by' : 'serves-already')
   if (configuration.standby) {

@@ -2,7 +2,7 @@
  * The public keys of the control plane, kept so that devices sign in while it is down (design §7).
  *
  * Keys are fetched again after 60 s, and at once for a key id that is not known, but not more often than every 5 s: a device
- * can invent key ids. What was fetched last stays good for as long as nothing newer can be had.
+ * can invent key ids. One that the database has announced is no invention. What was fetched last stays good for as long as nothing newer can be had. A key that was withdrawn is unknown from then on, whatever is fetched.
  */
 
 import { between, type Clock, type Instant, seconds } from '@sallyport/clock'
@@ -22,6 +22,8 @@ export interface JsonWebKeyCacheOptions {
 export class JsonWebKeyCache {
   readonly #options: JsonWebKeyCacheOptions
   #keys: readonly JWK[] = []
+  readonly #withdrawn = new Set<string>()
+  readonly #announced = new Set<string>()
   #fetchedAt: Instant | undefined
   #askedAt: Instant | undefined
   #underWay: Promise<void> | undefined
@@ -44,11 +46,35 @@ export class JsonWebKeyCache {
       if (!fresh && this.#mayAsk(now)) void this.#refresh(now)
       return this.#keys
     }
-    if (this.#fetchedAt === undefined || this.#mayAsk(now)) await this.#refresh(now)
+    const announced = keyId !== undefined && this.#announced.has(keyId)
+    // What was under way already may have been asked too early.
+    if (announced) await this.#underWay
+    if (this.#fetchedAt === undefined || this.#mayAsk(now) || announced) await this.#refresh(now)
     if (this.#fetchedAt === undefined) {
       throw new CodedError('dependency-unavailable', 'The keys that verify tokens cannot be fetched yet.')
     }
     return this.#keys
+  }
+
+  /** There is such a key: whatever the pause, it is asked for when a token names it. */
+  announce(keyId: string): void {
+    if (!this.#keys.some(({ kid }) => kid === keyId)) this.#announced.add(keyId)
+  }
+
+  /** Nothing that it signed is believed any more. */
+  withdraw(keyId: string): void {
+    this.#withdrawn.add(keyId)
+    this.#announced.delete(keyId)
+    this.#keys = this.#believed(this.#keys)
+  }
+
+  /** Looks for itself, where a withdrawal may not have been heard. */
+  async lookAgain(): Promise<void> {
+    await this.#refresh(this.#options.clock.now())
+  }
+
+  #believed(keys: readonly JWK[]): readonly JWK[] {
+    return keys.filter(({ kid }) => kid === undefined || !this.#withdrawn.has(kid))
   }
 
   #mayAsk(now: Instant): boolean {
@@ -65,8 +91,9 @@ export class JsonWebKeyCache {
   async #fetch(now: Instant): Promise<void> {
     this.#askedAt = now
     try {
-      this.#keys = await this.#options.fetch()
+      this.#keys = this.#believed(await this.#options.fetch())
       this.#fetchedAt = now
+      for (const { kid } of this.#keys) if (kid !== undefined) this.#announced.delete(kid)
     } catch (error) {
       this.#options.log.warn({ err: error, keys: this.#keys.length }, 'token keys could not be fetched')
     }

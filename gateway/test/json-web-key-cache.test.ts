@@ -62,4 +62,35 @@ describe('JsonWebKeyCache', () => {
     })
     await expect(cache.keysFor('a')).rejects.toMatchObject({ code: 'dependency-unavailable' })
   })
+
+  it('knows a withdrawn key no more, also when an answer that was under way still has it', async () => {
+    const answers: ((keys: ReturnType<typeof keyed>) => void)[] = []
+    const { cache, clock } = cacheOver(() => new Promise((resolve) => answers.push(resolve)))
+    const known = async (keyId: string) => {
+      const keys = await cache.keysFor(keyId)
+      return keys.map((key) => key.kid)
+    }
+    const first = known('a')
+    answers.shift()?.(keyed('a', 'b'))
+    expect(await first).toEqual(['a', 'b'])
+    clock.advance(seconds(61))
+    expect(await known('a')).toEqual(['a', 'b'])
+    cache.withdraw('a')
+    expect(await known('b')).toEqual(['b'])
+    answers.shift()?.(keyed('a', 'b', 'c'))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(await known('b')).toEqual(['b', 'c'])
+  })
+
+  it('asks at once for a key that was announced, however many were invented before', async () => {
+    let known = keyed('a')
+    const { cache, fetched } = cacheOver(async () => known)
+    await cache.keysFor('a')
+    known = keyed('a', 'b')
+    expect(await cache.keysFor('b')).toEqual(keyed('a'))
+    cache.announce('b')
+    expect(await cache.keysFor('b')).toEqual(known)
+    expect(await cache.keysFor('x')).toEqual(known)
+    expect(fetched()).toBe(2)
+  })
 })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, describe, expect, it } from 'vitest'
 import { gatewayForFile } from './gateway-for-file.ts'
-import { DeviceAtGateway, eventually, type ProvisionedDevice, tokensIn } from './installation-around-gateway.ts'
+import { DeviceAtGateway, eventually, type ProvisionedDevice, system, tokensIn } from './installation-around-gateway.ts'
 
 const here = gatewayForFile()
 const open: DeviceAtGateway[] = []
@@ -189,6 +189,24 @@ describe('sign in', () => {
     await eventually(() => expect(connected.closed).toBe(true))
     await new Promise((resolve) => setTimeout(resolve, 200))
     expect(await read(device.id)).toMatchObject({ online: true })
+  })
+
+  it('[2.35] refuses tokens of a compromised key within a second of its withdrawal, and takes those of the key after it', async () => {
+    const { device, connected } = await newDevice()
+    const tokens = await connected.enter(device.code)
+    const kid = (token: unknown) =>
+      JSON.parse(Buffer.from(String(token).split('.')[0] ?? '', 'base64url').toString()).kid
+    // Verified already, and remembered.
+    expect((await connected.signIn(tokens)).code).toBe('2.04')
+    await here.installation.store.installationKeys.retireCompromised('jwt', kid(tokens.accesstoken), system)
+    await eventually(async () => expect((await connected.signIn(tokens)).code).toBe('4.01'), 1000)
+    const { di, uid, refreshtoken } = { di: device.id, ...tokens }
+    const refreshed = await connected.send('POST', '/oic/sec/tokenrefresh', { di, uid, refreshtoken })
+    expect(refreshed.code).toBe('2.04')
+    const accesstoken = String(refreshed.body.accesstoken)
+    expect(kid(accesstoken)).not.toBe(kid(tokens.accesstoken))
+    expect((await connected.signIn({ uid: tokens.uid, accesstoken })).code).toBe('2.04')
+    expect(connected.closed).toBe(false)
   })
 
   it('[4.18] refreshes tokens, and the previous refresh token of the same certificate is good once more', async () => {

@@ -245,6 +245,12 @@ export const auditEventTypes = {
   'job.retried': { severity: 'notice', subject: 'job', details: { kind: text } },
   'job.dropped': { severity: 'notice', subject: 'job', details: { kind: text } },
   'jwt-key.created': { severity: 'notice', subject: 'jwt-key', details: { state: text } },
+  'jwt-key.promoted': {
+    severity: 'notice',
+    subject: 'jwt-key',
+    details: { generation: number, replaced: optional(number) },
+  },
+  'jwt-key.retired': { severity: 'notice', subject: 'jwt-key', details: { because: text } },
   'sealing-key.created': { severity: 'notice', subject: 'sealing-key', details: { generation: number } },
 } as const satisfies Record<string, AuditEventDefinition>
 

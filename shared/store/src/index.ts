@@ -20,10 +20,15 @@ export type {
   AuthorityRecord,
   Gateways,
   Hub,
-  JwtKeyRecord,
-  JwtKeys,
   OfflineDevice,
 } from './installation.ts'
+export type {
+  InstallationKeyRecord,
+  InstallationKeys,
+  KeyPurpose,
+  KeyRetirement,
+  NewInstallationKey,
+} from './installation-keys.ts'
 export type { InvitationRecord, InvitationState, Invitations, NewInvitation } from './invitations.ts'
 export { isJobKind, type JobKind, type JobPayload, jobKinds } from './job-kinds.ts'
 export {

@@ -1,8 +1,7 @@
-/** What there is once, or once per process of the installation: hub, gateways, authorities, JWT keys. */
+/** What there is once, or once per process of the installation: hub, gateways, authorities. */
 
 import type { Instant } from '@sallyport/clock'
 import type { AuthorityRole, OfflineReason } from '@sallyport/fleet'
-import type { JWK, KeyState } from '@sallyport/keys'
 import type { ActContext } from './act.ts'
 
 export interface Hub {
@@ -67,26 +66,4 @@ export interface Authorities {
   }): Promise<void>
   /** Newest first. */
   byRole(role: AuthorityRole): Promise<readonly AuthorityRecord[]>
-}
-
-export interface JwtKeyRecord {
-  readonly kid: string
-  readonly publicJwk: JWK
-  readonly sealedPrivateKey: Uint8Array
-  readonly state: KeyState
-  readonly createdAt: Instant
-}
-
-export interface JwtKeys {
-  /** The active key; made by `create` when there is none. Many callers at once get one key, and one calls `create`. */
-  ensureActive(
-    create: () => Promise<{
-      readonly kid: string
-      readonly publicJwk: JWK
-      readonly sealedPrivateKey: Uint8Array
-    }>,
-  ): Promise<JwtKeyRecord>
-  active(): Promise<JwtKeyRecord | undefined>
-  /** Every key whose signatures are accepted: next, active and grace. */
-  published(): Promise<readonly JwtKeyRecord[]>
 }

@@ -17,7 +17,8 @@ import { PostgresEnrollmentGroups } from './postgres/enrollment-groups.ts'
 import { PostgresGateways } from './postgres/gateways.ts'
 import { housekeep } from './postgres/housekeeping.ts'
 import { PostgresIdempotencyKeys } from './postgres/idempotency-keys.ts'
-import { PostgresAuthorities, PostgresHub, PostgresJwtKeys } from './postgres/installation.ts'
+import { PostgresAuthorities, PostgresHub } from './postgres/installation.ts'
+import { PostgresInstallationKeys } from './postgres/installation-keys.ts'
 import { PostgresInvitations } from './postgres/invitations.ts'
 import { PostgresJobs } from './postgres/jobs.ts'
 import { PostgresMembers } from './postgres/members.ts'
@@ -69,7 +70,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     hub: new PostgresHub(database, record),
     gateways: new PostgresGateways(database, record),
     authorities: new PostgresAuthorities(database, record),
-    jwtKeys: new PostgresJwtKeys(database, record, locks),
+    installationKeys: new PostgresInstallationKeys(database, record, locks),
     shards: new PostgresShards(database, connection),
     associationMarks: new PostgresAssociationMarks(database),
     sealingKeys: new PostgresSealingKeyGenerations(database, record, locks),

@@ -18,7 +18,8 @@ import type { DeviceTokenFamilies, OnboardingCodes } from './device-tokens.ts'
 import type { Devices } from './devices.ts'
 import type { EnrollmentGroups } from './enrollment-groups.ts'
 import type { IdempotencyKeys } from './idempotency-keys.ts'
-import type { Authorities, Gateways, Hub, JwtKeys } from './installation.ts'
+import type { Authorities, Gateways, Hub } from './installation.ts'
+import type { InstallationKeys } from './installation-keys.ts'
 import type { Invitations } from './invitations.ts'
 import type { Jobs } from './jobs.ts'
 import type { Members } from './members.ts'
@@ -34,9 +35,16 @@ import type { Telemetry } from './telemetry.ts'
 /**
  * Payloads: `device_closed` `{ deviceId, reason, pskIdentitySha256? }` (with it, only what was opened with that key), `command_created` `{ gatewayId, commandId, deviceId }`,
  * `command_finished` `{ commandId, deviceId }`, `outbox` and `jobs` empty, `access_changed` `{ organizationId, userId? }`
- * (without `userId`, any of its members).
+ * (without `userId`, any of its members), `keys_changed` `{ purpose, keyId, state }`.
  */
-export type Channel = 'device_closed' | 'command_created' | 'command_finished' | 'outbox' | 'jobs' | 'access_changed'
+export type Channel =
+  | 'device_closed'
+  | 'command_created'
+  | 'command_finished'
+  | 'outbox'
+  | 'jobs'
+  | 'access_changed'
+  | 'keys_changed'
 
 export interface Store {
   readonly organizations: Organizations
@@ -47,7 +55,7 @@ export interface Store {
   readonly hub: Hub
   readonly gateways: Gateways
   readonly authorities: Authorities
-  readonly jwtKeys: JwtKeys
+  readonly installationKeys: InstallationKeys
   readonly shards: Shards
   readonly associationMarks: AssociationMarks
   readonly sealingKeys: SealingKeyGenerations

@@ -221,21 +221,6 @@ describe('twenty at once', () => {
     expect((await around.announced('device.offline')).filter((event) => event.device_id === device.id)).toHaveLength(1)
   })
 
-  it('make the first JWT key: one is made, and one caller makes it', async () => {
-    let made = 0
-    const keys = await Promise.all(
-      times(twenty, () =>
-        around.store.jwtKeys.ensureActive(async () => {
-          made += 1
-          return { kid: `key-${made}`, publicJwk: { kty: 'EC', kid: `key-${made}` }, sealedPrivateKey: randomBytes(48) }
-        }),
-      ),
-    )
-    expect(made).toBe(1)
-    expect(new Set(keys.map((key) => key.kid))).toEqual(new Set(['key-1']))
-    expect(await around.store.jwtKeys.published()).toMatchObject([{ kid: 'key-1', state: 'active' }])
-  })
-
   it('delete one device while it reports: nothing of it is left', async () => {
     const device = await around.registered()
     const report = (index: number) =>

@@ -4,10 +4,9 @@ import type { Instant } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import type { AuthorityRole } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
-import type { Authorities, AuthorityRecord, Hub, JwtKeyRecord, JwtKeys } from '../installation.ts'
-import type { AdvisoryLocks } from './advisory-locks.ts'
+import type { Authorities, AuthorityRecord, Hub } from '../installation.ts'
 import type { Database } from './database.ts'
-import { json, sql } from './sql.ts'
+import { sql } from './sql.ts'
 import type { TransactionRecord } from './transaction-record.ts'
 
 /** For what a service does of itself at its start. */
@@ -93,58 +92,5 @@ export class PostgresAuthorities implements Authorities {
         from certificate_authority where role = ${role} order by recorded_at desc, sha256`),
     )
     return rows.map(({ keyId, ...row }) => ({ ...row, ...(keyId === null ? {} : { keyId }) }))
-  }
-}
-
-const keyColumns = sql`kid, public_jwk as "publicJwk", sealed_private_key as "sealedPrivateKey", state, created_at as "createdAt"`
-
-export class PostgresJwtKeys implements JwtKeys {
-  readonly #database: Database
-  readonly #record: TransactionRecord
-  readonly #locks: AdvisoryLocks
-
-  constructor(database: Database, record: TransactionRecord, locks: AdvisoryLocks) {
-    this.#database = database
-    this.#record = record
-    this.#locks = locks
-  }
-
-  async ensureActive(create: Parameters<JwtKeys['ensureActive']>[0]): Promise<JwtKeyRecord> {
-    // The lock spares the losers a key of their own; that there is one active key is the index's doing.
-    const key = await this.#locks.withLock('jwt key', async () => {
-      const present = await this.active()
-      if (present !== undefined) return present
-      const { kid, publicJwk, sealedPrivateKey } = await create()
-      await this.#database.transaction(async (query) => {
-        const made = await query.run(sql`
-          insert into jwt_key (kid, public_jwk, sealed_private_key, state)
-          values (${kid}, ${json(publicJwk)}, ${sealedPrivateKey}, 'active')
-          on conflict (state) where state = 'active' do nothing`)
-        if (made === 0) return
-        await this.#record.audit(query, actOfStart(this.#record, 'jwt-keys'), {
-          type: 'jwt-key.created',
-          organizationId: undefined,
-          subjectId: kid,
-          details: { state: 'active' },
-        })
-      })
-      return await this.active()
-    })
-    if (key === undefined) throw new CodedError('signing-key-missing', 'The new JWT key is not active.')
-    return key
-  }
-
-  active(): Promise<JwtKeyRecord | undefined> {
-    return this.#database.read((query) =>
-      query.first<JwtKeyRecord>(sql`select ${keyColumns} from jwt_key where state = 'active'`),
-    )
-  }
-
-  published(): Promise<readonly JwtKeyRecord[]> {
-    return this.#database.read((query) =>
-      query.rows<JwtKeyRecord>(
-        sql`select ${keyColumns} from jwt_key where state <> 'retired' order by created_at desc`,
-      ),
-    )
   }
 }
