@@ -3,13 +3,33 @@
 import type { Metrics } from '@sallyport/diagnostics'
 import type { ServedRequest } from '@sallyport/http'
 
+export type StreamKind = 'feed' | 'socket'
+
+/** Why a live stream ended, or was not opened. */
+export type StreamEnd =
+  | 'client'
+  | 'too-slow'
+  | 'silent'
+  | 'token-expired'
+  | 'session-ended'
+  | 'permission-lost'
+  | 'shutting-down'
+  | 'unavailable'
+  | 'too-many-messages'
+  | 'broken-message'
+  | 'origin-refused'
+  | 'ticket-refused'
+  | 'too-many-streams'
+
 export interface ControlPlaneMetrics {
   requestServed(listener: 'public' | 'internal', request: ServedRequest): void
   login(outcome: string): void
   refresh(outcome: string): void
   tokensIssued(kind: 'person' | 'device'): void
-  feedOpened(): void
-  feedClosed(): void
+  /** A server-sent feed, or a web socket. */
+  streamOpened(kind: StreamKind): void
+  streamClosed(kind: StreamKind, reason: StreamEnd): void
+  eventsSent(kind: StreamKind, count: number): void
 }
 
 export function controlPlaneMetrics(metrics: Metrics): ControlPlaneMetrics {
@@ -38,7 +58,21 @@ export function controlPlaneMetrics(metrics: Metrics): ControlPlaneMetrics {
     help: 'Access tokens issued.',
     labels: ['holder'],
   })
-  const feeds = metrics.gauge({ name: 'sallyport_event_feeds', help: 'Live event feeds that are open.' })
+  const streams = metrics.gauge({
+    name: 'sallyport_live_streams',
+    help: 'Live streams that are open: server-sent feeds and web sockets.',
+    labels: ['kind'],
+  })
+  const ends = metrics.counter({
+    name: 'sallyport_live_streams_closed_total',
+    help: 'Live streams that were closed or refused, by reason.',
+    labels: ['kind', 'reason'],
+  })
+  const sent = metrics.counter({
+    name: 'sallyport_live_events_sent_total',
+    help: 'Events written to live streams.',
+    labels: ['kind'],
+  })
   return {
     requestServed(listener, { method, route, status, duration, errorCode }) {
       requests.observe({ listener, method: knownMethod(method), route, status: String(status) }, duration / 1000)
@@ -47,10 +81,17 @@ export function controlPlaneMetrics(metrics: Metrics): ControlPlaneMetrics {
     login: (outcome) => logins.inc({ outcome }),
     refresh: (outcome) => refreshes.inc({ outcome }),
     tokensIssued: (holder) => tokens.inc({ holder }),
-    feedOpened: () => feeds.inc(),
-    feedClosed: () => feeds.dec(),
+    streamOpened: (kind) => streams.inc({ kind }),
+    streamClosed(kind, reason) {
+      if (!refusals.has(reason)) streams.dec({ kind })
+      ends.inc({ kind, reason })
+    },
+    eventsSent: (kind, count) => sent.inc({ kind }, count),
   }
 }
+
+/** These never were open. */
+const refusals: ReadonlySet<StreamEnd> = new Set(['origin-refused', 'ticket-refused', 'too-many-streams'])
 
 /** A label is a closed set: a peer may send any method. */
 const knownMethod = (method: string): string =>

@@ -106,8 +106,13 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
     log,
   })
   opened.add(() => relay.close())
-  const liveEvents = followEvents({ redis: redisOptions, outbox: store.outbox, log })
+  const liveEvents = await followEvents({ redis: redisOptions, store, log })
   opened.add(() => liveEvents.close())
+  metrics.gauge({
+    name: 'sallyport_live_events_recovered_total',
+    help: 'Events that Redis did not bring in time or in order and that were read from Postgres.',
+    collect: (gauge) => gauge.set(liveEvents.recovered),
+  })
   const commandAnswers = await listenForAnswers({ store, clock })
   const personPermissions = await openPersonPermissions({ store, clock })
   opened.add(() => personPermissions.close())

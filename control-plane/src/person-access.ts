@@ -40,22 +40,23 @@ export async function authorizePerson(request: FastifyRequest, access: RouteAcce
 }
 
 /**
- * Asked again where an answer goes on for long: whether session, membership and permission are still there. While neither Redis
+ * Asked again where an answer goes on for long: whether session, membership and permission (if it needs one) are still there. While neither Redis
  * nor the database can be asked, the token's end is what bounds it.
  */
 export async function stillMay(
   person: { readonly sessionId: string; readonly organizationId: string; readonly userId: string },
-  permission: Permission,
+  permission: Permission | undefined,
   ports: Omit<Ports, 'personTokens'>,
 ): Promise<boolean> {
   const [alive, held] = await Promise.all([
     sessionGoesOn(person.sessionId, ports),
     ports.personPermissions.of(person).catch((error: unknown) => {
-      if (hasCode(error, 'database-unavailable')) return new Set([permission])
+      if (hasCode(error, 'database-unavailable'))
+        return new Set<Permission>(permission === undefined ? [] : [permission])
       throw error
     }),
   ])
-  return alive && held?.has(permission) === true
+  return alive && held !== undefined && (permission === undefined || held.has(permission))
 }
 
 async function sessionGoesOn(sessionId: string, ports: Pick<Ports, 'sessions'>): Promise<boolean> {

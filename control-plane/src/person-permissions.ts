@@ -16,9 +16,17 @@ export interface PersonPermissions {
    * @throws CodedError `database-unavailable`: nobody is let in by what was true once.
    */
   of(person: { readonly organizationId: string; readonly userId: string }): Promise<ReadonlySet<Permission> | undefined>
-  /** Calls the listener whenever something may have changed, for answers that go on for long. @returns how to stop. */
-  onChanged(listener: () => void): () => void
+  /**
+   * Calls the listener whenever something may have changed, for answers that go on for long; with whose it was: without a person
+   * any of the organization's, without an organization anybody's. @returns how to stop.
+   */
+  onChanged(listener: (changed: AccessChange) => void): () => void
   close(): Promise<void>
+}
+
+export interface AccessChange {
+  readonly organizationId?: string
+  readonly userId?: string
 }
 
 const keptFor = seconds(5)
@@ -37,19 +45,20 @@ export async function openPersonPermissions(options: {
 }): Promise<PersonPermissions> {
   const { store, clock } = options
   const kept = new Map<string, Kept>()
-  const listeners = new Set<() => void>()
-  const tell = (): void => {
-    for (const listener of listeners) listener()
+  const listeners = new Set<(changed: AccessChange) => void>()
+  const tell = (changed: AccessChange): void => {
+    for (const listener of listeners) listener(changed)
   }
   const stopListening = await store.listen(
     'access_changed',
     (payload) => {
-      forget(kept, payload)
-      tell()
+      const changed = changedIn(payload)
+      forget(kept, changed)
+      tell(changed)
     },
     () => {
       kept.clear()
-      tell()
+      tell({})
     },
   )
   return {
@@ -78,9 +87,7 @@ export async function openPersonPermissions(options: {
   }
 }
 
-/** The payload is `{ organizationId, userId? }`; one that cannot be read forgets everybody. */
-function forget(kept: Map<string, Kept>, payload: string): void {
-  const { organizationId, userId } = changedIn(payload)
+function forget(kept: Map<string, Kept>, { organizationId, userId }: AccessChange): void {
   if (organizationId === undefined) return kept.clear()
   if (userId !== undefined) {
     kept.delete(`${organizationId} ${userId}`)
@@ -89,7 +96,8 @@ function forget(kept: Map<string, Kept>, payload: string): void {
   for (const key of kept.keys()) if (key.startsWith(`${organizationId} `)) kept.delete(key)
 }
 
-function changedIn(payload: string): { readonly organizationId?: string; readonly userId?: string } {
+/** The payload is `{ organizationId, userId? }`; one that cannot be read means everybody. */
+function changedIn(payload: string): AccessChange {
   try {
     const parsed: unknown = JSON.parse(payload)
     if (typeof parsed !== 'object' || parsed === null) return {}

@@ -97,6 +97,65 @@ describe('the live feed', () => {
     for (const feed of [...theirs, mine]) await feed.stop()
   })
 
+  it('[6.26] goes by device, by group and by topic, all that are named, and refuses what it does not know', async () => {
+    const heater = await here.running.register(here.group)
+    const feeds = {
+      lampOrHeater: await follow(here.session, `?deviceId=${lamp.deviceId},${heater.deviceId}&topic=resource.*`),
+      heaterAlone: await follow(here.session, `?deviceId=${heater.deviceId.toUpperCase()}&topic=resource.changed`),
+      ofTheGroup: await follow(here.session, `?groupId=${here.group.id}&topic=resource.*`),
+      ofAnother: await follow(here.session, `?groupId=${randomUUID()}&topic=resource.*`),
+    }
+    await report(20)
+    await report(21, heater.deviceId)
+    const seen = ({ told }: { told: Told[] }) => told.map(({ data }) => data.deviceId)
+    await expect.poll(() => seen(feeds.ofTheGroup), within).toEqual([lamp.deviceId, heater.deviceId])
+    await expect.poll(() => seen(feeds.lampOrHeater), within).toEqual([lamp.deviceId, heater.deviceId])
+    expect(seen(feeds.heaterAlone)).toEqual([heater.deviceId])
+    expect(seen(feeds.ofAnother)).toEqual([])
+    for (const feed of Object.values(feeds)) await feed.stop()
+    for (const [query, told] of [
+      ['?colour=red', 'colour'],
+      ['?topic=device.exploded', 'device.exploded'],
+      ['?topic=*', '*'],
+      ['?topic=', 'topic'],
+      ['?deviceId=lamp', 'UUID'],
+      ['?groupId=1', 'UUID'],
+    ]) {
+      const { status, body } = await here.session.call('GET', `/api/v1/events${query}`)
+      expect([status, body.code], query).toEqual([422, 'validation-failed'])
+      expect(JSON.stringify(body), query).toContain(told)
+    }
+  })
+
+  it('[6.26] goes on after the last event that was seen also at a node that has just started', async () => {
+    const feed = await follow(here.session, '?topic=resource.changed')
+    for (const count of [30, 31, 32]) await report(count)
+    await expect.poll(() => feed.told.length, within).toBe(3)
+    await here.running.restart()
+    await report(33)
+    const again = await follow(here.session, `?topic=resource.changed&after=${feed.told[0]?.id}`)
+    await expect.poll(() => again.told.map(({ id }) => id), within).toHaveLength(3)
+    expect(again.told.slice(0, 2)).toEqual(feed.told.slice(1, 3))
+    await again.stop()
+  })
+
+  it('[1.21] ends within a second of the logout, and of the loss of the permission, and says which', async () => {
+    const leaving = await here.running.logIn()
+    const feed = await follow(leaving)
+    const watcher = await here.running.person('member')
+    const theirs = await follow(watcher.session)
+    const start = performance.now()
+    await leaving.call('POST', '/api/v1/auth/logout')
+    await here.session.call('PATCH', `/api/v1/members/${watcher.userId}`, {
+      body: { roles: ['manufacturer'] },
+      headers: { 'if-match': '*' },
+    })
+    await expect.poll(() => [feed.ended, theirs.ended], { timeout: 1000, interval: 10 }).toEqual([true, true])
+    expect(performance.now() - start).toBeLessThan(1500)
+    expect(feed.told.at(-1)).toMatchObject({ event: 'end', data: { reason: 'session-ended' } })
+    expect(theirs.told.at(-1)).toMatchObject({ event: 'end', data: { reason: 'permission-lost' } })
+  })
+
   it('goes on after the last event that was seen, and says when it cannot', async () => {
     const feed = await follow(here.session, '?topic=resource.changed')
     await report(3)

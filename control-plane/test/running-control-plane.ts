@@ -297,6 +297,17 @@ export class RunningControlPlane {
     return this.logIn({ username, password })
   }
 
+  /** A member of the first organization with this role, logged in. */
+  async person(role: string): Promise<{ readonly userId: string; readonly session: Session }> {
+    const [userId, password] = [randomUUID(), randomUUID()]
+    const username = `${role}-${userId.slice(0, 8)}`
+    this.sql(
+      `insert into user_account (id, organization_id, email, username, password_hash, roles) values ('${userId}',
+       '${this.admin.organizationId}', '${username}@example.com', '${username}', '${await hashPassword(password)}', '{${role}}')`,
+    )
+    return { userId, session: await this.logIn({ username, password }) }
+  }
+
   sql(statement: string, database = this.databaseUrl): string {
     return execFileSync('psql', ['-X', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', database, '-c', statement], {
       encoding: 'utf8',

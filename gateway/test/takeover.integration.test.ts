@@ -153,7 +153,8 @@ class Lamp {
   }
 
   async offlineEvents(): Promise<number> {
-    const events = await installation.store.outbox.between(0, Number.MAX_SAFE_INTEGER, 1000)
+    await installation.store.outbox.number()
+    const events = await installation.store.outbox.after(0, 1000)
     return events.filter(({ event }) => event.deviceId === this.device.id && event.topic === 'device.offline').length
   }
 }

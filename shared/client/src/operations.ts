@@ -347,7 +347,7 @@ export const operations = {
   followEvents: {
     method: 'GET',
     path: '/api/v1/events',
-    parameters: { topic: 'query', deviceId: 'query', lastEventId: 'header' },
+    parameters: { topic: 'query', deviceId: 'query', groupId: 'query', after: 'query', lastEventId: 'header' },
     authenticated: true,
     once: false,
     answers: 'events',
@@ -1312,7 +1312,12 @@ export interface OperationTypes {
     readonly request: {
       /** Topics, separated by commas; `device.*` is all of one kind. */
       readonly topic?: string | undefined
+      /** Ids of devices, separated by commas. */
       readonly deviceId?: string | undefined
+      /** Ids of enrollment groups, separated by commas: their devices and themselves. */
+      readonly groupId?: string | undefined
+      /** The id of an event, for who cannot send it as `Last-Event-ID`, which goes before. */
+      readonly after?: string | undefined
       readonly lastEventId?: string | undefined
     }
     readonly answer: { readonly status: 200; readonly body: string }

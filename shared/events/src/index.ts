@@ -7,4 +7,4 @@ export {
 export type { OutboxPort, OutboxRow, PublishedEvent } from './published-event.ts'
 export { connectRedis, type RedisConnection, type RedisOptions, redisReadiness } from './redis-connection.ts'
 export { type Relay, startRelay } from './relay.ts'
-export { type EventGap, type Subscription, subscribeEvents } from './subscription.ts'
+export { type Subscription, subscribeEvents } from './subscription.ts'

@@ -1,8 +1,8 @@
 /**
  * What is told to the rest of the system after a change is committed, and the port to the table it waits in (the outbox).
  *
- * An event is delivered at least once and, where two writers commit at the same time, in no promised order: consumers are
- * idempotent by `id`.
+ * An event is delivered at least once and may come out of order: its position says where it belongs, and that one that is
+ * not higher than the last was delivered already.
  */
 
 export interface PublishedEvent {
@@ -12,6 +12,8 @@ export interface PublishedEvent {
   readonly topic: string
   readonly organizationId: string
   readonly deviceId?: string
+  /** The enrollment group, or the one that the device is of. */
+  readonly groupId?: string
   /** It is for this person alone; without it, for everybody in the organization who may see events. */
   readonly userId?: string
   /** RFC 3339, UTC: when the change was committed to, by the database's clock. */
@@ -20,31 +22,30 @@ export interface PublishedEvent {
   readonly data: unknown
 }
 
-/** An event with its place in the outbox. Sequences are not commit order and have holes. */
+/** An event with its place in the order of delivery: from 1, without holes. */
 export interface OutboxRow {
-  readonly sequence: number
+  readonly position: number
   readonly event: PublishedEvent
 }
 
 export interface OutboxPort {
   /**
    * In one transaction: takes up to `limit` unpublished rows that nobody else has taken, hands them to `publish`, and marks
-   * them published. When `publish` rejects, nothing is marked and the rejection is passed on.
+   * them published. When `publish` rejects, nothing is marked and the rejection is passed on. Rows without a position get one
+   * before, whether publishing succeeds or not.
    *
    * @returns how many rows were published.
    */
   publishBatch(limit: number, publish: (rows: readonly OutboxRow[]) => Promise<void>): Promise<number>
-  /** The rows strictly between two sequences, oldest first. */
-  between(after: number, before: number, limit: number): Promise<readonly OutboxRow[]>
 }
 
 const eventField = 'event'
-const sequenceField = 'sequence'
+const positionField = 'position'
 
 /** The fields of a stream entry. */
 export const toStreamFields = (row: OutboxRow): readonly string[] => [
-  sequenceField,
-  String(row.sequence),
+  positionField,
+  String(row.position),
   eventField,
   JSON.stringify(row.event),
 ]
@@ -52,11 +53,11 @@ export const toStreamFields = (row: OutboxRow): readonly string[] => [
 /** A stream entry read back; undefined when it is not one of ours (Redis is no place for truth). */
 export function fromStreamFields(fields: readonly string[]): OutboxRow | undefined {
   const text = fieldOf(fields, eventField)
-  const sequence = Number(fieldOf(fields, sequenceField))
-  if (text === undefined || !Number.isSafeInteger(sequence)) return undefined
+  const position = Number(fieldOf(fields, positionField))
+  if (text === undefined || !Number.isSafeInteger(position) || position < 1) return undefined
   try {
     const event: unknown = JSON.parse(text)
-    return isPublishedEvent(event) ? { sequence, event } : undefined
+    return isPublishedEvent(event) ? { position, event } : undefined
   } catch {
     return undefined
   }
@@ -74,6 +75,8 @@ function isPublishedEvent(value: unknown): value is PublishedEvent {
     typeof event.id === 'string' &&
     typeof event.topic === 'string' &&
     typeof event.organizationId === 'string' &&
+    (event.deviceId === undefined || typeof event.deviceId === 'string') &&
+    (event.groupId === undefined || typeof event.groupId === 'string') &&
     (event.userId === undefined || typeof event.userId === 'string') &&
     typeof event.occurredAt === 'string' &&
     typeof event.correlationId === 'string'

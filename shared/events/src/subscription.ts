@@ -1,22 +1,16 @@
 /**
  * A subscriber of the event stream that survives Redis.
  *
- * It reads onward from where it was after every reconnect. What a flushed or trimmed stream lost shows as a hole in the outbox
- * sequence and is reported: the subscriber then reads those rows from Postgres. A hole may also be a rolled-back
- * transaction or a row that comes later, so a replay may find nothing, or what was already delivered.
+ * It reads onward from where it was after every reconnect. Events may come twice and out of order, and what a flushed or trimmed
+ * stream lost does not come at all: positions have no holes, so who needs every event sees what is missing and reads it from
+ * Postgres.
  */
 
 import { seconds } from '@sallyport/clock'
 import type { Logger } from '@sallyport/diagnostics'
 import { eventStream } from './event-stream.ts'
-import { fromStreamFields, type OutboxRow, type PublishedEvent } from './published-event.ts'
+import { fromStreamFields, type OutboxRow } from './published-event.ts'
 import { connectBlockingRedis, type RedisConnection, type RedisOptions } from './redis-connection.ts'
-
-/** Sequences that were not seen, bounds exclusive. */
-export interface EventGap {
-  readonly after: number
-  readonly before: number
-}
 
 export interface Subscription {
   close(): Promise<void>
@@ -24,8 +18,7 @@ export interface Subscription {
 
 export interface SubscriptionOptions {
   readonly redis: RedisOptions
-  readonly onEvent: (event: PublishedEvent, position: { streamId: string; sequence: number }) => void
-  readonly onGap?: (gap: EventGap) => void
+  readonly onEvent: (row: OutboxRow) => void
   readonly stream?: string
   /** `$` (default): what is published from now on; or the stream id of the last event that was handled. */
   readonly from?: string
@@ -56,9 +49,7 @@ async function readUntilClosed(
   state: { readonly closed: boolean },
 ): Promise<void> {
   const stream = options.stream ?? eventStream
-  const seen = new RecentIds()
   let position = options.from ?? '$'
-  let lastSequence: number | undefined
   while (!state.closed) {
     try {
       // `$` is only good for one read: what is published between two reads would be lost.
@@ -66,14 +57,7 @@ async function readUntilClosed(
       const entries = await read(redis, stream, position)
       for (const { id, row } of entries) {
         position = id
-        if (row === undefined) continue
-        if (lastSequence !== undefined && row.sequence > lastSequence + 1) {
-          attempt(options, () => options.onGap?.({ after: lastSequence ?? 0, before: row.sequence }))
-        }
-        lastSequence = Math.max(lastSequence ?? row.sequence, row.sequence)
-        if (seen.add(row.event.id)) {
-          attempt(options, () => options.onEvent(row.event, { streamId: id, sequence: row.sequence }))
-        }
+        if (row !== undefined) attempt(options, () => options.onEvent(row))
       }
     } catch (error) {
       if (state.closed) return
@@ -102,21 +86,5 @@ function attempt(options: SubscriptionOptions, handle: () => void): void {
     handle()
   } catch (error) {
     options.log?.error({ err: error }, 'an event handler failed')
-  }
-}
-
-/** The ids of the last events, so that a relay's repeat is not delivered again. */
-class RecentIds {
-  readonly #ids = new Set<string>()
-
-  /** False when it was there. */
-  add(id: string): boolean {
-    if (this.#ids.has(id)) return false
-    this.#ids.add(id)
-    if (this.#ids.size > 4096) {
-      const [oldest] = this.#ids
-      if (oldest !== undefined) this.#ids.delete(oldest)
-    }
-    return true
   }
 }

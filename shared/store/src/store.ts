@@ -34,7 +34,7 @@ import type { Telemetry } from './telemetry.ts'
 
 /**
  * Payloads: `device_closed` `{ deviceId, reason, pskIdentitySha256? }` (with it, only what was opened with that key), `command_created` `{ gatewayId, commandId, deviceId }`,
- * `command_finished` `{ commandId, deviceId }`, `outbox` and `jobs` empty, `access_changed` `{ organizationId, userId? }`
+ * `command_finished` `{ commandId, deviceId }`, `outbox` and `jobs` empty, `events` the last position that was given, `access_changed` `{ organizationId, userId? }`
  * (without `userId`, any of its members), `keys_changed` `{ purpose, keyId, state }`.
  */
 export type Channel =
@@ -42,6 +42,7 @@ export type Channel =
   | 'command_created'
   | 'command_finished'
   | 'outbox'
+  | 'events'
   | 'jobs'
   | 'access_changed'
   | 'keys_changed'

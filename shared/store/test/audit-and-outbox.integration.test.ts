@@ -194,7 +194,7 @@ describe('the outbox', () => {
     const relay = () =>
       around.store.outbox.publishBatch(10, async (rows) => {
         await new Promise((resolve) => setTimeout(resolve, 20))
-        published.push(...rows.map((row) => row.sequence))
+        published.push(...rows.map((row) => row.position))
       })
     let batch = 1
     while (batch > 0) batch = Math.max(...(await Promise.all(times(4, relay))))
@@ -214,7 +214,7 @@ describe('the outbox', () => {
     expect(await drain()).toHaveLength(1)
   })
 
-  it('shows an event as it happened, and what lies between two sequences', async () => {
+  it('shows an event as it happened, and what comes after a position', async () => {
     await drain()
     const device = await around.registered()
     await around.store.devices.change(around.organizationId, device.id, { name: 'x' }, undefined, system)
@@ -229,7 +229,53 @@ describe('the outbox', () => {
     })
     expect(first?.event.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/)
     expect(Math.abs(Date.parse(first?.event.occurredAt ?? '') - Date.now())).toBeLessThan(5000)
-    expect(await around.store.outbox.between(first?.sequence ?? 0, third?.sequence ?? 0, 100)).toEqual([second])
+    expect(await around.store.outbox.after(first?.position ?? 0, 100)).toEqual([second, third])
+    expect(await around.store.outbox.after(first?.position ?? 0, 1)).toEqual([second])
+    expect(await around.store.outbox.head()).toBe(third?.position)
+  })
+
+  it('numbers what is committed without holes, however many number at once, and late what commits late', async () => {
+    await drain()
+    const before = await around.store.outbox.head()
+    const insert = `insert into outbox (id, topic, organization_id, correlation_id, data)
+      values (gen_random_uuid(), 'device.online', '${around.organizationId}', $1, '{}')`
+    const slow = await around.tables.connect()
+    try {
+      await slow.query('begin')
+      await slow.query(insert, ['first to write, last to commit'])
+      for (const name of times(30, String)) await around.tables.query(insert, [name])
+      await Promise.all(times(20, () => around.store.outbox.number()))
+      const early = await around.store.outbox.after(before, 100)
+      expect(early.map(({ position }) => position - before)).toEqual(times(30, (index) => index + 1))
+      await slow.query('commit')
+    } finally {
+      slow.release()
+    }
+    await Promise.all(times(20, () => around.store.outbox.number()))
+    const [late, ...more] = await around.store.outbox.after(before + 30, 100)
+    expect(late).toMatchObject({ position: before + 31, event: { correlationId: 'first to write, last to commit' } })
+    expect(more).toEqual([])
+    expect(await around.store.outbox.head()).toBe(before + 31)
+  })
+
+  it('says where one organization’s event stands and what followed, and nothing to another', async () => {
+    await drain()
+    const device = await around.registered()
+    await around.store.devices.change(around.organizationId, device.id, { name: 'x' }, undefined, system)
+    const [first, second] = await drain()
+    const { outbox } = around.store
+    const stranger = '00000000-0000-7000-8000-00000000000f'
+    const id = first?.event.id ?? ''
+    const position = first?.position ?? 0
+    expect(first?.event.groupId).toBe(around.groupId)
+    expect(await outbox.positionOf(around.organizationId, id)).toBe(position)
+    expect(await outbox.positionOf(stranger, id)).toBeUndefined()
+    const range = { after: position, upTo: position + 10, limit: 10 }
+    expect(await outbox.ofOrganization(around.organizationId, range)).toEqual([second])
+    expect(await outbox.ofOrganization(stranger, { ...range, after: 0 })).toEqual([])
+    expect(await outbox.latestOf(around.organizationId, position + 10)).toBe(second?.event.id)
+    expect(await outbox.latestOf(around.organizationId, position)).toBe(id)
+    expect(await outbox.latestOf(stranger, position + 10)).toBeUndefined()
   })
 
   it('wakes relays after the commit', async () => {

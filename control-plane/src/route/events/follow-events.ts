@@ -7,21 +7,30 @@ import { type HttpServer, requires } from '@sallyport/http'
 import type { ApiPorts } from '../../api-ports.ts'
 import { type Caller, callerOf } from '../../caller.ts'
 import { type EventFeed, openEventFeed } from '../../event-feed.ts'
-import { stillMay } from '../../person-access.ts'
+import { concerns, endOfAccess } from '../../live-access.ts'
+import { askedEvents, mostNamed } from './asked-events.ts'
 
 const heartbeat = seconds(15)
 const mostFeedsPerSession = 10
+const permission = 'events:read'
+
+const listOf = (description: string) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength: 37 * mostNamed, description }))
 
 export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void {
-  const feeds = new Map<EventFeed, string>()
+  const feeds = new Map<EventFeed, Caller>()
   // A feed never ends by itself: a stopping server says goodbye, and the watcher comes back elsewhere.
   server.addHook('preClose', async () => {
     for (const feed of feeds.keys()) feed.end('shutting-down')
   })
+  const askAgain = async (feed: EventFeed, caller: Caller): Promise<void> => {
+    const end = await endOfAccess(ports, caller, permission)
+    if (end !== undefined) feed.end(end)
+  }
   server.get(
     '/api/v1/events',
     {
-      config: { access: requires('events:read') },
+      config: { access: requires(permission) },
       schema: {
         operationId: 'followEvents',
         summary: 'Live events of the organization (server-sent events)',
@@ -31,14 +40,15 @@ export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void 
         produces: ['text/event-stream'],
         querystring: Type.Object(
           {
-            topic: Type.Optional(
+            topic: listOf('Topics, separated by commas; `device.*` is all of one kind.'),
+            deviceId: listOf('Ids of devices, separated by commas.'),
+            groupId: listOf('Ids of enrollment groups, separated by commas: their devices and themselves.'),
+            after: Type.Optional(
               Type.String({
-                pattern: '^[a-z]+\\.(\\*|[a-z]+)(,[a-z]+\\.(\\*|[a-z]+))*$',
-                maxLength: 512,
-                description: 'Topics, separated by commas; `device.*` is all of one kind.',
+                maxLength: 64,
+                description: 'The id of an event, for who cannot send it as `Last-Event-ID`, which goes before.',
               }),
             ),
-            deviceId: Type.Optional(Type.String({ format: 'uuid' })),
           },
           { additionalProperties: false },
         ),
@@ -48,7 +58,14 @@ export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void 
     },
     async (request, reply) => {
       const caller = callerOf(request)
-      if ([...feeds.values()].filter((session) => session === caller.sessionId).length >= mostFeedsPerSession) {
+      const { topic, deviceId, groupId, after } = request.query
+      const asked = askedEvents({
+        topics: topic?.split(','),
+        deviceIds: deviceId?.split(','),
+        groupIds: groupId?.split(','),
+      })
+      if ([...feeds.values()].filter(({ sessionId }) => sessionId === caller.sessionId).length >= mostFeedsPerSession) {
+        ports.metrics.streamClosed('feed', 'too-many-streams')
         throw new CodedError('rate-limited', `At most ${mostFeedsPerSession} feeds of one session.`, {
           details: { retryAfterSeconds: 5 },
         })
@@ -61,35 +78,38 @@ export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void 
         headers,
         heartbeat,
         longest: between(ports.clock.now(), caller.expiresAt),
-        onHeartbeat: () => void endWithAccess(ports, caller, feed),
-      })
-      feeds.set(feed, caller.sessionId)
-      ports.metrics.feedOpened()
-      const { topic, deviceId } = request.query
-      const watch = ports.liveEvents.watch(
-        {
-          organizationId: caller.organizationId,
-          userId: caller.userId,
-          topics: topic?.split(',') ?? [],
-          deviceId: deviceId?.toLowerCase(),
+        onHeartbeat() {
+          if (watching.after !== undefined) feed.mark(watching.after)
+          void askAgain(feed, caller)
         },
-        request.headers['last-event-id'],
-        feed.send,
-      )
-      const stopAsking = ports.personPermissions.onChanged(() => void endWithAccess(ports, caller, feed))
-      if (!watch.complete) feed.tell('reset', 'events-lost')
-      feed.onEnded(() => {
-        watch.stop()
+        onSent: (count) => ports.metrics.eventsSent('feed', count),
+      })
+      feeds.set(feed, caller)
+      ports.metrics.streamOpened('feed')
+      const watching = ports.liveEvents.watch({
+        filter: { organizationId: caller.organizationId, userId: caller.userId, ...asked },
+        lastEventId: request.headers['last-event-id'] ?? after,
+        onEvent: feed.send,
+        onLost: () => feed.tell('reset', 'events-lost'),
+        ready: feed.ready,
+      })
+      const stopAsking = ports.personPermissions.onChanged((changed) => {
+        if (concerns(changed, caller)) void askAgain(feed, caller)
+      })
+      feed.onEnded((reason) => {
+        watching.stop()
         stopAsking()
         feeds.delete(feed)
-        ports.metrics.feedClosed()
+        ports.metrics.streamClosed('feed', reason)
       })
+      watching.begun.then(
+        (begun) => {
+          if (!begun.complete) feed.tell('reset', 'events-lost')
+          if (begun.after !== undefined) feed.mark(begun.after)
+        },
+        // The watcher still has its last id, and comes back with it.
+        () => feed.end('unavailable'),
+      )
     },
   )
-}
-
-/** A feed does not outlive its session, nor the right to it. */
-async function endWithAccess(ports: ApiPorts, caller: Caller, feed: EventFeed): Promise<void> {
-  const may = await stillMay(caller, 'events:read', ports).catch(() => false)
-  if (!may) feed.end('session-ended')
 }

@@ -60,6 +60,7 @@ export class PostgresEnrollmentGroups implements EnrollmentGroups {
       await this.#record.announce(query, act, {
         topic: 'group.created',
         organizationId,
+        groupId: id,
         data: { groupId: id, name: created.name, state: created.state },
       })
       return created
@@ -135,6 +136,7 @@ export class PostgresEnrollmentGroups implements EnrollmentGroups {
       await this.#record.announce(query, act, {
         topic: 'group.changed',
         organizationId,
+        groupId: id,
         data: { groupId: id, name: changed.name, state: changed.state },
       })
       return changed
@@ -158,7 +160,12 @@ export class PostgresEnrollmentGroups implements EnrollmentGroups {
         subjectId: id,
         details: { name },
       })
-      await this.#record.announce(query, act, { topic: 'group.deleted', organizationId, data: { groupId: id, name } })
+      await this.#record.announce(query, act, {
+        topic: 'group.deleted',
+        organizationId,
+        groupId: id,
+        data: { groupId: id, name },
+      })
     })
   }
 

@@ -158,14 +158,15 @@ export class PostgresUsers implements Users {
 
   async recordSessionEnd(session: Parameters<Users['recordSessionEnd']>[0], act: ActContext): Promise<void> {
     const { userId, organizationId, sessionId, cause } = session
-    await this.#database.transaction((query) =>
-      this.#record.audit(query, act, {
+    await this.#database.transaction(async (query) => {
+      await this.#record.audit(query, act, {
         type: `user.${cause}`,
         organizationId,
         subjectId: userId,
         outcome: cause === 'logout' ? 'succeeded' : 'failed',
         details: { sessionId },
-      }),
-    )
+      })
+      await this.#record.notify(query, 'access_changed', { organizationId, userId })
+    })
   }
 }

@@ -31,6 +31,8 @@ export interface Announcement {
   readonly topic: EventTopic
   readonly organizationId: string
   readonly deviceId?: string
+  /** Without it, the device's. */
+  readonly groupId?: string
   /** Nobody else is told. */
   readonly userId?: string
   readonly data: JsonValue
@@ -106,18 +108,20 @@ export class TransactionRecord {
 
   async announce(query: Query, act: ActContext, ...announcements: readonly Announcement[]): Promise<void> {
     if (announcements.length === 0) return
-    const rows = announcements.map(({ topic, organizationId, deviceId, userId, data }) => ({
+    const rows = announcements.map(({ topic, organizationId, deviceId, groupId, userId, data }) => ({
       id: this.newId(),
       topic,
       organization_id: organizationId,
       device_id: deviceId,
+      group_id: groupId,
       user_id: userId,
       correlation_id: act.correlationId,
       data,
     }))
     await query.run(sql`
-      insert into outbox (id, topic, organization_id, device_id, user_id, correlation_id, data)
-      select id, topic, organization_id, device_id, user_id, correlation_id, data
+      insert into outbox (id, topic, organization_id, device_id, group_id, user_id, correlation_id, data)
+      select id, topic, organization_id, device_id,
+        coalesce(group_id, (select device.group_id from device where device.id = device_id)), user_id, correlation_id, data
       from jsonb_populate_recordset(null::outbox, ${json(rows)})`)
     query.wake('outbox')
   }

@@ -1,0 +1,32 @@
+/**
+ * A live stream does not outlive its session, nor the right to it: asked again within the second in which something changed
+ * (Postgres says so, Redis is not needed for it), and at each heartbeat.
+ */
+
+import type { Permission } from '@sallyport/fleet'
+import type { ApiPorts } from './api-ports.ts'
+import type { Caller } from './caller.ts'
+import type { StreamEnd } from './control-plane-metrics.ts'
+import { stillMay } from './person-access.ts'
+import type { AccessChange } from './person-permissions.ts'
+
+type Ports = Pick<ApiPorts, 'personPermissions' | 'sessions'>
+
+/** Why the stream has to end; undefined: it may go on. */
+export async function endOfAccess(
+  ports: Ports,
+  caller: Caller,
+  permission: Permission | undefined,
+): Promise<StreamEnd | undefined> {
+  try {
+    if (await stillMay(caller, permission, ports)) return undefined
+    return permission !== undefined && (await stillMay(caller, undefined, ports)) ? 'permission-lost' : 'session-ended'
+  } catch {
+    return 'session-ended'
+  }
+}
+
+export function concerns(changed: AccessChange, caller: Pick<Caller, 'organizationId' | 'userId'>): boolean {
+  if (changed.organizationId !== undefined && changed.organizationId !== caller.organizationId) return false
+  return changed.userId === undefined || changed.userId === caller.userId
+}
