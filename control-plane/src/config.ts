@@ -36,6 +36,35 @@ export const controlPlaneSettings = {
     kind: 'string',
     optional: true,
   }),
+  httpCertificateFile: setting({
+    name: 'SALLYPORT_HTTP_CERTIFICATE',
+    meaning:
+      "The certificate chain (PEM, leaf first) of the people's HTTP API, which then speaks HTTPS alone; read again when it changes. Without it plain HTTP, for behind a proxy.",
+    kind: 'path',
+    optional: true,
+  }),
+  httpKeyFile: setting({
+    name: 'SALLYPORT_HTTP_KEY',
+    meaning: 'The key (PEM) of SALLYPORT_HTTP_CERTIFICATE, readable by this service alone.',
+    kind: 'path',
+    optional: true,
+  }),
+  allowedOrigins: setting({
+    name: 'SALLYPORT_ALLOWED_ORIGINS',
+    meaning:
+      'Origins (https://host), separated by commas, whose pages may call the API with a token of their own and read its answers (CORS). Without it no others than its own.',
+    kind: 'string',
+    optional: true,
+  }),
+  connectionsPerNetwork: setting({
+    name: 'SALLYPORT_CONNECTIONS_PER_NETWORK',
+    meaning:
+      'How many connections one network (an IPv4 address, an IPv6 /64) may hold open to the people’s HTTP API, if it is no trusted proxy.',
+    kind: 'integer',
+    minimum: 1,
+    maximum: 1_000_000,
+    default: 1024,
+  }),
   requestsPerMinute: setting({
     name: 'SALLYPORT_REQUESTS_PER_MINUTE',
     meaning:

@@ -23,6 +23,7 @@ export type StreamEnd =
 
 export interface ControlPlaneMetrics {
   requestServed(listener: 'public' | 'internal', request: ServedRequest): void
+  connectionRefused(listener: 'public' | 'internal'): void
   login(outcome: string): void
   refresh(outcome: string): void
   tokensIssued(kind: 'person' | 'device'): void
@@ -42,6 +43,11 @@ export function controlPlaneMetrics(metrics: Metrics): ControlPlaneMetrics {
     name: 'sallyport_http_problems_total',
     help: 'Requests that were answered with a problem document, by its code.',
     labels: ['listener', 'code'],
+  })
+  const refusedConnections = metrics.counter({
+    name: 'sallyport_http_connections_refused_total',
+    help: 'Connections that were closed at once: their network has as many as it may.',
+    labels: ['listener'],
   })
   const logins = metrics.counter({
     name: 'sallyport_logins_total',
@@ -78,6 +84,7 @@ export function controlPlaneMetrics(metrics: Metrics): ControlPlaneMetrics {
       requests.observe({ listener, method: knownMethod(method), route, status: String(status) }, duration / 1000)
       if (errorCode !== undefined) problems.inc({ listener, code: errorCode })
     },
+    connectionRefused: (listener) => refusedConnections.inc({ listener }),
     login: (outcome) => logins.inc({ outcome }),
     refresh: (outcome) => refreshes.inc({ outcome }),
     tokensIssued: (holder) => tokens.inc({ holder }),

@@ -14,7 +14,15 @@ import { createLogger, createMetrics, type Logger } from '@sallyport/diagnostics
 import { CodedError } from '@sallyport/errors'
 import { connectRedis, redisReadiness, startRelay } from '@sallyport/events'
 import { openToken, type Token } from '@sallyport/hsm'
-import { closeGracefully, type HttpObserver, type HttpServer, openMutualTls, startManagement } from '@sallyport/http'
+import {
+  closeGracefully,
+  type HttpObserver,
+  type HttpServer,
+  openMutualTls,
+  openServerCertificate,
+  originsIn,
+  startManagement,
+} from '@sallyport/http'
 import { openStore, type Store } from '@sallyport/store'
 import { listenForAnswers } from './command-answers.ts'
 import type { controlPlaneSettings } from './config.ts'
@@ -133,6 +141,9 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
     requestFailed({ error, correlationId, route }) {
       log.error({ listener, correlationId, route, err: error }, 'request failed')
     },
+    connectionRefused() {
+      figures.connectionRefused(listener)
+    },
   })
 
   // Bound before the tokens' issuer is settled, which may be the bound address; served only afterwards.
@@ -140,6 +151,15 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   const issuer = (): string => configuration.tokenIssuer ?? configuration.publicUrl ?? address.http ?? ''
   const signingKey = keyRing
   const publishedKeys = keyRing.published
+  const certificate = publicCertificate(configuration)
+  if (certificate !== undefined) {
+    opened.add(async () => certificate.close())
+    metrics.gauge({
+      name: 'sallyport_http_certificate_expires_timestamp_seconds',
+      help: "When the certificate of the people's HTTP port ends, in seconds since the epoch: an alert belongs before it.",
+      collect: (gauge) => gauge.set(certificate.notAfter().getTime() / 1000),
+    })
+  }
   const publicServer = await createPublicServer(
     {
       store,
@@ -167,13 +187,20 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
       sealingKey,
       publishedKeys,
     },
-    observer('public'),
-    trustedProxies(configuration),
+    {
+      observer: observer('public'),
+      trustedProxies: trustedProxies(configuration),
+      allowedOrigins: originsIn(configuration.allowedOrigins),
+      ownOrigin: configuration.publicUrl === undefined ? undefined : new URL(configuration.publicUrl).origin,
+      connectionsPerNetwork: configuration.connectionsPerNetwork,
+      certificate,
+    },
   )
   opened.add(() => closeGracefully(publicServer))
   // Closed before the server: who waits for a device is answered 202 rather than cut.
   opened.add(() => commandAnswers.close())
-  address.http = await listen(publicServer, 'http', configuration.host, configuration.httpPort)
+  const scheme = certificate === undefined ? 'http' : 'https'
+  address.http = await listen(publicServer, scheme, configuration.host, configuration.httpPort)
 
   const mutualTls = openMutualTls(
     {
@@ -311,6 +338,15 @@ function mailSenderOf(configuration: ControlPlaneConfiguration, log: Logger): Ma
 
 const trustedProxies = ({ trustedProxies: text }: ControlPlaneConfiguration): readonly string[] =>
   (text ?? '').split(',').flatMap((address) => (address.trim() === '' ? [] : [address.trim()]))
+
+function publicCertificate({ httpCertificateFile: certificate, httpKeyFile: key }: ControlPlaneConfiguration) {
+  if (certificate !== undefined && key !== undefined) return openServerCertificate({ certificate, key })
+  if (certificate === undefined && key === undefined) return undefined
+  throw new CodedError(
+    'configuration-invalid',
+    'SALLYPORT_HTTP_CERTIFICATE and SALLYPORT_HTTP_KEY belong together: set both, or neither for plain HTTP.',
+  )
+}
 
 async function listen(server: HttpServer, scheme: 'http' | 'https', host: string, port: number): Promise<string> {
   try {

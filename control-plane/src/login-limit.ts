@@ -4,11 +4,11 @@
  */
 
 import { createHash } from 'node:crypto'
-import { isIPv6 } from 'node:net'
 import type { Duration } from '@sallyport/clock'
 import { minutes } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import type { RedisConnection } from '@sallyport/events'
+import { callerNetwork } from '@sallyport/http'
 
 export interface LoginLimit {
   /** Counts an attempt. @throws CodedError `rate-limited` with `retryAfterSeconds`, `cache-unavailable`. */
@@ -75,20 +75,6 @@ const addressKey = ({ address }: { address: string }): string => `sallyport:logi
 function accountKey({ login, address }: { login: string; address: string }): string {
   const account = createHash('sha256').update(login.toLowerCase()).digest('base64url')
   return `sallyport:login:${account}:${callerNetwork(address)}`
-}
-
-/** An IPv4 address; of IPv6 the /64, in which one caller has as many addresses as it likes. */
-export function callerNetwork(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
-  if (!isIPv6(mapped)) return mapped
-  const [head = '', tail = ''] = (mapped.toLowerCase().split('%')[0] ?? '').split('::')
-  const [before, after] = [head, tail].map((part) => (part === '' ? [] : part.split(':')))
-  const missing = mapped.includes('::') ? 8 - (before?.length ?? 0) - (after?.length ?? 0) : 0
-  const groups = [...(before ?? []), ...Array<string>(Math.max(0, missing)).fill('0'), ...(after ?? [])]
-  return `${groups
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':')}::/64`
 }
 
 async function reaching<T>(work: () => Promise<T>): Promise<T> {

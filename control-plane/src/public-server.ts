@@ -1,11 +1,12 @@
 /** The people's HTTP API: every route of `/api/v1`, the public keys, the document that describes it all. */
 
 import { permissions } from '@sallyport/fleet'
-import { createHttpServer, type HttpObserver, type HttpServer } from '@sallyport/http'
+import { createHttpServer, type HttpObserver, type HttpServer, type ServerCertificate } from '@sallyport/http'
 import { describeApi, registerApiDocument } from './api-document.ts'
 import type { ApiPorts } from './api-ports.ts'
 import { answerRepeats } from './idempotency.ts'
 import { authorizePerson } from './person-access.ts'
+import { keepRefreshTokensInCookies } from './refresh-cookie.ts'
 import { limitRequests } from './request-limit.ts'
 import { auditRoutes } from './route/audit/audit-routes.ts'
 import { commandsRoutes } from './route/commands/commands-routes.ts'
@@ -44,13 +45,23 @@ const registrations = [
   ...notificationsRoutes,
 ]
 
-/** @param trustedProxies addresses or networks whose `x-forwarded-for` is believed. */
-export async function createPublicServer(
-  ports: ApiPorts,
-  observer: HttpObserver = {},
-  trustedProxies: readonly string[] = [],
-): Promise<HttpServer> {
+export interface PublicServerOptions {
+  readonly observer?: HttpObserver
+  /** Addresses or networks whose `x-forwarded-for` is believed. */
+  readonly trustedProxies?: readonly string[]
+  /** Whose pages may call, besides those of this origin. */
+  readonly allowedOrigins?: readonly string[]
+  /** Where people reach the API, if that is configured. */
+  readonly ownOrigin?: string | undefined
+  readonly connectionsPerNetwork?: number
+  /** For HTTPS; without it plain HTTP. */
+  readonly certificate?: ServerCertificate | undefined
+}
+
+export async function createPublicServer(ports: ApiPorts, options: PublicServerOptions = {}): Promise<HttpServer> {
+  const { observer = {}, trustedProxies = [], ownOrigin, certificate, ...own } = options
   const server = createHttpServer({
+    ...own,
     clock: ports.clock,
     observer: {
       ...observer,
@@ -61,10 +72,12 @@ export async function createPublicServer(
     },
     permissions,
     ...(trustedProxies.length === 0 ? {} : { trustedProxies }),
+    ...(certificate === undefined ? {} : { certificate }),
     authorize: (request, access) => authorizePerson(request, access, ports),
   })
   await describeApi(server)
   limitRequests(server, ports)
+  await keepRefreshTokensInCookies(server, ownOrigin)
   answerRepeats(server, ports)
   for (const register of registrations) register(server, ports)
   registerPublishSigningKeys(server, ports.publishedKeys)

@@ -13,11 +13,10 @@ import type { AuditActor } from '@sallyport/audit'
 import { type Clock, type Duration, type Instant, later, minutes } from '@sallyport/clock'
 import type { Logger } from '@sallyport/diagnostics'
 import type { CodedError, ErrorCode } from '@sallyport/errors'
-import type { RefusedRequest } from '@sallyport/http'
+import { callerNetwork, type RefusedRequest } from '@sallyport/http'
 import type { AccessRefusal, Store } from '@sallyport/store'
 import type { FastifyRequest } from 'fastify'
 import { identifiedBehind } from './identified-caller.ts'
-import { callerNetwork } from './login-limit.ts'
 
 export interface RefusalTrail {
   /** Resolves once the refusal is in the trail or counted; never rejects. */

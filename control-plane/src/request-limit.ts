@@ -9,10 +9,9 @@
 import { type Clock, inSeconds, milliseconds, minutes, seconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import type { RedisConnection } from '@sallyport/events'
-import { CircuitBreaker, type HttpServer } from '@sallyport/http'
+import { CircuitBreaker, callerNetwork, type HttpServer } from '@sallyport/http'
 import type { FastifyRequest } from 'fastify'
 import { knownCallerOf } from './caller.ts'
-import { callerNetwork } from './login-limit.ts'
 
 export interface RequestLimit {
   readonly perMinute: number

@@ -1,7 +1,8 @@
 import { redisForTest } from '@sallyport/development'
 import { connectRedis } from '@sallyport/events'
+import { callerNetwork } from '@sallyport/http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { callerNetwork, redisLoginLimit } from '../src/login-limit.ts'
+import { redisLoginLimit } from '../src/login-limit.ts'
 
 describe('the limit of logins', () => {
   let server: Awaited<ReturnType<typeof redisForTest>>

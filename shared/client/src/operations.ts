@@ -466,8 +466,8 @@ export interface OperationTypes {
       readonly token_type: 'Bearer'
       /** Seconds. */
       readonly expires_in: number
-      /** Good for one refresh. */
-      readonly refresh_token: string
+      /** Good for one refresh. Not here but in a cookie for who sent `Sallyport-Session: cookie`. */
+      readonly refresh_token?: string | undefined
       readonly user: {
         readonly id: string
         readonly email: string
@@ -491,8 +491,8 @@ export interface OperationTypes {
       readonly token_type: 'Bearer'
       /** Seconds. */
       readonly expires_in: number
-      /** Good for one refresh. */
-      readonly refresh_token: string
+      /** Good for one refresh. Not here but in a cookie for who sent `Sallyport-Session: cookie`. */
+      readonly refresh_token?: string | undefined
       readonly user: {
         readonly id: string
         readonly email: string

@@ -76,7 +76,8 @@ export function sessionTokens(options: {
 /** The tokens that a login or a refresh answered. */
 export const sessionTokensIn = (body: OperationTypes['logIn']['answer']['body'], now: number): SessionTokens => ({
   accessToken: body.access_token,
-  refreshToken: body.refresh_token,
+  // Absent only where a page has asked for it in a cookie.
+  refreshToken: body.refresh_token ?? '',
   expiresAt: now + body.expires_in * 1000,
 })
 

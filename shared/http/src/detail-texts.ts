@@ -29,6 +29,11 @@ export const detailTexts: Readonly<Record<string, Translations>> = {
     fr: 'Envoyez le corps sans Content-Encoding (non compressé).',
     es: 'Envíe el cuerpo sin Content-Encoding (sin comprimir).',
   },
+  'A request with the cookie comes from a page of this origin alone.': {
+    de: 'Eine Anfrage mit dem Cookie kommt nur von einer Seite dieses Ursprungs.',
+    fr: 'Une requête avec le cookie ne vient que d’une page de cette origine.',
+    es: 'Una petición con la cookie solo viene de una página de este origen.',
+  },
   'Send the ETag that you read as If-Match.': {
     de: 'Senden Sie das gelesene ETag als If-Match.',
     fr: 'Envoyez l’ETag lu comme If-Match.',

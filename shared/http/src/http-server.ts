@@ -23,11 +23,16 @@ import fastify, {
   type RouteOptions,
 } from 'fastify'
 import { acceptedLanguage } from './accept-language.ts'
+import { answerBrokenRequest, refuseExpectation } from './broken-request.ts'
+import { limitConnections } from './connection-limit.ts'
 import { correlationHeader, correlationIdOf } from './correlation-id.ts'
+import { answerCrossOrigin } from './cross-origin.ts'
 import type { MutualTls } from './mutual-tls.ts'
 import { problemContentType, problemDocument, problemHeaders } from './problem-document.ts'
 import type { DeclaredRoute, RouteAccess } from './route-access.ts'
 import { compileValidator } from './schema-validation.ts'
+import { securityHeaders } from './security-headers.ts'
+import type { ServerCertificate } from './server-certificate.ts'
 import { variesBy } from './vary.ts'
 
 export type HttpServer = FastifyInstance<
@@ -60,6 +65,8 @@ export interface HttpObserver {
   requestRefused?(refusal: RefusedRequest): void | Promise<void>
   /** Our own fault: the error that the caller was not shown. */
   requestFailed?(failure: { readonly error: unknown; readonly correlationId: string; readonly route: string }): void
+  /** A connection too many of one network was closed. */
+  connectionRefused?(): void
 }
 
 export interface HttpServerOptions {
@@ -69,16 +76,24 @@ export interface HttpServerOptions {
   /** Every permission there is. A route that requires another one, which nobody could have, keeps the server from starting. */
   readonly permissions?: readonly string[]
   readonly observer?: HttpObserver
-  /** Mutual TLS; without it the server speaks plain HTTP. */
+  /** Mutual TLS; without it or a certificate the server speaks plain HTTP. */
   readonly mutualTls?: MutualTls
+  /** HTTPS for callers without a certificate of their own. */
+  readonly certificate?: ServerCertificate
   /** Largest body, in bytes. Default 262 144. */
   readonly maxBodyBytes?: number
   /** For receiving a whole request. Default 30 s. */
   readonly requestTimeout?: Duration
+  /** For receiving the head of a request, or the first byte of a connection. Default 10 s. */
+  readonly headersTimeout?: Duration
+  /** Open connections of one network (an IPv4 address, an IPv6 /64) that is no trusted proxy. Default: as many as come. */
+  readonly connectionsPerNetwork?: number
   /** Addresses of proxies whose `x-forwarded-for` is believed. Default none. */
   readonly trustedProxies?: readonly string[]
   /** Content-Security-Policy; the default lets a page do nothing. */
   readonly contentSecurityPolicy?: string
+  /** Whose pages may call and read the answers (`originsIn`). Default none. */
+  readonly allowedOrigins?: readonly string[]
 }
 
 /** A server without routes and not yet listening. `routesOf` lists what was declared on it. */
@@ -124,15 +139,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   server.addHook('onRequest', async (request, reply) => {
     startedAt.set(request, options.clock.now())
-    reply.headers({
-      [correlationHeader]: request.id,
-      'cache-control': 'no-store',
-      'content-security-policy': options.contentSecurityPolicy ?? "default-src 'none'; frame-ancestors 'none'",
-      'cross-origin-resource-policy': 'same-origin',
-      'referrer-policy': 'no-referrer',
-      'x-content-type-options': 'nosniff',
-      'x-frame-options': 'DENY',
-    })
+    reply.headers({ ...headersFor(request), [correlationHeader]: request.id })
+    const methods = (): string[] => methodsAt(routes, pathOf(request))
+    if (answerCrossOrigin(request, reply, { origins: options.allowedOrigins ?? [], methods })) return
     if (request.is404) return
     refuseEncodedBody(request)
     const access = request.routeOptions.config.access
@@ -152,6 +161,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     })
   })
 
+  function headersFor(request: FastifyRequest): Readonly<Record<string, string>> {
+    const { contentSecurityPolicy } = options
+    return securityHeaders({ overTls: request.protocol === 'https', contentSecurityPolicy })
+  }
+
   async function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const coded = withCode(error)
     const language = acceptedLanguage(request.headers['accept-language'])
@@ -165,9 +179,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       options.observer?.requestFailed?.({ error, correlationId: request.id, route })
     }
     variesBy(reply, 'accept-language')
+    // A path that does not decode is refused before any hook has run.
+    const missing = reply.hasHeader('x-content-type-options') ? {} : headersFor(request)
     return reply
       .code(problem.status)
-      .headers({ ...problemHeaders(coded), 'content-language': language, [correlationHeader]: request.id })
+      .headers({ ...missing, ...problemHeaders(coded), 'content-language': language, [correlationHeader]: request.id })
       .type(problemContentType)
       .serializer((body: unknown) => JSON.stringify(body))
       .send(problem)
@@ -234,21 +250,30 @@ function openServer(
 ): Server {
   const limits = {
     requestTimeout: options.requestTimeout ?? seconds(30),
-    headersTimeout: seconds(10),
+    headersTimeout: options.headersTimeout ?? seconds(10),
+    // How late a time-out may be noticed; Node's own 30 s would be three times the time-out.
+    connectionsCheckingInterval: seconds(1),
     keepAliveTimeout: seconds(72),
     maxHeaderSize: 16_384,
     requireHostHeader: true,
     insecureHTTPParser: false,
     rejectNonStandardBodyWrites: true,
   }
-  if (options.mutualTls === undefined) {
-    const server = createPlainServer(limits, handler)
-    rememberSilentSockets(server, 'connection')
-    return server
+  const tls = options.mutualTls ?? options.certificate
+  if (tls === undefined) return prepared(createPlainServer(limits, handler), 'connection', options)
+  const handshake = { handshakeTimeout: seconds(10) }
+  const server = createTlsServer({ ...limits, ...handshake, ...tls.serverOptions() }, handler)
+  tls.serve(server)
+  return prepared(server, 'secureConnection', options)
+}
+
+function prepared(server: Server, event: 'connection' | 'secureConnection', options: HttpServerOptions): Server {
+  rememberSilentSockets(server, event)
+  server.on('checkExpectation', refuseExpectation)
+  const { connectionsPerNetwork: perNetwork, trustedProxies: exempt = [], observer } = options
+  if (perNetwork !== undefined) {
+    limitConnections(server, { perNetwork, exempt, refused: () => observer?.connectionRefused?.() })
   }
-  const server = createTlsServer({ ...limits, ...options.mutualTls.serverOptions() }, handler)
-  options.mutualTls.serve(server)
-  rememberSilentSockets(server, 'secureConnection')
   return server
 }
 
@@ -298,28 +323,4 @@ const frameworkCodes: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed-request',
   FST_ERR_BAD_URL: 'malformed-request',
   FST_ERR_MAX_PARAM_LENGTH: 'not-found',
-}
-
-/** What Node's parser refuses never becomes a request: it is answered on the bare socket (RFC 9112 sections 2.2, 6.3). */
-function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
-  const status = brokenRequestStatus[error.code ?? ''] ?? '400 Bad Request'
-  const code: ErrorCode = status.startsWith('431') ? 'request-too-large' : 'malformed-request'
-  const correlationId = correlationIdOf({})
-  const problem = problemDocument(new CodedError(code, 'The request could not be read.'), { path: '', correlationId })
-  const body = JSON.stringify({ ...problem, status: Number(status.slice(0, 3)) })
-  const head = [
-    `HTTP/1.1 ${status}`,
-    `content-type: ${problemContentType}`,
-    'content-language: en',
-    `content-length: ${Buffer.byteLength(body)}`,
-    `${correlationHeader}: ${correlationId}`,
-    'connection: close',
-  ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
-}
-
-const brokenRequestStatus: Readonly<Record<string, string>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
-  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
 }

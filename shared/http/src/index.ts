@@ -1,7 +1,9 @@
 export { acceptedLanguage } from './accept-language.ts'
+export { callerNetwork } from './caller-network.ts'
 export { callerService, serviceNameIn } from './caller-service.ts'
 export { CircuitBreaker, type CircuitState } from './circuit-breaker.ts'
 export { correlationHeader, correlationIdOf } from './correlation-id.ts'
+export { originsIn } from './cross-origin.ts'
 export {
   closeGracefully,
   createHttpServer,
@@ -37,6 +39,8 @@ export {
   services,
   signedInAccess,
 } from './route-access.ts'
+export { requireSameOrigin } from './same-origin.ts'
+export { openServerCertificate, type ServerCertificate, type ServerCertificateFiles } from './server-certificate.ts'
 export {
   type ServiceClient,
   type ServiceClientOptions,

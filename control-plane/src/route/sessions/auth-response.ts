@@ -19,7 +19,11 @@ export const AuthResponse = Type.Object({
   access_token: Type.String({ description: 'A JWT (RFC 9068); send it as Bearer.' }),
   token_type: Type.Literal('Bearer'),
   expires_in: Type.Integer({ description: 'Seconds.' }),
-  refresh_token: Type.String({ description: 'Good for one refresh.' }),
+  refresh_token: Type.Optional(
+    Type.String({
+      description: 'Good for one refresh. Not here but in a cookie for who sent `Sallyport-Session: cookie`.',
+    }),
+  ),
   user: Person,
 })
 export type AuthResponse = Static<typeof AuthResponse>
