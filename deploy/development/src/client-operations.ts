@@ -48,6 +48,7 @@ export const clientOperationsPath = 'shared/client/src/operations.ts'
 
 const json = 'application/json'
 const eventStream = 'text/event-stream'
+const jsonLines = 'application/x-ndjson'
 
 /** @param openapi the document as text. */
 export function clientOperations(openapi: string): string {
@@ -75,7 +76,7 @@ export interface OperationDefinition {
   readonly authenticated: boolean
   /** Whether it takes an \`Idempotency-Key\`. */
   readonly once: boolean
-  readonly answers: 'object' | 'page' | 'events' | 'nothing'
+  readonly answers: 'object' | 'page' | 'events' | 'lines' | 'nothing'
 }
 
 export const operations = {
@@ -126,9 +127,10 @@ function describe(path: string, method: string, operation: Operation): Described
 function kindOf(
   parameters: readonly { readonly field: string }[],
   responses: Operation['responses'],
-): 'object' | 'page' | 'events' | 'nothing' {
+): 'object' | 'page' | 'events' | 'lines' | 'nothing' {
   const content = responses['200']?.content ?? {}
   if (content[eventStream] !== undefined) return 'events'
+  if (content[jsonLines] !== undefined) return 'lines'
   const schema = Object.entries(responses).find(([status]) => /^2/.test(status))?.[1].content?.[json]?.schema
   if (schema === undefined) return 'nothing'
   const properties = schema.properties as Schema | undefined
@@ -137,7 +139,7 @@ function kindOf(
 }
 
 function answerOf(name: string, status: string, { content }: Content): string {
-  const schema = content?.[json]?.schema ?? content?.[eventStream]?.schema
+  const schema = content?.[json]?.schema ?? content?.[eventStream]?.schema ?? content?.[jsonLines]?.schema
   if (content !== undefined && schema === undefined) throw new Error(`${name} answers ${status} with no JSON`)
   return `{ readonly status: ${status}; readonly body: ${schema === undefined ? 'undefined' : typeOf(schema, '    ')} }`
 }

@@ -39,9 +39,10 @@ export interface ChainHead extends ChainPosition {
 
 export const beforeFirstEntry: ChainPosition = { sequence: 0, sha256: new Uint8Array(32) }
 
-export function eventSha256(event: SealableEvent): Uint8Array {
+/** The event as it is hashed, and as an export holds it. */
+export function eventDocument(event: SealableEvent): { readonly [name: string]: CanonicalValue | undefined } {
   const { id, type, severity, occurredAt, organizationId, actor, address, subject, outcome, correlationId } = event
-  const text = canonicalJson({
+  return {
     id,
     type,
     severity,
@@ -53,9 +54,14 @@ export function eventSha256(event: SealableEvent): Uint8Array {
     outcome,
     correlationId,
     details: event.details as CanonicalValue,
-  })
-  return createHash('sha256').update(Uint8Array.of(0)).update(text).digest()
+  }
 }
+
+export const eventSha256 = (event: SealableEvent): Uint8Array => documentSha256(eventDocument(event))
+
+/** Of an event as `eventDocument` gives it, whatever it holds: an export of a later version is hashed as it is. */
+export const documentSha256 = (document: CanonicalValue): Uint8Array =>
+  createHash('sha256').update(Uint8Array.of(0)).update(canonicalJson(document)).digest()
 
 /** The entry that follows `previous`. */
 export function chainEntry(previous: ChainPosition, eventId: string, event: Uint8Array): ChainEntry {

@@ -22,6 +22,11 @@ const { text, number, texts, optional } = field
 export const auditEventTypes = {
   'organization.created': { severity: 'notice', subject: 'organization', details: { name: text } },
   'organization.changed': { severity: 'notice', subject: 'organization', details: { name: text, version: number } },
+  'audit.exported': {
+    severity: 'notice',
+    subject: 'organization',
+    details: { from: optional(text), to: optional(text), after: number, last: number },
+  },
   // `leftOut`: the event stands for so many of a minute, beyond those that have one each.
   'access.refused': {
     severity: 'warning',

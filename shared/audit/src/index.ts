@@ -4,6 +4,8 @@ export {
   type ChainHead,
   type ChainPosition,
   chainEntry,
+  documentSha256,
+  eventDocument,
   eventSha256,
   headBytes,
   type SealableEvent,
@@ -28,5 +30,20 @@ export {
   checkAuditDetails,
   isAuditEventType,
 } from './audit-event-types.ts'
+export {
+  type AuditExportEnd,
+  type AuditExportEvent,
+  type AuditExportHead,
+  type AuditExportLine,
+  type AuditExportOthers,
+  type AuditExportStart,
+  auditExportVersion,
+} from './audit-export.ts'
 export { type CanonicalValue, canonicalJson } from './canonical-json.ts'
 export { type ChainFault, type ChainFaultReason, ChainVerification } from './chain-verification.ts'
+export {
+  type AuditExportReport,
+  type AuditFinding,
+  type AuditFindingReason,
+  verifyAuditExport,
+} from './export-verification.ts'

@@ -28,6 +28,11 @@ export type PagedOperation = {
   [Name in OperationName]: (typeof operations)[Name]['answers'] extends 'page' ? Name : never
 }[OperationName]
 
+/** Answers as lines of JSON, of any number. */
+export type LinesOperation = {
+  [Name in OperationName]: (typeof operations)[Name]['answers'] extends 'lines' ? Name : never
+}[OperationName]
+
 export type ItemOf<Name extends PagedOperation> =
   BodyOf<Name> extends { readonly items: readonly (infer Item)[] } ? Item : never
 
@@ -49,6 +54,11 @@ export interface Client {
   call<Name extends OperationName>(name: Name, ...args: Arguments<Name>): Promise<AnswerOf<Name>>
   /** All items from page to page, fetched as they are asked for; `limit` is the size of a page. Throws as `call`. */
   items<Name extends PagedOperation>(name: Name, ...args: Arguments<Name>): AsyncGenerator<ItemOf<Name>>
+  /**
+   * The lines of the answer as they come, as text; `timeout` bounds the wait for the first. A connection that breaks is an error, and
+   * nothing is asked for again. Throws as `call`.
+   */
+  lines<Name extends LinesOperation>(name: Name, ...args: Arguments<Name>): AsyncGenerator<string>
   /**
    * Live events, from now on or after `lastEventId`. A feed that ends or breaks is followed on where it was, until the signal
    * aborts, which ends the iteration. Throws as `call` when the feed is refused.
@@ -114,7 +124,12 @@ export function createClient(options: ClientOptions): Client {
     let isRenewed = false
     for (let attempt = 1; ; ) {
       try {
-        return await attemptOnce(request, token, callOptions, definition.answers === 'events')
+        return await attemptOnce(
+          request,
+          token,
+          callOptions,
+          definition.answers === 'events' || definition.answers === 'lines',
+        )
       } catch (error) {
         if (token !== undefined && !isRenewed && isApiProblem(error) && error.status === 401) {
           isRenewed = true
@@ -195,6 +210,24 @@ export function createClient(options: ClientOptions): Client {
     }
   }
 
+  async function* lines(name: LinesOperation, request: object = {}, callOptions: CallOptions = {}) {
+    const definition: OperationDefinition = operations[name]
+    const response = await open(definition, httpRequest(options.baseUrl, definition, { ...request }), callOptions)
+    const decoder = new TextDecoder()
+    let begun = ''
+    try {
+      for await (const chunk of response.body ?? nothing()) {
+        const parts = `${begun}${decoder.decode(chunk, { stream: true })}`.split('\n')
+        begun = parts.pop() ?? ''
+        yield* parts
+      }
+    } catch (error) {
+      callOptions.signal?.throwIfAborted()
+      throw unreachable(options.baseUrl, error, undefined)
+    }
+    if (begun !== '') yield begun
+  }
+
   async function* events(
     request: RequestOf<'followEvents'> = {},
     callOptions: CallOptions = {},
@@ -243,7 +276,7 @@ export function createClient(options: ClientOptions): Client {
   }
 
   // The table has made the types: what an operation answers is what its document says.
-  return { call, items, events } as unknown as Client
+  return { call, items, lines, events } as unknown as Client
 }
 
 /** Whether a feed that was open may come back: not when it is refused, nor when it sends what is no event. */

@@ -37,6 +37,7 @@ export function httpRequest(
 }
 
 function acceptOf({ answers }: OperationDefinition): string {
+  if (answers === 'lines') return 'application/x-ndjson, application/problem+json'
   return answers === 'events' ? 'text/event-stream' : 'application/json, application/problem+json'
 }
 

@@ -10,6 +10,7 @@ export {
   type FetchedResponse,
   type FetchInit,
   type ItemOf,
+  type LinesOperation,
   type LiveEvent,
   type OperationName,
   type PagedOperation,

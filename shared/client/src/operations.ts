@@ -12,7 +12,7 @@ export interface OperationDefinition {
   readonly authenticated: boolean
   /** Whether it takes an `Idempotency-Key`. */
   readonly once: boolean
-  readonly answers: 'object' | 'page' | 'events' | 'nothing'
+  readonly answers: 'object' | 'page' | 'events' | 'lines' | 'nothing'
 }
 
 export const operations = {
@@ -359,6 +359,14 @@ export const operations = {
     authenticated: true,
     once: false,
     answers: 'page',
+  },
+  exportAuditEvents: {
+    method: 'GET',
+    path: '/api/v1/audit-events/export',
+    parameters: { from: 'query', to: 'query' },
+    authenticated: true,
+    once: false,
+    answers: 'lines',
   },
   listJobs: {
     method: 'GET',
@@ -1360,6 +1368,14 @@ export interface OperationTypes {
       }[]
       readonly nextCursor: string | null
     } }
+  }
+  /** The audit trail with what proves it, as lines of JSON. From the last signed head before `from` to the first one after `to`: the organization’s events in full, of all others their hashes alone, the signed heads and the keys that signed them. `sallyport audit verify` proves the file without the installation; without its last line it was cut off. */
+  readonly exportAuditEvents: {
+    readonly request: {
+      readonly from?: string | undefined
+      readonly to?: string | undefined
+    }
+    readonly answer: { readonly status: 200; readonly body: string }
   }
   /** Jobs, such as mails to be sent. Dead ones wait for somebody to retry or drop them, for 30 days; finished ones are shown for 7. */
   readonly listJobs: {

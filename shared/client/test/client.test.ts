@@ -212,3 +212,16 @@ describe('live events', () => {
     await expect(client.events().next()).rejects.toMatchObject({ code: 'permission-denied' })
   })
 })
+
+describe('an answer of lines', () => {
+  it('is given line by line, wherever its pieces end', async () => {
+    const pieces = ['{"line":"exp', 'ort"}\n{"line":"end"}\n', '{"cut']
+    const { fetch } = scriptedServer(
+      () => new Response(ReadableStream.from(pieces.map((piece) => new TextEncoder().encode(piece)))),
+    )
+    const client = createClient({ baseUrl: 'https://example.com', fetch })
+    const lines: string[] = []
+    for await (const line of client.lines('exportAuditEvents')) lines.push(line)
+    expect(lines).toEqual(['{"line":"export"}', '{"line":"end"}', '{"cut'])
+  })
+})

@@ -23,6 +23,12 @@ export interface SealedEvent {
   readonly event: AuditEventRecord | undefined
 }
 
+export interface OrganizationEntry {
+  readonly entry: ChainEntry
+  /** `'hidden'`: of another organization, or of none. */
+  readonly event: AuditEventRecord | 'hidden'
+}
+
 export interface AuditChain {
   /**
    * Gives up to `limit` committed events their place, oldest first. Two who seal at once do it one after the other.
@@ -40,6 +46,17 @@ export interface AuditChain {
   lastHead(): Promise<SignedHead | undefined>
   /** In order of sequence, after `after`. */
   heads(after: number, limit: number): Promise<readonly SignedHead[]>
+  /**
+   * The signed heads around a span of time: every event of the organization that happened in it has its place between them.
+   * Undefined while nothing was signed.
+   * @param span without `from` from the beginning of the chain, without `to` up to the last head
+   */
+  headsAround(
+    organizationId: string,
+    span: { readonly from?: Instant | undefined; readonly to?: Instant | undefined },
+  ): Promise<{ readonly after: ChainPosition; readonly last: SignedHead } | undefined>
+  /** In order of sequence, after `after`: of all organizations the entry, of this one the event with it. */
+  entriesOf(organizationId: string, after: number, limit: number): Promise<readonly OrganizationEntry[]>
   /** In order of sequence, after `after`; of all organizations. */
   entries(after: number, limit: number): Promise<readonly SealedEvent[]>
 }

@@ -67,6 +67,17 @@ export interface AuditEvents {
     },
     act: ActContext,
   ): Promise<void>
+  /** Somebody took the trail away: written down before it is given. */
+  recordExport(
+    exported: {
+      readonly organizationId: string
+      readonly from?: string | undefined
+      readonly to?: string | undefined
+      readonly after: number
+      readonly last: number
+    },
+    act: ActContext,
+  ): Promise<void>
   /** All or none. */
   recordRefusals(refusals: readonly AccessRefusal[]): Promise<void>
   /** Failures before anything was proven: added to the counts of their prefix, reason and minute. */

@@ -1,5 +1,5 @@
 export type { ActContext, IdempotencyKey } from './act.ts'
-export type { AuditChain, AuditHeadKey, SealedEvent, SignedHead } from './audit-chain.ts'
+export type { AuditChain, AuditHeadKey, OrganizationEntry, SealedEvent, SignedHead } from './audit-chain.ts'
 export type { AccessRefusal, AuditEventFilter, AuditEventRecord, AuditEvents } from './audit-events.ts'
 export type { CertificateRecord, Certificates, OrphanedIssuance, RecordedIdentity } from './certificates.ts'
 export type { CommandRecord, Commands } from './commands.ts'

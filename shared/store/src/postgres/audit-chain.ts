@@ -1,7 +1,7 @@
 import { beforeFirstEntry, type ChainEntry, type ChainPosition, chainEntry, eventSha256 } from '@sallyport/audit'
 import type { Instant } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
-import type { AuditChain, AuditHeadKey, SealedEvent, SignedHead } from '../audit-chain.ts'
+import type { AuditChain, AuditHeadKey, OrganizationEntry, SealedEvent, SignedHead } from '../audit-chain.ts'
 import { type AuditRow, auditColumns, toAuditEvent } from './audit-events.ts'
 import type { Database, Query } from './database.ts'
 import { sql, time } from './sql.ts'
@@ -92,6 +92,61 @@ export class PostgresAuditChain implements AuditChain {
       query.rows<HeadRow>(sql`
         select ${headColumns} from audit_head where sequence > ${after} order by sequence, signed_at limit ${limit}`),
     )
+  }
+
+  async headsAround(
+    organizationId: string,
+    { from, to }: Parameters<AuditChain['headsAround']>[1],
+  ): Promise<{ readonly after: ChainPosition; readonly last: SignedHead } | undefined> {
+    // Sealed late, after a head that was signed after the span: an event whose transaction took long, or whose sealer was away.
+    const latest =
+      to === undefined
+        ? undefined
+        : await this.#database.of(organizationId).read((query) =>
+            query.rows<{ readonly id: string }>(sql`
+              select id from audit_event where organization_id = ${organizationId}
+                and occurred_at < ${time(to)} and occurred_at >= ${time(to)}::timestamptz - interval '1 day'
+              order by occurred_at desc, id desc limit 1000`),
+          )
+    return await this.#database.read(async (query) => {
+      const after =
+        from === undefined
+          ? undefined
+          : await query.first<ChainPosition>(sql`
+              select sequence, sha256 from audit_head where signed_at <= ${time(from)} order by sequence desc limit 1`)
+      const last =
+        (latest === undefined || to === undefined
+          ? undefined
+          : await query.first<HeadRow>(sql`
+              select ${headColumns} from audit_head where signed_at >= ${time(to)} and sequence >= coalesce((
+                select max(sequence) from audit_chain where event_id = any(${latest.map(({ id }) => id)}::uuid[])), 0)
+              order by sequence, signed_at limit 1`)) ??
+        (await query.first<HeadRow>(
+          sql`select ${headColumns} from audit_head order by sequence desc, signed_at desc limit 1`,
+        ))
+      if (last === undefined) return undefined
+      const { sequence, sha256 } = after ?? beforeFirstEntry
+      return { after: { sequence, sha256 }, last }
+    })
+  }
+
+  async entriesOf(organizationId: string, after: number, limit: number): Promise<readonly OrganizationEntry[]> {
+    const entries = await this.#database.read((query) =>
+      query.rows<EntryRow>(sql`
+        select sequence, event_id as "eventId", event_sha256 as "eventSha256", sha256 from audit_chain
+        where sequence > ${after} order by sequence limit ${limit}`),
+    )
+    const ids = entries.map(({ eventId }) => eventId)
+    const events = await this.#database.of(organizationId).read((query) =>
+      query.rows<AuditRow>(sql`
+        select ${auditColumns} from audit_event
+        where organization_id = ${organizationId} and id = any(${ids}::uuid[])`),
+    )
+    const own = new Map(events.map((row) => [row.id, row]))
+    return entries.map((entry) => {
+      const row = own.get(entry.eventId)
+      return { entry, event: row === undefined ? 'hidden' : toAuditEvent(row) }
+    })
   }
 
   async entries(after: number, limit: number): Promise<readonly SealedEvent[]> {

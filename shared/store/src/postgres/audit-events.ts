@@ -109,6 +109,18 @@ export class PostgresAuditEvents implements AuditEvents {
     )
   }
 
+  async recordExport(exported: Parameters<AuditEvents['recordExport']>[0], act: ActContext): Promise<void> {
+    const { organizationId, from, to, after, last } = exported
+    await this.#database.of(organizationId).transaction((query) =>
+      this.#record.audit(query, act, {
+        type: 'audit.exported',
+        organizationId,
+        subjectId: organizationId,
+        details: { after, last, ...present({ from, to }) },
+      }),
+    )
+  }
+
   async recordRefusals(refusals: readonly AccessRefusal[]): Promise<void> {
     await this.#database.transaction(async (query) => {
       for (const { code, route, organizationId, permission, policy, leftOut, ...act } of refusals) {
