@@ -3,7 +3,7 @@
 import type { Clock } from '@sallyport/clock'
 import type { Logger } from '@sallyport/diagnostics'
 import type { SealingKey } from '@sallyport/hsm'
-import type { Store } from '@sallyport/store'
+import type { OrganizationCreation, Store } from '@sallyport/store'
 import type { JWK } from 'jose'
 import type { CommandAnswers } from './command-answers.ts'
 import type { ControlPlaneMetrics } from './control-plane-metrics.ts'
@@ -32,6 +32,8 @@ export interface ApiPorts {
   /** Of the HSM: for what is kept of answers. */
   readonly sealingKey: Pick<SealingKey, 'seal' | 'open'>
   readonly devicePsks: Pick<DevicePsks, 'create'>
+  /** Who makes organizations here, and how many. */
+  readonly organizationCreation: OrganizationCreation
   /** Whether a mail server is configured. */
   readonly sendsMail: boolean
   readonly publishedKeys: () => readonly JWK[]

@@ -8,6 +8,8 @@ import type { FastifyRequest } from 'fastify'
 export interface Caller {
   readonly userId: string
   readonly organizationId: string
+  /** With which the person is in it: another one each time that they join. */
+  readonly membershipId: string
   readonly sessionId: string
   readonly roles: readonly string[]
   /** When the access token ends. */

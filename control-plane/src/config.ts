@@ -74,6 +74,22 @@ export const controlPlaneSettings = {
     maximum: 1_000_000,
     default: 6000,
   }),
+  organizationCreation: setting({
+    name: 'SALLYPORT_ORGANIZATION_CREATION',
+    meaning:
+      'Who makes organizations: `operators` are the owners of the installation’s first one, `anybody` is everybody whose e-mail address was shown to be theirs.',
+    kind: 'choice',
+    choices: ['nobody', 'operators', 'anybody'],
+    default: 'operators',
+  }),
+  organizationsPerPerson: setting({
+    name: 'SALLYPORT_ORGANIZATIONS_PER_PERSON',
+    meaning: 'How many organizations one person makes, those that they have left among them.',
+    kind: 'integer',
+    minimum: 0,
+    maximum: 100_000,
+    default: 50,
+  }),
   hsmModule: setting({
     name: 'SALLYPORT_HSM_MODULE',
     meaning: 'The PKCS#11 module of the HSM.',

@@ -176,6 +176,10 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
         sessionLifetime: configuration.sessionLifetime,
       }),
       personPermissions,
+      organizationCreation: {
+        allowedTo: configuration.organizationCreation,
+        mostOfOnePerson: configuration.organizationsPerPerson,
+      },
       sendsMail: mailSender !== undefined,
       sessions: redisSessionFamilies(redis, { clock }),
       loginLimit: redisLoginLimit(redis),

@@ -12,7 +12,7 @@ import type { Permission } from '@sallyport/fleet'
 import type { RouteAccess } from '@sallyport/http'
 import type { FastifyRequest } from 'fastify'
 import type { ApiPorts } from './api-ports.ts'
-import { rememberCaller } from './caller.ts'
+import { type Caller, rememberCaller } from './caller.ts'
 import { rememberIdentified } from './identified-caller.ts'
 import { expiredClaims } from './person-tokens.ts'
 
@@ -44,7 +44,7 @@ export async function authorizePerson(request: FastifyRequest, access: RouteAcce
  * nor the database can be asked, the token's end is what bounds it.
  */
 export async function stillMay(
-  person: { readonly sessionId: string; readonly organizationId: string; readonly userId: string },
+  person: Pick<Caller, 'sessionId' | 'organizationId' | 'userId' | 'membershipId'>,
   permission: Permission | undefined,
   ports: Omit<Ports, 'personTokens'>,
 ): Promise<boolean> {

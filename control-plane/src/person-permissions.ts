@@ -8,14 +8,18 @@
 import type { Clock, Duration, Instant } from '@sallyport/clock'
 import { later, seconds } from '@sallyport/clock'
 import type { Permission } from '@sallyport/fleet'
-import type { Store } from '@sallyport/store'
+import type { HeldMembership, Store } from '@sallyport/store'
 
 export interface PersonPermissions {
   /**
-   * Undefined for who is no member of the organization (any more).
+   * Undefined for who is no member of the organization (any more), or is it again by another membership than this one.
    * @throws CodedError `database-unavailable`: nobody is let in by what was true once.
    */
-  of(person: { readonly organizationId: string; readonly userId: string }): Promise<ReadonlySet<Permission> | undefined>
+  of(person: {
+    readonly organizationId: string
+    readonly userId: string
+    readonly membershipId: string
+  }): Promise<ReadonlySet<Permission> | undefined>
   /**
    * Calls the listener whenever something may have changed, for answers that go on for long; with whose it was: without a person
    * any of the organization's, without an organization anybody's. @returns how to stop.
@@ -34,7 +38,7 @@ const mostKept = 10_000
 
 interface Kept {
   readonly until: Instant
-  readonly permissions: Promise<ReadonlySet<Permission> | undefined>
+  readonly held: Promise<HeldMembership | undefined>
 }
 
 /** @param options.keptFor default 5 s. */
@@ -61,21 +65,25 @@ export async function openPersonPermissions(options: {
       tell({})
     },
   )
+  const heldBy = (organizationId: string, userId: string): Promise<HeldMembership | undefined> => {
+    const key = `${organizationId} ${userId}`
+    const known = kept.get(key)
+    if (known !== undefined && clock.now() < known.until) return known.held
+    // The promise is kept, not its result: a change that comes while it is asked for forgets that answer too.
+    const held = store.members.held(organizationId, userId)
+    kept.delete(key)
+    kept.set(key, { until: later(clock.now(), options.keptFor ?? keptFor), held })
+    held.catch(() => {
+      if (kept.get(key)?.held === held) kept.delete(key)
+    })
+    const oldest = kept.size > mostKept ? kept.keys().next().value : undefined
+    if (oldest !== undefined) kept.delete(oldest)
+    return held
+  }
   return {
-    of({ organizationId, userId }) {
-      const key = `${organizationId} ${userId}`
-      const known = kept.get(key)
-      if (known !== undefined && clock.now() < known.until) return known.permissions
-      // The promise is kept, not its result: a change that comes while it is asked for forgets that answer too.
-      const permissions = store.members.permissions(organizationId, userId)
-      kept.delete(key)
-      kept.set(key, { until: later(clock.now(), options.keptFor ?? keptFor), permissions })
-      permissions.catch(() => {
-        if (kept.get(key)?.permissions === permissions) kept.delete(key)
-      })
-      const oldest = kept.size > mostKept ? kept.keys().next().value : undefined
-      if (oldest !== undefined) kept.delete(oldest)
-      return permissions
+    async of({ organizationId, userId, membershipId }) {
+      const held = await heldBy(organizationId, userId)
+      return held?.membershipId === membershipId ? held.permissions : undefined
     },
     onChanged(listener) {
       listeners.add(listener)

@@ -19,7 +19,10 @@ export interface PersonSession {
   readonly sessionId: string
   readonly userId: string
   readonly organizationId: string
+  /** Tokens end with it, even for who joins again. */
+  readonly membershipId: string
   readonly roles: readonly string[]
+  /** When the person gave their password: a session that moves to another organization lives no longer for it. */
   readonly startedAt: Instant
 }
 
@@ -30,14 +33,20 @@ export interface PersonTokens {
   verifyAccess(token: string): Promise<{
     readonly userId: string
     readonly organizationId: string
+    readonly membershipId: string
     readonly sessionId: string
     readonly roles: readonly string[]
     readonly expiresAt: Instant
   }>
   /** The signature and the claims alone: whether it is the good one of its family is for `SessionFamilies`. */
-  verifyRefresh(
-    token: string,
-  ): Promise<{ readonly userId: string; readonly sessionId: string; readonly startedAt: Instant }>
+  verifyRefresh(token: string): Promise<{
+    readonly userId: string
+    /** Undefined in a token of a version in which a person was in one organization. */
+    readonly organizationId: string | undefined
+    readonly membershipId: string
+    readonly sessionId: string
+    readonly startedAt: Instant
+  }>
   /** How long a family lives if it is not refreshed: until the idle timeout, or the session's end if that is sooner. */
   timeToLive(session: { readonly startedAt: Instant }): Duration
 }
@@ -86,6 +95,7 @@ export function personTokens(options: PersonTokenOptions): PersonTokens {
       token: await issue('at+jwt', session, accessLifetime, {
         aud: personAudience,
         org: session.organizationId,
+        membership: session.membershipId,
         roles: session.roles,
       }),
       expiresInSeconds: inSeconds(accessLifetime),
@@ -93,6 +103,8 @@ export function personTokens(options: PersonTokenOptions): PersonTokens {
     issueRefresh: (session) =>
       issue('rt+jwt', session, timeToLive(session), {
         aud: refreshAudience,
+        org: session.organizationId,
+        membership: session.membershipId,
         auth_time: Math.floor(session.startedAt / 1000),
       }),
     async verifyAccess(token) {
@@ -100,6 +112,7 @@ export function personTokens(options: PersonTokenOptions): PersonTokens {
       return {
         userId: text(claims.sub),
         organizationId: text(claims.org),
+        membershipId: membershipOf(claims),
         sessionId: text(claims.sid),
         roles: texts(claims.roles),
         expiresAt: later(instant(0), seconds(number(claims.exp))),
@@ -109,6 +122,8 @@ export function personTokens(options: PersonTokenOptions): PersonTokens {
       const claims = await verify(token, 'rt+jwt', refreshAudience)
       return {
         userId: text(claims.sub),
+        organizationId: claims.org === undefined ? undefined : text(claims.org),
+        membershipId: membershipOf(claims),
         sessionId: text(claims.sid),
         startedAt: later(instant(0), seconds(number(claims.auth_time))),
       }
@@ -125,6 +140,10 @@ export function expiredClaims(error: unknown): { readonly userId?: string; reado
     ...(typeof org === 'string' ? { organizationId: org } : {}),
   }
 }
+
+/** A token of an earlier version names none: it was issued for the person's first one, whose id is the person's. */
+const membershipOf = (claims: { readonly sub?: unknown; readonly membership?: unknown }): string =>
+  text(claims.membership ?? claims.sub)
 
 function text(claim: unknown): string {
   if (typeof claim === 'string' && claim !== '') return claim

@@ -19,6 +19,7 @@ import { registerPublishSigningKeys } from './route/keys/publish-signing-keys.ts
 import { membersRoutes } from './route/members/members-routes.ts'
 import { notificationsRoutes } from './route/notifications/notifications-routes.ts'
 import { organizationRoutes } from './route/organization/organization-routes.ts'
+import { organizationsRoutes } from './route/organizations/organizations-routes.ts'
 import { provisioningRecordsRoutes } from './route/provisioning-records/provisioning-records-routes.ts'
 import { psksRoutes } from './route/psks/psks-routes.ts'
 import { resourcesRoutes } from './route/resources/resources-routes.ts'
@@ -29,6 +30,7 @@ import { telemetryRoutes } from './route/telemetry/telemetry-routes.ts'
 const registrations = [
   ...sessionsRoutes,
   ...organizationRoutes,
+  ...organizationsRoutes,
   ...membersRoutes,
   ...rolesRoutes,
   ...invitationsRoutes,

@@ -14,7 +14,9 @@ import { decodeJwt } from 'jose'
 /** The request header by which a page says that its refresh token is in the cookie. */
 export const sessionHeader = 'sallyport-session'
 
-const cookieRoutes: ReadonlySet<string> = new Set(['/api/v1/auth/login', '/api/v1/auth/refresh', '/api/v1/auth/logout'])
+/** Those that take the refresh token. */
+const takingRoutes: ReadonlySet<string> = new Set(['/api/v1/auth/refresh', '/api/v1/auth/organization'])
+const cookieRoutes: ReadonlySet<string> = new Set(['/api/v1/auth/login', '/api/v1/auth/logout', ...takingRoutes])
 
 /** To be called before the routes are registered. @param ownOrigin where people reach the API, if that is configured. */
 export async function keepRefreshTokensInCookies(server: HttpServer, ownOrigin: string | undefined): Promise<void> {
@@ -25,7 +27,7 @@ export async function keepRefreshTokensInCookies(server: HttpServer, ownOrigin: 
   })
 
   server.addHook('preValidation', async (request) => {
-    if (!asksForCookie(request) || request.routeOptions.url !== '/api/v1/auth/refresh') return
+    if (!asksForCookie(request) || !takingRoutes.has(request.routeOptions.url ?? '')) return
     const token = request.cookies[cookieName(request)]
     if (token !== undefined && isObject(request.body)) request.body = { ...request.body, refresh_token: token }
   })

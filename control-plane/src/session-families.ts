@@ -27,6 +27,14 @@ export interface SessionFamilies {
     readonly next: string
     readonly timeToLive: Duration
   }): Promise<Rotation>
+  /** The session `from` ends and `to` begins in one step, if `presented` is the good one of `from`. @returns whether it was. */
+  move(session: {
+    readonly from: string
+    readonly presented: string
+    readonly to: string
+    readonly next: string
+    readonly timeToLive: Duration
+  }): Promise<boolean>
   end(id: string): Promise<void>
   /** Whether the session has neither ended nor been lost. */
   isAlive(id: string): Promise<boolean>
@@ -45,6 +53,14 @@ end
 if family[2] == ARGV[1] and now - family[3] <= tonumber(ARGV[4]) then return 'superseded' end
 redis.call('DEL', KEYS[1])
 return 'reused'
+`
+
+const moveScript = `
+if redis.call('HGET', KEYS[1], 'current') ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[2], 'current', ARGV[2], 'previous', '', 'rotatedAt', '0')
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+return 1
 `
 
 const rotations: ReadonlySet<unknown> = new Set<Rotation>(['rotated', 'superseded', 'reused', 'unknown'])
@@ -93,6 +109,11 @@ export function redisSessionFamilies(
         )
         if (!isRotation(result)) throw new Error('the script answered something else')
         return result
+      }),
+    move: ({ from, presented, to, next, timeToLive }) =>
+      reaching(async () => {
+        const keys = [keyOf(from), keyOf(to)] as const
+        return (await redis.eval(moveScript, 2, ...keys, digest(presented), digest(next), String(timeToLive))) === 1
       }),
     end: (id) =>
       reaching(async () => {

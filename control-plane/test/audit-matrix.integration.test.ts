@@ -85,6 +85,23 @@ const audited: Readonly<Record<string, AuditedRoute>> = {
     prepare: async () => ({ body: { refresh_token: (await running.logIn()).refreshToken } }),
   },
   'POST /api/v1/auth/logout': { event: 'user.logout', prepare: async () => ({ as: await running.logIn() }) },
+  'POST /api/v1/auth/organization': {
+    event: 'user.organization-entered',
+    prepare: async () => {
+      const as = await running.logIn()
+      const organizationId = running.admin.organizationId
+      return { as, body: { organizationId, refresh_token: as.refreshToken } }
+    },
+  },
+  'POST /api/v1/organizations': { event: 'organization.created', prepare: () => ({ body: { name: anyName() } }) },
+  'POST /api/v1/organizations/join': {
+    event: 'invitation.accepted',
+    prepare: async () => {
+      const host = await running.anotherOrganization()
+      const body = { email: running.admin.email, roles: ['member'] }
+      return { body: { token: (await host.call('POST', '/api/v1/invitations', { body })).body.token } }
+    },
+  },
   'PATCH /api/v1/organization': { event: 'organization.changed', prepare: () => ({ body: { name: anyName() } }) },
   'PATCH /api/v1/members/:userId': {
     event: 'user.roles-changed',

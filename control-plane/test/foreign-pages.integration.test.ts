@@ -87,6 +87,20 @@ describe('the refresh token of a page', () => {
     expect([ended.status, codeOf(ended)]).toEqual([401, 'refresh-failed'])
   })
 
+  it('goes with the session into an organization', async () => {
+    const [cookie = ''] = (await cookieOfLogin()).split(';', 1)
+    const refreshed = await ask('POST', '/api/v1/auth/refresh', { ...fromOurPage, cookie }, '{}')
+    const [next = ''] = String(refreshed.headers['set-cookie']).split(';', 1)
+    const authorization = `Bearer ${JSON.parse(refreshed.text).access_token}`
+    const body = JSON.stringify({ organizationId: running.admin.organizationId })
+    const path = '/api/v1/auth/organization'
+    const entered = await ask('POST', path, { ...fromOurPage, authorization, cookie: next }, body)
+    expect(entered.status).toBe(200)
+    expect(JSON.parse(entered.text)).not.toHaveProperty('refresh_token')
+    const [there = ''] = String(entered.headers['set-cookie']).split(';', 1)
+    expect((await ask('POST', '/api/v1/auth/refresh', { ...fromOurPage, cookie: there }, '{}')).status).toBe(200)
+  })
+
   it('means nothing where the request does not say that it uses it', async () => {
     const [cookie = ''] = (await cookieOfLogin()).split(';', 1)
     const { 'sallyport-session': _, ...silent } = fromOurPage
@@ -116,10 +130,10 @@ describe('F33: a request with the cookie, forged by a foreign page', () => {
     return Object.fromEntries(all.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
   }
 
-  it.each(forged)('is refused %s: to log in, to refresh, to log out', async (_how, over) => {
+  it.each(forged)('is refused %s: to log in, to refresh, to go elsewhere, to log out', async (_how, over) => {
     const [cookie = ''] = (await cookieOfLogin()).split(';', 1)
     const headers = { ...headersOf(over), cookie, authorization: `Bearer ${session.accessToken}` }
-    for (const route of ['login', 'refresh', 'logout']) {
+    for (const route of ['login', 'refresh', 'organization', 'logout']) {
       const body = route === 'login' ? JSON.stringify(running.login) : '{}'
       const answer = await ask('POST', `/api/v1/auth/${route}`, headers, body)
       expect([route, answer.status, codeOf(answer)]).toEqual([route, 403, 'origin-refused'])

@@ -142,7 +142,7 @@ describe('a person of another organization', () => {
       ({ method, url }) =>
         method === 'GET' &&
         !url.includes('/:') &&
-        !/me$|events$|export$|organization$|unread-count$|preferences$/.test(url),
+        !/me$|events$|export$|organizations?$|unread-count$|preferences$/.test(url),
     )
     expect(lists.length).toBeGreaterThanOrEqual(3)
     for (const route of lists) {
@@ -156,6 +156,8 @@ describe('a person of another organization', () => {
     }
     const { body: organization } = await other.call('GET', '/api/v1/organization')
     expect(organization).toMatchObject({ name: 'Other' })
+    const { body: organizations } = await other.call('GET', '/api/v1/organizations')
+    expect(organizations.items).toMatchObject([{ id: organization.id, current: true }])
     const { body: audit } = await other.call('GET', '/api/v1/audit-events')
     for (const id of Object.values(ids)) expect(JSON.stringify(audit)).not.toContain(id)
     const filtered = await other.call('GET', `/api/v1/audit-events?subjectId=${ids.deviceId}`)

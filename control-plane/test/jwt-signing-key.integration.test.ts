@@ -16,6 +16,7 @@ const session = {
   sessionId: '11111111-1111-4111-8111-111111111111',
   userId: '22222222-2222-4222-8222-222222222222',
   organizationId: '33333333-3333-4333-8333-333333333333',
+  membershipId: '44444444-4444-4444-8444-444444444444',
   roles: ['admin'],
   startedAt: clock.now(),
 }
@@ -107,10 +108,18 @@ describe('the tokens of a person', () => {
       aud: 'sallyport',
       exp: iat + 900,
       org: session.organizationId,
+      membership: session.membershipId,
       roles: ['admin'],
     })
     expect(decodeProtectedHeader(refresh)).toEqual({ alg: 'ES256', typ: 'rt+jwt', kid: stored.kid })
-    expect(decodeJwt(refresh)).toEqual({ ...common, aud: 'sallyport-refresh', exp: iat + 14 * 86_400, auth_time: iat })
+    expect(decodeJwt(refresh)).toEqual({
+      ...common,
+      aud: 'sallyport-refresh',
+      exp: iat + 14 * 86_400,
+      org: session.organizationId,
+      membership: session.membershipId,
+      auth_time: iat,
+    })
   })
 
   it('[1.2] do not pass for each other', async () => {

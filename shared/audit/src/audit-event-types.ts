@@ -39,6 +39,7 @@ export const auditEventTypes = {
     subject: 'user',
     details: { reason: optional(text), sessionId: optional(text) },
   },
+  'user.organization-entered': { severity: 'notice', subject: 'user', details: { sessionId: text } },
   'user.logout': { severity: 'notice', subject: 'user', details: { sessionId: text } },
   'user.session-refreshed': { severity: 'info', subject: 'user', details: { sessionId: text } },
   'user.refresh-token-reused': { severity: 'warning', subject: 'user', details: { sessionId: text } },

@@ -32,6 +32,14 @@ export const operations = {
     once: false,
     answers: 'object',
   },
+  enterOrganization: {
+    method: 'POST',
+    path: '/api/v1/auth/organization',
+    parameters: {},
+    authenticated: true,
+    once: false,
+    answers: 'object',
+  },
   logOut: {
     method: 'POST',
     path: '/api/v1/auth/logout',
@@ -60,6 +68,30 @@ export const operations = {
     method: 'PATCH',
     path: '/api/v1/organization',
     parameters: { ifMatch: 'header' },
+    authenticated: true,
+    once: false,
+    answers: 'object',
+  },
+  listOrganizations: {
+    method: 'GET',
+    path: '/api/v1/organizations',
+    parameters: { cursor: 'query', limit: 'query' },
+    authenticated: true,
+    once: false,
+    answers: 'page',
+  },
+  createOrganization: {
+    method: 'POST',
+    path: '/api/v1/organizations',
+    parameters: { idempotencyKey: 'header' },
+    authenticated: true,
+    once: true,
+    answers: 'object',
+  },
+  joinOrganization: {
+    method: 'POST',
+    path: '/api/v1/organizations/join',
+    parameters: {},
     authenticated: true,
     once: false,
     answers: 'object',
@@ -466,6 +498,8 @@ export interface OperationTypes {
         readonly username?: string | undefined
         readonly email?: string | undefined
         readonly password: string
+        /** In which of their organizations the session is; without it the one where they were last. */
+        readonly organizationId?: string | undefined
       }
     }
     readonly answer: { readonly status: 200; readonly body: {
@@ -490,6 +524,33 @@ export interface OperationTypes {
   readonly refreshSession: {
     readonly request: {
       readonly body: {
+        readonly refresh_token: string
+      }
+    }
+    readonly answer: { readonly status: 200; readonly body: {
+      /** A JWT (RFC 9068); send it as Bearer. */
+      readonly access_token: string
+      readonly token_type: 'Bearer'
+      /** Seconds. */
+      readonly expires_in: number
+      /** Good for one refresh. Not here but in a cookie for who sent `Sallyport-Session: cookie`. */
+      readonly refresh_token?: string | undefined
+      readonly user: {
+        readonly id: string
+        readonly email: string
+        readonly username: string
+        readonly organizationId: string
+        readonly roles: readonly string[]
+        readonly permissions: readonly string[]
+      }
+    } }
+  }
+  /** Go on in another organization. Answers the tokens of a new session in that organization; the one of the caller ends, and its tokens with it. The new one lives no longer than the one before it would have. An organization that the caller is not in answers like one that does not exist. */
+  readonly enterOrganization: {
+    readonly request: {
+      readonly body: {
+        readonly organizationId: string
+        /** Of the session of the caller. */
         readonly refresh_token: string
       }
     }
@@ -554,6 +615,64 @@ export interface OperationTypes {
       readonly name: string
       readonly createdAt: string
       readonly updatedAt: string
+      /** The same as the ETag. */
+      readonly version: number
+    } }
+  }
+  /** The organizations of the caller. `POST /api/v1/auth/organization` goes on in another one of them. */
+  readonly listOrganizations: {
+    readonly request: {
+      /** nextCursor of the page before. */
+      readonly cursor?: string | undefined
+      /** Items in a page; 50 unless told. */
+      readonly limit?: number | undefined
+    }
+    readonly answer: { readonly status: 200; readonly body: {
+      readonly items: readonly {
+        readonly id: string
+        readonly name: string
+        /** What the person is in it. */
+        readonly roles: readonly string[]
+        readonly joinedAt: string
+        /** Whether this session is in it. */
+        readonly current: boolean
+      }[]
+      readonly nextCursor: string | null
+    } }
+  }
+  /** Make an organization. The caller is its owner, and goes on in it by `POST /api/v1/auth/organization`. Who may make one is said by the installation (`policy-violated`, policy `organization-creation`); so is how many one person may (policy `organization-limit`). */
+  readonly createOrganization: {
+    readonly request: {
+      /** A name of your own for this request (a UUID is a good one). Repeated with it within 24 h, the request gets the answer that it got. */
+      readonly idempotencyKey?: string | undefined
+      readonly body: {
+        readonly name: string
+      }
+    }
+    readonly answer: { readonly status: 201; readonly body: {
+      readonly id: string
+      readonly name: string
+      readonly createdAt: string
+      readonly updatedAt: string
+      /** The same as the ETag. */
+      readonly version: number
+    } }
+  }
+  /** Join the organization that invited. With the account of the address that was invited; for another one the token is refused as if it were not good. The session stays where it is: `POST /api/v1/auth/organization` goes on in the new organization. */
+  readonly joinOrganization: {
+    readonly request: {
+      readonly body: {
+        readonly token: string
+      }
+    }
+    readonly answer: { readonly status: 201; readonly body: {
+      readonly organizationId: string
+      readonly id: string
+      readonly email: string
+      readonly username: string
+      readonly roles: readonly string[]
+      readonly createdAt: string
+      readonly emailVerifiedAt: string | null
       /** The same as the ETag. */
       readonly version: number
     } }
@@ -753,7 +872,7 @@ export interface OperationTypes {
       readonly token?: string | undefined
     } }
   }
-  /** Join the organization that invited. Log in afterwards. A username or an address that is taken answers 409 and leaves the invitation open. */
+  /** Join the organization that invited. For who has no account: log in afterwards. A username that is taken answers 409 and leaves the invitation open; so does an address that has an account (`sign-in-to-accept`): sign in, and `POST /api/v1/organizations/join` with the token. */
   readonly acceptInvitation: {
     readonly request: {
       readonly body: {

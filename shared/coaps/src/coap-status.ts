@@ -34,6 +34,7 @@ export const coapStatusOf = {
   'policy-violated': '4.03',
   'role-not-found': '4.22',
   'invitation-invalid': '4.03',
+  'sign-in-to-accept': '4.09',
   'certificate-missing': '4.03',
   'certificate-malformed': '4.03',
   'certificate-signature-invalid': '4.03',

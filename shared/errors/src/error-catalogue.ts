@@ -149,6 +149,11 @@ export const errorCatalogue = {
     title: 'The invitation is not valid.',
     remedy: 'It was used, withdrawn or has expired: ask whoever invited you for another one.',
   },
+  'sign-in-to-accept': {
+    blame: 'caller',
+    title: 'The address of the invitation has an account.',
+    remedy: 'Sign in to it, and join with the same token: POST /api/v1/organizations/join.',
+  },
   // Certificates and paths
   'certificate-missing': {
     blame: 'peer',

@@ -104,6 +104,10 @@ export const frenchErrorTexts: ErrorTexts = {
     title: 'L’invitation n’est pas valide.',
     remedy: 'Elle a été utilisée, retirée ou a expiré : demandez-en une autre.',
   },
+  'sign-in-to-accept': {
+    title: 'L’adresse de l’invitation a un compte.',
+    remedy: 'Connectez-vous avec ce compte et rejoignez avec le même jeton : POST /api/v1/organizations/join.',
+  },
   // Certificates and paths
   'certificate-missing': {
     title: 'L’autre bout n’a pas envoyé de certificat.',

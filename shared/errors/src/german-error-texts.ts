@@ -106,6 +106,10 @@ export const germanErrorTexts: ErrorTexts = {
     title: 'Die Einladung ist nicht gültig.',
     remedy: 'Sie wurde benutzt oder zurückgezogen oder ist abgelaufen: bitten Sie um eine neue.',
   },
+  'sign-in-to-accept': {
+    title: 'Die Adresse der Einladung hat ein Konto.',
+    remedy: 'Melden Sie sich damit an und treten Sie mit demselben Token bei: POST /api/v1/organizations/join.',
+  },
   // Certificates and paths
   'certificate-missing': {
     title: 'Die Gegenstelle hat kein Zertifikat gesendet.',

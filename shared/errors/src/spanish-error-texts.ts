@@ -104,6 +104,10 @@ export const spanishErrorTexts: ErrorTexts = {
     title: 'La invitación no es válida.',
     remedy: 'Fue usada o retirada, o ha caducado: pida otra.',
   },
+  'sign-in-to-accept': {
+    title: 'La dirección de la invitación tiene una cuenta.',
+    remedy: 'Inicie sesión en ella y únase con el mismo token: POST /api/v1/organizations/join.',
+  },
   // Certificates and paths
   'certificate-missing': {
     title: 'El otro extremo no envió ningún certificado.',

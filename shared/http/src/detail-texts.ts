@@ -226,6 +226,41 @@ export const detailTexts: Readonly<Record<string, Translations>> = {
     fr: 'L’invitation n’est pas valide.',
     es: 'La invitación no es válida.',
   },
+  'There is an account with this address: sign in to it.': {
+    de: 'Zu dieser Adresse gibt es ein Konto: melden Sie sich damit an.',
+    fr: 'Il y a un compte avec cette adresse : connectez-vous avec lui.',
+    es: 'Hay una cuenta con esta dirección: inicie sesión en ella.',
+  },
+  'You are in no such organization.': {
+    de: 'In einer solchen Organisation sind Sie nicht.',
+    fr: 'Vous n’êtes dans aucune organisation de ce genre.',
+    es: 'No está en tal organización.',
+  },
+  'You are a member already.': {
+    de: 'Sie sind schon Mitglied.',
+    fr: 'Vous êtes déjà membre.',
+    es: 'Ya es miembro.',
+  },
+  'The membership has ended already.': {
+    de: 'Die Mitgliedschaft ist schon zu Ende.',
+    fr: 'L’appartenance a déjà pris fin.',
+    es: 'La pertenencia ya ha terminado.',
+  },
+  'One person is in at most {most} organizations.': {
+    de: 'Eine Person ist in höchstens {most} Organisationen.',
+    fr: 'Une personne est dans {most} organisations au plus.',
+    es: 'Una persona está en {most} organizaciones como máximo.',
+  },
+  'One person makes at most {most} organizations.': {
+    de: 'Eine Person legt höchstens {most} Organisationen an.',
+    fr: 'Une personne crée {most} organisations au plus.',
+    es: 'Una persona crea {most} organizaciones como máximo.',
+  },
+  'This installation does not let you make an organization.': {
+    de: 'Diese Installation lässt Sie keine Organisation anlegen.',
+    fr: 'Cette installation ne vous laisse pas créer d’organisation.',
+    es: 'Esta instalación no le deja crear una organización.',
+  },
   'No mail can go to this address.': {
     de: 'An diese Adresse kann keine Mail gehen.',
     fr: 'Aucun courriel ne peut aller à cette adresse.',

@@ -36,6 +36,7 @@ export const problemStatus: Readonly<Record<ErrorCode, number>> = {
   'policy-violated': 403,
   'role-not-found': 422,
   'invitation-invalid': 403,
+  'sign-in-to-accept': 409,
   // Certificates and paths: what a person loads is a value that is not allowed
   'certificate-missing': 401,
   'certificate-malformed': 422,

@@ -46,7 +46,7 @@ export {
   type RunningJob,
 } from './jobs.ts'
 export { isMailAddress, MailMessage, type MailTemplate } from './mail-message.ts'
-export type { MemberRecord, Members } from './members.ts'
+export type { HeldMembership, MemberRecord, Members } from './members.ts'
 export { type Migration, migrate } from './migrate.ts'
 export {
   canBeMailed,
@@ -55,7 +55,14 @@ export {
   notificationKinds,
 } from './notification-kinds.ts'
 export { type OpenStoreOptions, openStore } from './open-store.ts'
-export type { OrganizationRecord, Organizations, UserRecord, Users } from './organizations.ts'
+export type {
+  OrganizationCreation,
+  OrganizationRecord,
+  Organizations,
+  PersonOrganization,
+  UserRecord,
+  Users,
+} from './organizations.ts'
 export type { Outbox, OutboxEvent, OutboxRow } from './outbox.ts'
 export type { Page, PageRequest } from './page.ts'
 export type {

@@ -45,15 +45,28 @@ export interface Invitations {
   create(organizationId: string, invitation: NewInvitation, act: ActContext): Promise<InvitationRecord>
   /** @throws CodedError `not-found` for none that is open. */
   revoke(organizationId: string, id: string, act: ActContext): Promise<void>
-  /** Whether the token would be accepted now; cheap, so that a guess costs no password hash. */
-  isOpen(tokenHash: Uint8Array): Promise<boolean>
   /**
-   * Makes the member, once.
+   * For whom the token would be good now: who has an account with its address joins with that one. Cheap, so that a guess
+   * costs no password hash. To be told to nobody without the token.
+   */
+  openFor(tokenHash: Uint8Array): Promise<'somebody-new' | 'account-holder' | undefined>
+  /**
+   * Makes account and membership, once.
    * @param act who accepts is not known before: the actor is the new user.
-   * @throws CodedError `invitation-invalid`; `conflict` for a username or an address that is taken, which leaves it open.
+   * @throws CodedError `invitation-invalid`; `conflict` for a username that is taken and `sign-in-to-accept` for an address
+   * that has an account, which leave it open.
    */
   accept(
     acceptance: { readonly tokenHash: Uint8Array; readonly username: string; readonly passwordHash: string },
     origin: Omit<ActContext, 'actor'>,
   ): Promise<MemberRecord>
+  /**
+   * Makes a member of who has an account already, once. Notifies `access_changed`.
+   * @throws CodedError `invitation-invalid`, also when it went to another address than the account's, which leaves it open;
+   * `conflict` for who is a member, or is in 100 organizations.
+   */
+  join(
+    acceptance: { readonly tokenHash: Uint8Array; readonly userId: string },
+    act: ActContext,
+  ): Promise<{ readonly organizationId: string }>
 }

@@ -239,7 +239,7 @@ describe('an invitation', () => {
       `update invitation set created_at = now() - interval '2 days', expires_at = now() - interval '1 second' where id = $1`,
       [expired.id],
     )
-    expect(await store.invitations.isOpen(digestOf(expired.token))).toBe(false)
+    expect(await store.invitations.openFor(digestOf(expired.token))).toBeUndefined()
     await expect(accept(expired.token)).rejects.toMatchObject({ code: 'invitation-invalid' })
   })
 

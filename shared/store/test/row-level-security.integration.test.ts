@@ -217,6 +217,11 @@ async function fillEveryTable(around: StoreAroundDevices): Promise<void> {
   )
   const person = { organizationId, userId: around.userId }
   await store.personNotifications.prefer(person, [{ kind: 'job-dead', inApp: true, mail: false }], system)
+  // As the version before this one does.
+  await tables.query(
+    `insert into notification_preference (user_id, organization_id, kind, in_app, mail) values ($1, $2, 'job-dead', true, false)`,
+    [around.userId, organizationId],
+  )
   await store.jobs.add({ kind: 'send-mail', organizationId, payload }, system)
   await tables.query('update enrollment_group set allows_psk = true where id = $1', [around.groupId])
   await store.psks.register(

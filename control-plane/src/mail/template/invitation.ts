@@ -10,5 +10,6 @@ export const invitation = (said: ParametersOf<'invitation'>): MailContent =>
     ...(said.url === undefined ? [] : ['To accept, open', { url: said.url }]),
     said.url === undefined ? 'To accept, use this code:' : 'or use this code:',
     { code: said.code },
+    'If you have an account with this address, sign in to it first and join with the code; it lets no other account in.',
     `It is good for one use, until ${shownTime(said.expiresAt)}. If you did not expect this, do nothing.`,
   ])

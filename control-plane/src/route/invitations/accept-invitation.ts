@@ -1,6 +1,7 @@
 /**
  * POST /api/v1/invitations/accept: the invited person becomes a user. The token is all that they have, so the route is public;
- * it is 256 bits, and one that is not good costs a look-up and no password hash.
+ * it is 256 bits, and one that is not good costs a look-up and no password hash. That there is an account already is told to
+ * who has the token alone, which went to the address.
  */
 
 import { Type } from '@fastify/type-provider-typebox'
@@ -20,7 +21,7 @@ export function registerAcceptInvitation(server: HttpServer, { store }: ApiPorts
         operationId: 'acceptInvitation',
         summary: 'Join the organization that invited',
         description:
-          'Log in afterwards. A username or an address that is taken answers 409 and leaves the invitation open.',
+          'For who has no account: log in afterwards. A username that is taken answers 409 and leaves the invitation open; so does an address that has an account (`sign-in-to-accept`): sign in, and `POST /api/v1/organizations/join` with the token.',
         tags: ['organization'],
         body: Type.Object(
           {
@@ -36,8 +37,10 @@ export function registerAcceptInvitation(server: HttpServer, { store }: ApiPorts
     async (request, reply) => {
       const { token, username, password } = request.body
       const tokenHash = invitationTokenHash(token)
-      if (!(await store.invitations.isOpen(tokenHash))) {
-        throw new CodedError('invitation-invalid', 'The invitation is not valid.')
+      const invited = await store.invitations.openFor(tokenHash)
+      if (invited === undefined) throw new CodedError('invitation-invalid', 'The invitation is not valid.')
+      if (invited === 'account-holder') {
+        throw new CodedError('sign-in-to-accept', 'There is an account with this address: sign in to it.')
       }
       const member = await store.invitations.accept(
         { tokenHash, username, passwordHash: await hashPassword(password) },

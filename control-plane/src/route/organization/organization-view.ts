@@ -8,6 +8,9 @@ import { presentTime, Time, TimeOrNull } from '../../presented-time.ts'
 
 const Version = Type.Integer({ description: 'The same as the ETag.' })
 
+/** Without line breaks and other control characters: it stands in mails, lists and terminals. */
+export const organizationName = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\p{Cc}\\u2028\\u2029]+$' })
+
 export const Organization = Type.Object({
   id: Type.String({ format: 'uuid' }),
   name: Type.String(),

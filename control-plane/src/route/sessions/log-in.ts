@@ -22,6 +22,12 @@ export function registerLogIn(server: HttpServer, ports: ApiPorts): void {
             username: Type.Optional(Type.String({ minLength: 1, maxLength: 254 })),
             email: Type.Optional(Type.String({ minLength: 1, maxLength: 254 })),
             password: Type.String({ minLength: 1, maxLength: maxPasswordBytes }),
+            organizationId: Type.Optional(
+              Type.String({
+                format: 'uuid',
+                description: 'In which of their organizations the session is; without it the one where they were last.',
+              }),
+            ),
           },
           { additionalProperties: false },
         ),
@@ -34,7 +40,7 @@ export function registerLogIn(server: HttpServer, ports: ApiPorts): void {
       const attempt = { login, address: request.ip }
       try {
         await ports.loginLimit.admit(attempt)
-        const response = await logIn(ports, login, request.body.password, {
+        const response = await logIn(ports, login, request.body, {
           correlationId: request.id,
           address: request.ip,
         })
@@ -49,26 +55,33 @@ export function registerLogIn(server: HttpServer, ports: ApiPorts): void {
   )
 }
 
+/** The id of no person. */
+const nobody = '00000000-0000-0000-0000-000000000000'
+
 async function logIn(
   { store, clock, ...ports }: ApiPorts,
   login: string,
-  password: string,
+  { password, organizationId }: { readonly password: string; readonly organizationId?: string },
   origin: { readonly correlationId: string; readonly address: string },
 ): Promise<AuthResponse> {
-  const user = await store.users.findByLogin(login)
-  const verified = await verifyPassword(password, user?.passwordHash)
-  if (user === undefined || !verified) {
-    const actor = { kind: 'user', id: user?.id ?? 'unknown' } as const
+  const known = await store.users.findByLogin(login)
+  const verified = await verifyPassword(password, known?.passwordHash)
+  // Looked for in any case: whoever cannot log in learns nothing from the time that it takes.
+  const user = organizationId === undefined ? known : await store.users.read(known?.id ?? nobody, organizationId)
+  if (known === undefined || user === undefined || !verified) {
+    const actor = { kind: 'user', id: known?.id ?? 'unknown' } as const
     await store.users.recordLogin(
-      { ...(user === undefined ? {} : { userId: user.id }), login, outcome: 'failed', reason: 'invalid-credentials' },
+      { ...(known === undefined ? {} : { userId: known.id }), login, outcome: 'failed', reason: 'invalid-credentials' },
       { actor, ...origin },
     )
+    if (verified) throw new CodedError('not-found', 'You are in no such organization.')
     throw new CodedError('invalid-credentials', 'The name or the password is wrong.')
   }
   const session = {
     sessionId: randomUUID(),
     userId: user.id,
     organizationId: user.organizationId,
+    membershipId: user.membershipId,
     roles: user.roles,
     startedAt: clock.now(),
   }
@@ -76,7 +89,7 @@ async function logIn(
   const timeToLive = ports.personTokens.timeToLive(session)
   await ports.sessions.begin({ id: session.sessionId, refreshToken, timeToLive })
   await store.users.recordLogin(
-    { userId: user.id, login, outcome: 'succeeded', sessionId: session.sessionId },
+    { ...session, login, outcome: 'succeeded' },
     { actor: { kind: 'user', id: user.id }, ...origin },
   )
   return issueTokens(ports, session, user, refreshToken)

@@ -19,7 +19,8 @@ export function registerReadMe(server: HttpServer, ports: ApiPorts): void {
       },
     },
     async (request) => {
-      const user = await ports.store.users.read(callerOf(request).userId)
+      const { userId, organizationId } = callerOf(request)
+      const user = await ports.store.users.read(userId, organizationId)
       if (user === undefined) throw new CodedError('token-revoked', 'The user is gone.')
       return presentPerson(user)
     },

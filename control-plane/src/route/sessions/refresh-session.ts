@@ -30,9 +30,9 @@ export function registerRefreshSession(server: HttpServer, ports: ApiPorts): voi
     async (request) => {
       const presented = request.body.refresh_token
       const claims = await verified(ports, request, presented)
-      // Read anew: roles may have changed since the login, the user may be gone.
-      const user = await ports.store.users.read(claims.userId)
-      if (user === undefined) {
+      // Read anew: roles may have changed since the login, the person may be gone, or back by another membership.
+      const user = await ports.store.users.read(claims.userId, claims.organizationId)
+      if (user === undefined || user.membershipId !== claims.membershipId) {
         await ports.sessions.end(claims.sessionId)
         throw refused(ports, 'unknown-user')
       }

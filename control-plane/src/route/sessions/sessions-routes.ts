@@ -1,8 +1,15 @@
 /** The routes of sessions, in the order of the API document. */
 
+import { registerEnterOrganization } from './enter-organization.ts'
 import { registerLogIn } from './log-in.ts'
 import { registerLogOut } from './log-out.ts'
 import { registerReadMe } from './read-me.ts'
 import { registerRefreshSession } from './refresh-session.ts'
 
-export const sessionsRoutes = [registerLogIn, registerRefreshSession, registerLogOut, registerReadMe]
+export const sessionsRoutes = [
+  registerLogIn,
+  registerRefreshSession,
+  registerEnterOrganization,
+  registerLogOut,
+  registerReadMe,
+]

@@ -105,7 +105,7 @@ export class PostgresCustomRoles implements CustomRoles {
       const { permissions } = await lockRole(query, organizationId, name, expectedVersion)
       await refuseEscalation(query, organizationId, act, permissions.filter(isPermission))
       const used = await query.first(sql`
-        select 1 as used from user_account where organization_id = ${organizationId} and ${name} = any(roles)
+        select 1 as used from membership where organization_id = ${organizationId} and ${name} = any(roles)
         union all
         select 1 from invitation where organization_id = ${organizationId} and ${name} = any(roles)
           and accepted_at is null and revoked_at is null and expires_at > now()

@@ -6,10 +6,12 @@ import type { InvitationRecord, InvitationState, Invitations, NewInvitation } fr
 import { isMailAddress } from '../mail-message.ts'
 import type { MemberRecord } from '../members.ts'
 import type { Page, PageRequest } from '../page.ts'
+import { asTheService, lockPerson } from './across-organizations.ts'
 import { beforeCursor, pageWindow, toPage } from './cursor.ts'
 import type { Database, Query } from './database.ts'
 import { violatesUnique } from './database-fault.ts'
-import { type MemberRow, memberColumns, toMember } from './members.ts'
+import { type MemberRow, memberColumns, people, toMember } from './members.ts'
+import { mostOrganizationsOfPerson, tooManyOrganizations } from './organizations.ts'
 import { lockMemberships, permissionsByRole, refuseEscalation } from './role-permissions.ts'
 import { present } from './row.ts'
 import { allOf, sql } from './sql.ts'
@@ -62,7 +64,8 @@ export class PostgresInvitations implements Invitations {
       const allowed = await permissionsByRole(query, organizationId, roles)
       await refuseEscalation(query, organizationId, act, [...allowed.values()].flat())
       const member = await query.first(sql`
-        select 1 as there from user_account where organization_id = ${organizationId} and lower(email) = lower(${email})`)
+        select 1 as there from ${people}
+        where m.organization_id = ${organizationId} and lower(u.email) = lower(${email})`)
       if (member !== undefined) throw new CodedError('conflict', 'The address is a member’s already.')
       const replaced = await query.first<{ readonly id: string }>(sql`
         update invitation set revoked_at = now()
@@ -95,7 +98,7 @@ export class PostgresInvitations implements Invitations {
   async #mail(query: Query, act: ActContext, { organizationId, email, roles, expiresAt }: InvitationRow, code: string) {
     const named = await query.first<{ readonly organizationName: string; readonly invitedBy: string | null }>(sql`
       select o.name as "organizationName", u.username as "invitedBy" from organization o
-        left join user_account u on u.organization_id = o.id and u.id::text = ${act.actor.id}
+        left join user_account u on u.id::text = ${act.actor.id}
       where o.id = ${organizationId}`)
     const parameters = {
       organizationName: oneLine(named?.organizationName ?? 'an organization'),
@@ -126,15 +129,17 @@ export class PostgresInvitations implements Invitations {
     })
   }
 
-  async isOpen(tokenHash: Uint8Array): Promise<boolean> {
-    return (await this.#organizationOf(tokenHash)) !== undefined
+  async openFor(tokenHash: Uint8Array): Promise<'somebody-new' | 'account-holder' | undefined> {
+    const found = await this.#openInvitation(tokenHash)
+    if (found === undefined) return undefined
+    return found.known ? 'account-holder' : 'somebody-new'
   }
 
   async accept(
     { tokenHash, username, passwordHash }: Parameters<Invitations['accept']>[0],
     origin: Omit<ActContext, 'actor'>,
   ): Promise<MemberRecord> {
-    const found = await this.#organizationOf(tokenHash)
+    const found = await this.#openInvitation(tokenHash)
     if (found === undefined) throw notValid()
     const { id, organizationId } = found
     const userId = this.#record.newId()
@@ -146,7 +151,7 @@ export class PostgresInvitations implements Invitations {
         returning email, roles, delivery`)
       if (invitation === undefined) throw notValid()
       const { roles } = invitation
-      const member = await insertMember(query, { ...invitation, id: userId, organizationId, username, passwordHash })
+      const member = await insertAccount(query, { ...invitation, id: userId, organizationId, username, passwordHash })
       await this.#record.audit(
         query,
         { ...origin, actor: { kind: 'user', id: userId } },
@@ -156,11 +161,55 @@ export class PostgresInvitations implements Invitations {
     })
   }
 
-  /** The token is all that is known so far: it says whose it is. */
-  #organizationOf(tokenHash: Uint8Array) {
+  async join(
+    { tokenHash, userId }: Parameters<Invitations['join']>[0],
+    act: ActContext,
+  ): Promise<{ readonly organizationId: string }> {
+    const found = await this.#openInvitation(tokenHash)
+    if (found === undefined) throw notValid()
+    const { id, organizationId } = found
+    const membershipId = this.#record.newId()
+    await this.#database.of(organizationId).transaction(async (query) => {
+      await lockMemberships(query, organizationId)
+      const invitation = await query.first<AcceptedRow>(sql`
+        update invitation set accepted_at = now(), user_id = ${userId} where id = ${id} and ${isOpen}
+        returning email, roles, delivery`)
+      if (invitation === undefined) throw notValid()
+      const { email, roles, delivery } = invitation
+      // The person is none of this organization's yet.
+      await asTheService(query)
+      if (!(await lockPerson(query, userId))) throw notValid()
+      const person = await query.first<{ readonly username: string; readonly memberships: number }>(sql`
+        select username, (select count(*) from membership where user_id = u.id) as memberships
+        from user_account u where id = ${userId} and lower(email) = lower(${email})`)
+      if (person === undefined) throw notValid()
+      if (person.memberships >= mostOrganizationsOfPerson) throw tooManyOrganizations()
+      const joined = await query.run(sql`
+        insert into membership (organization_id, user_id, id, roles)
+        values (${organizationId}, ${userId}, ${membershipId}, ${roles}::text[]) on conflict do nothing`)
+      if (joined === 0) throw new CodedError('conflict', 'You are a member already.')
+      if (delivery === 'mail') {
+        await query.run(sql`
+          update user_account set email_verified_at = now() where id = ${userId} and email_verified_at is null`)
+      }
+      await this.#record.audit(query, act, {
+        type: 'invitation.accepted',
+        organizationId,
+        subjectId: id,
+        details: { userId, username: person.username, roles },
+      })
+      await this.#record.notify(query, 'access_changed', { organizationId, userId })
+    })
+    return { organizationId }
+  }
+
+  /** The token is all that is known so far: it says whose it is, and whether somebody has the address. */
+  #openInvitation(tokenHash: Uint8Array) {
     return this.#database.read((query) =>
-      query.first<{ readonly id: string; readonly organizationId: string }>(sql`
-        select id, organization_id as "organizationId" from invitation where token_hash = ${tokenHash} and ${isOpen}`),
+      query.first<{ readonly id: string; readonly organizationId: string; readonly known: boolean }>(sql`
+        select id, organization_id as "organizationId",
+          exists (select from user_account u where lower(u.email) = lower(i.email)) as known
+        from invitation i where token_hash = ${tokenHash} and ${isOpen}`),
     )
   }
 }
@@ -171,7 +220,8 @@ interface AcceptedRow {
   readonly delivery: 'mail' | 'shown'
 }
 
-async function insertMember(
+/** With the membership, whose roles the database takes from it. */
+async function insertAccount(
   query: Query,
   user: AcceptedRow & {
     readonly id: string
@@ -181,11 +231,12 @@ async function insertMember(
   },
 ): Promise<MemberRow> {
   try {
-    const row = await query.first<MemberRow>(sql`
+    await query.run(sql`
       insert into user_account (id, organization_id, email, username, password_hash, roles, email_verified_at)
       values (${user.id}, ${user.organizationId}, ${user.email}, ${user.username}, ${user.passwordHash},
-        ${user.roles}::text[], case when ${user.delivery === 'mail'}::boolean then now() end)
-      returning ${memberColumns}`)
+        ${user.roles}::text[], case when ${user.delivery === 'mail'}::boolean then now() end)`)
+    const row = await query.first<MemberRow>(sql`
+      select ${memberColumns} from ${people} where m.user_id = ${user.id} and m.organization_id = ${user.organizationId}`)
     if (row === undefined) throw new CodedError('internal', 'a member that was just written is not there')
     return row
   } catch (error) {
@@ -193,7 +244,9 @@ async function insertMember(
       throw new CodedError('conflict', 'The username is taken.', { cause: error })
     }
     if (violatesUnique(error, 'user_account_email')) {
-      throw new CodedError('conflict', 'There is a user with this address already.', { cause: error })
+      throw new CodedError('sign-in-to-accept', 'There is an account with this address: sign in to it.', {
+        cause: error,
+      })
     }
     throw error
   }

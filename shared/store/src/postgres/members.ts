@@ -2,11 +2,12 @@ import type { Instant } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import { isRole, type Permission } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
-import type { MemberRecord, Members } from '../members.ts'
+import type { HeldMembership, MemberRecord, Members } from '../members.ts'
 import type { Page, PageRequest } from '../page.ts'
+import { asTheService, lockPerson } from './across-organizations.ts'
 import { beforeCursor, pageWindow, toPage } from './cursor.ts'
 import type { Database, Query } from './database.ts'
-import { heldPermissions, lockMemberships, permissionsByRole, refuseEscalation } from './role-permissions.ts'
+import { heldMembership, lockMemberships, permissionsByRole, refuseEscalation } from './role-permissions.ts'
 import { present } from './row.ts'
 import { allOf, sql } from './sql.ts'
 import type { TransactionRecord } from './transaction-record.ts'
@@ -15,8 +16,11 @@ export interface MemberRow extends Omit<MemberRecord, 'emailVerifiedAt'> {
   readonly emailVerifiedAt: Instant | null
 }
 
-export const memberColumns = sql`id, organization_id as "organizationId", email, username, roles, created_at as "createdAt",
-  email_verified_at as "emailVerifiedAt", version`
+/** Of a `membership m` and its `user_account u`. */
+export const memberColumns = sql`m.user_id as id, m.organization_id as "organizationId", u.email, u.username, m.roles,
+  m.created_at as "createdAt", u.email_verified_at as "emailVerifiedAt", m.version`
+
+export const people = sql`membership m join user_account u on u.id = m.user_id`
 
 export class PostgresMembers implements Members {
   readonly #database: Database
@@ -31,12 +35,12 @@ export class PostgresMembers implements Members {
     const window = pageWindow(request)
     const rows = await this.#database.of(organizationId).read((query) =>
       query.rows<MemberRow>(sql`
-        select ${memberColumns} from user_account
+        select ${memberColumns} from ${people}
         where ${allOf([
-          sql`organization_id = ${organizationId}`,
-          beforeCursor(window, { at: sql`created_at`, id: sql`id` }),
+          sql`m.organization_id = ${organizationId}`,
+          beforeCursor(window, { at: sql`m.created_at`, id: sql`m.user_id` }),
         ])}
-        order by created_at desc, id desc limit ${window.limit + 1}`),
+        order by m.created_at desc, m.user_id desc limit ${window.limit + 1}`),
     )
     return toPage(rows, window, (row) => ({ at: row.createdAt, id: row.id }), toMember)
   }
@@ -44,13 +48,17 @@ export class PostgresMembers implements Members {
   async read(organizationId: string, userId: string): Promise<MemberRecord | undefined> {
     const row = await this.#database.of(organizationId).read((query) =>
       query.first<MemberRow>(sql`
-        select ${memberColumns} from user_account where id = ${userId} and organization_id = ${organizationId}`),
+        select ${memberColumns} from ${people} where m.user_id = ${userId} and m.organization_id = ${organizationId}`),
     )
     return row === undefined ? undefined : toMember(row)
   }
 
-  permissions(organizationId: string, userId: string): Promise<ReadonlySet<Permission> | undefined> {
-    return this.#database.of(organizationId).read((query) => heldPermissions(query, organizationId, userId))
+  async permissions(organizationId: string, userId: string): Promise<ReadonlySet<Permission> | undefined> {
+    return (await this.held(organizationId, userId))?.permissions
+  }
+
+  held(organizationId: string, userId: string): Promise<HeldMembership | undefined> {
+    return this.#database.of(organizationId).read((query) => heldMembership(query, organizationId, userId))
   }
 
   changeRoles(
@@ -74,8 +82,9 @@ export class PostgresMembers implements Members {
       await refuseEscalation(query, organizationId, act, [...[...allowed.values()].flat(), ...lost])
       if (taken.includes('owner')) await refuseWithoutOwner(query, organizationId, userId)
       const changed = await query.first<MemberRow>(sql`
-        update user_account set roles = ${wanted}::text[], version = version + 1
-        where id = ${userId} and organization_id = ${organizationId} returning ${memberColumns}`)
+        update membership m set roles = ${wanted}::text[], version = m.version + 1 from user_account u
+        where u.id = m.user_id and m.user_id = ${userId} and m.organization_id = ${organizationId}
+        returning ${memberColumns}`)
       if (changed === undefined) throw new CodedError('internal', 'a member that was just read is not there')
       const revokedInvitations = await revokeInvitationsOf(query, organizationId, userId)
       await this.#record.audit(query, act, {
@@ -98,7 +107,6 @@ export class PostgresMembers implements Members {
         await refuseEscalation(query, organizationId, act, await permissionsOfTaken(query, organizationId, roles))
       }
       if (roles.includes('owner')) await refuseWithoutOwner(query, organizationId, userId)
-      await query.run(sql`delete from user_account where id = ${userId} and organization_id = ${organizationId}`)
       const revokedInvitations = await revokeInvitationsOf(query, organizationId, userId)
       await this.#record.audit(query, act, {
         type: 'user.removed',
@@ -107,6 +115,7 @@ export class PostgresMembers implements Members {
         details: { username, roles, revokedInvitations },
       })
       await this.#record.notify(query, 'access_changed', { organizationId, userId })
+      await leave(query, organizationId, userId)
     })
   }
 }
@@ -116,9 +125,11 @@ export const toMember = ({ emailVerifiedAt, ...row }: MemberRow): MemberRecord =
   ...present({ emailVerifiedAt }),
 })
 
+/** Locked no harder than its reading bears: a person's account refers to it from another organization's transaction. */
 async function readMember(query: Query, organizationId: string, userId: string): Promise<MemberRow> {
   const row = await query.first<MemberRow>(sql`
-    select ${memberColumns} from user_account where id = ${userId} and organization_id = ${organizationId} for update`)
+    select ${memberColumns} from ${people}
+    where m.user_id = ${userId} and m.organization_id = ${organizationId} for no key update of m`)
   if (row === undefined) throw new CodedError('not-found', 'There is no such member.')
   return row
 }
@@ -143,12 +154,34 @@ async function permissionsOfTaken(
 /** Under the lock of `lockMemberships`, so that of two who go at once the second sees that the first is gone. */
 async function refuseWithoutOwner(query: Query, organizationId: string, leaving: string): Promise<void> {
   const other = await query.first(sql`
-    select 1 as there from user_account
-    where organization_id = ${organizationId} and id <> ${leaving} and 'owner' = any(roles) limit 1`)
+    select 1 as there from membership
+    where organization_id = ${organizationId} and user_id <> ${leaving} and 'owner' = any(roles) limit 1`)
   if (other !== undefined) return
   throw new CodedError('policy-violated', 'An organization keeps an owner: make somebody else one first.', {
     details: { policy: 'last-owner' },
   })
+}
+
+/**
+ * The membership ends, and with the last one of a person their account. Beyond the scope of the organization: whether there is
+ * another one is nothing that it may see. Both are under a lock of the person, so that of two organizations at one moment the
+ * second sees that the first is gone.
+ */
+async function leave(query: Query, organizationId: string, userId: string): Promise<void> {
+  await asTheService(query)
+  await lockPerson(query, userId)
+  const kept = await query.run(sql`
+    update user_account u set organization_id = m.organization_id, roles = m.roles, version = m.version
+    from (
+      select organization_id, user_id, roles, version from membership
+      where user_id = ${userId} and organization_id <> ${organizationId} order by created_at desc limit 1
+    ) m
+    where u.id = m.user_id and u.organization_id = ${organizationId}`)
+  await query.run(sql`delete from membership where user_id = ${userId} and organization_id = ${organizationId}`)
+  if (kept > 0) return
+  await query.run(sql`
+    delete from user_account u
+    where u.id = ${userId} and not exists (select from membership m where m.user_id = u.id)`)
 }
 
 /** @returns how many. */

@@ -1,11 +1,21 @@
 import { CodedError } from '@sallyport/errors'
 import { permissionsOf } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
-import type { OrganizationRecord, Organizations, UserRecord, Users } from '../organizations.ts'
-import type { Database } from './database.ts'
+import type {
+  OrganizationCreation,
+  OrganizationRecord,
+  Organizations,
+  PersonOrganization,
+  UserRecord,
+  Users,
+} from '../organizations.ts'
+import type { Page, PageRequest } from '../page.ts'
+import { lockPerson } from './across-organizations.ts'
+import { beforeCursor, pageWindow, toPage } from './cursor.ts'
+import type { Database, Query } from './database.ts'
 import { noteLoginNetwork } from './login-networks.ts'
 import { customPermissions } from './role-permissions.ts'
-import { sql } from './sql.ts'
+import { allOf, sql } from './sql.ts'
 import type { TransactionRecord } from './transaction-record.ts'
 
 export class PostgresOrganizations implements Organizations {
@@ -45,6 +55,62 @@ export class PostgresOrganizations implements Organizations {
     })
   }
 
+  create(
+    { name, ownerId, from }: Parameters<Organizations['create']>[0],
+    policy: OrganizationCreation,
+    act: ActContext,
+  ): Promise<OrganizationRecord> {
+    return this.#database.transaction(async (query) => {
+      const [id, membershipId] = [this.#record.newId(), this.#record.newId()]
+      // Of several at once of one person, the later ones see what the earlier ones have made.
+      if (!(await lockPerson(query, ownerId))) throw new CodedError('token-revoked', 'The person is gone.')
+      await refuseCreation(query, policy, { userId: ownerId, organizationId: from })
+      const had = await query.first<{ readonly made: number; readonly memberships: number }>(sql`
+        select (select count(*) from organization where created_by = ${ownerId}) as made,
+          (select count(*) from membership where user_id = ${ownerId}) as memberships`)
+      if ((had?.made ?? 0) >= policy.mostOfOnePerson) {
+        throw new CodedError('policy-violated', `One person makes at most ${policy.mostOfOnePerson} organizations.`, {
+          details: { policy: 'organization-limit', most: policy.mostOfOnePerson },
+        })
+      }
+      if ((had?.memberships ?? 0) >= mostOrganizationsOfPerson) throw tooManyOrganizations()
+      const made = await query.first<OrganizationRecord>(sql`
+        insert into organization (id, name, created_by) values (${id}, ${name}, ${ownerId})
+        returning ${organizationColumns}`)
+      if (made === undefined) throw new CodedError('internal', 'an organization that was just written is not there')
+      await query.run(sql`
+        insert into membership (organization_id, user_id, id, roles)
+        values (${id}, ${ownerId}, ${membershipId}, ${['owner']})`)
+      await this.#record.audit(query, act, {
+        type: 'organization.created',
+        organizationId: id,
+        subjectId: id,
+        details: { name },
+      })
+      return made
+    })
+  }
+
+  async listOf(userId: string, request: PageRequest): Promise<Page<PersonOrganization>> {
+    const window = pageWindow(request)
+    const rows = await this.#database.read((query) =>
+      query.rows<PersonOrganization>(sql`
+        select m.organization_id as id, o.name, m.roles, m.created_at as "joinedAt"
+        from membership m join organization o on o.id = m.organization_id
+        where ${allOf([
+          sql`m.user_id = ${userId}`,
+          beforeCursor(window, { at: sql`m.created_at`, id: sql`m.organization_id` }),
+        ])}
+        order by m.created_at desc, m.organization_id desc limit ${window.limit + 1}`),
+    )
+    return toPage(
+      rows,
+      window,
+      (row) => ({ at: row.joinedAt, id: row.id }),
+      (row) => row,
+    )
+  }
+
   read(id: string): Promise<OrganizationRecord | undefined> {
     return this.#database
       .of(id)
@@ -80,14 +146,38 @@ export class PostgresOrganizations implements Organizations {
   }
 }
 
+/** So that the list of a person's organizations is read at once, and nobody is made a member everywhere. */
+export const mostOrganizationsOfPerson = 100
+
+export const tooManyOrganizations = (): CodedError =>
+  new CodedError('conflict', `One person is in at most ${mostOrganizationsOfPerson} organizations.`)
+
+/** @throws CodedError `policy-violated`, policy `organization-creation`. */
+async function refuseCreation(
+  query: Query,
+  { allowedTo }: OrganizationCreation,
+  { userId, organizationId }: { readonly userId: string; readonly organizationId: string },
+): Promise<void> {
+  const who = await query.first<{ readonly operator: boolean; readonly verified: boolean }>(sql`
+    select email_verified_at is not null as verified, exists (
+      select from organization o join membership m on m.organization_id = o.id
+      where o.id = ${organizationId} and o.is_first and m.user_id = u.id and 'owner' = any(m.roles)) as operator
+    from user_account u where u.id = ${userId}`)
+  if (who?.operator === true && allowedTo !== 'nobody') return
+  if (who?.verified === true && allowedTo === 'anybody') return
+  throw new CodedError('policy-violated', 'This installation does not let you make an organization.', {
+    details: { policy: 'organization-creation', allowedTo },
+  })
+}
+
 const organizationColumns = sql`id, name, created_at as "createdAt", updated_at as "updatedAt", version`
 
 interface UserRow extends Omit<UserRecord, 'permissions'> {
   readonly ownPermissions: readonly string[]
 }
 
-const userColumns = sql`u.id, u.organization_id as "organizationId", u.email, u.username,
-  u.password_hash as "passwordHash", u.roles, ${customPermissions} as "ownPermissions"`
+const userColumns = sql`u.id, m.organization_id as "organizationId", m.id as "membershipId", u.email, u.username,
+  u.password_hash as "passwordHash", m.roles, ${customPermissions} as "ownPermissions"`
 
 const toUser = ({ ownPermissions, ...row }: UserRow): UserRecord => ({
   ...row,
@@ -107,20 +197,40 @@ export class PostgresUsers implements Users {
     const row = await this.#database.read((query) =>
       query.first<UserRow>(sql`
         select ${userColumns} from user_account u
+          join membership m on m.user_id = u.id and m.organization_id = u.organization_id
         where lower(u.username) = lower(${usernameOrEmail}) or lower(u.email) = lower(${usernameOrEmail})`),
     )
     return row === undefined ? undefined : toUser(row)
   }
 
-  async read(id: string): Promise<UserRecord | undefined> {
+  async read(id: string, organizationId: string | undefined): Promise<UserRecord | undefined> {
     const row = await this.#database.read((query) =>
-      query.first<UserRow>(sql`select ${userColumns} from user_account u where u.id = ${id}`),
+      query.first<UserRow>(sql`
+        select ${userColumns} from user_account u
+          join membership m on m.user_id = u.id and m.organization_id = coalesce(${organizationId}::uuid, u.organization_id)
+        where u.id = ${id}`),
     )
     return row === undefined ? undefined : toUser(row)
   }
 
+  async recordEntry(
+    { userId, organizationId, from, sessionId }: Parameters<Users['recordEntry']>[0],
+    act: ActContext,
+  ): Promise<void> {
+    await this.#database.transaction(async (query) => {
+      await rememberOrganization(query, { userId, organizationId })
+      await this.#record.audit(query, act, {
+        type: 'user.organization-entered',
+        organizationId,
+        subjectId: userId,
+        details: { sessionId },
+      })
+      await this.#record.notify(query, 'access_changed', { organizationId: from, userId })
+    })
+  }
+
   async recordLogin(login: Parameters<Users['recordLogin']>[0], act: ActContext): Promise<void> {
-    const { userId, outcome, reason, sessionId } = login
+    const { userId, organizationId, outcome, reason, sessionId } = login
     await this.#database.transaction(async (query) => {
       const user =
         userId === undefined
@@ -128,12 +238,14 @@ export class PostgresUsers implements Users {
           : await query.first<{ readonly organizationId: string }>(
               sql`select organization_id as "organizationId" from user_account where id = ${userId}`,
             )
-      if (outcome === 'succeeded' && userId !== undefined && user !== undefined) {
-        await noteLoginNetwork(query, this.#record, act, { userId, organizationId: user.organizationId })
+      const where = organizationId ?? user?.organizationId
+      if (outcome === 'succeeded' && userId !== undefined && user !== undefined && where !== undefined) {
+        if (where !== user.organizationId) await rememberOrganization(query, { userId, organizationId: where })
+        await noteLoginNetwork(query, this.#record, act, { userId, organizationId: where })
       }
       await this.#record.audit(query, act, {
         type: 'user.login',
-        organizationId: user?.organizationId,
+        organizationId: where,
         subjectId: userId ?? 'unknown',
         outcome,
         details: {
@@ -169,4 +281,17 @@ export class PostgresUsers implements Users {
       await this.#record.notify(query, 'access_changed', { organizationId, userId })
     })
   }
+}
+
+/** Where the next log-in begins. Who was removed in the meantime stays where they are. */
+async function rememberOrganization(
+  query: Query,
+  { userId, organizationId }: { readonly userId: string; readonly organizationId: string },
+): Promise<void> {
+  await lockPerson(query, userId)
+  await query.run(sql`
+    update user_account u set organization_id = m.organization_id, roles = m.roles, version = m.version
+    from membership m
+    where u.id = ${userId} and m.user_id = u.id and m.organization_id = ${organizationId}
+      and u.organization_id <> m.organization_id`)
 }

@@ -112,10 +112,10 @@ export class PostgresPersonNotifications implements PersonNotifications {
     }))
     return this.#database.of(person.organizationId).transaction(async (query) => {
       await query.run(sql`
-        insert into notification_preference (user_id, organization_id, kind, in_app, mail)
+        insert into member_notification_preference (user_id, organization_id, kind, in_app, mail)
         select user_id, organization_id, kind, in_app, mail
-        from jsonb_populate_recordset(null::notification_preference, ${json(rows)})
-        on conflict (user_id, kind) do update set in_app = excluded.in_app, mail = excluded.mail`)
+        from jsonb_populate_recordset(null::member_notification_preference, ${json(rows)})
+        on conflict (organization_id, user_id, kind) do update set in_app = excluded.in_app, mail = excluded.mail`)
       await this.#record.audit(query, act, {
         type: 'user.notification-preferences-changed',
         organizationId: person.organizationId,
@@ -151,7 +151,7 @@ const ownedBy = ({ organizationId, userId }: NotifiedPerson): Sql =>
 
 async function preferencesOf(query: Query, person: NotifiedPerson): Promise<readonly NotificationPreference[]> {
   const rows = await query.rows<{ readonly kind: string; readonly inApp: boolean; readonly mail: boolean }>(sql`
-    select kind, in_app as "inApp", mail from notification_preference where ${ownedBy(person)}`)
+    select kind, in_app as "inApp", mail from member_notification_preference where ${ownedBy(person)}`)
   return Object.keys(notificationKinds)
     .filter(isNotificationKind)
     .map((kind) => {

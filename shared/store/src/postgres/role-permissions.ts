@@ -3,13 +3,14 @@
 import { CodedError } from '@sallyport/errors'
 import { builtInRoles, isPermission, isRole, type Permission, permissionsBeyond, permissionsOf } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
+import type { HeldMembership } from '../members.ts'
 import type { Query } from './database.ts'
 import { type Sql, sql } from './sql.ts'
 
-/** What the own roles of a `user_account u` allow, as an array. */
+/** What the own roles of a `membership m` allow, as an array. */
 export const customPermissions: Sql = sql`array(
   select distinct p from custom_role r cross join unnest(r.permissions) as p
-  where r.organization_id = u.organization_id and r.name = any(u.roles))`
+  where r.organization_id = m.organization_id and r.name = any(m.roles))`
 
 /**
  * What each of these roles allows. The rows of own roles stay as they are until the transaction ends.
@@ -69,8 +70,21 @@ export async function heldPermissions(
   organizationId: string,
   userId: string,
 ): Promise<ReadonlySet<Permission> | undefined> {
-  const row = await query.first<{ readonly roles: readonly string[]; readonly own: readonly string[] }>(sql`
-    select u.roles, ${customPermissions} as own from user_account u
-    where u.id = ${userId} and u.organization_id = ${organizationId}`)
-  return row === undefined ? undefined : permissionsOf(row.roles, row.own)
+  return (await heldMembership(query, organizationId, userId))?.permissions
+}
+
+/** With which membership, and what it allows; undefined for who is no member. */
+export async function heldMembership(
+  query: Query,
+  organizationId: string,
+  userId: string,
+): Promise<HeldMembership | undefined> {
+  const row = await query.first<{
+    readonly id: string
+    readonly roles: readonly string[]
+    readonly own: readonly string[]
+  }>(sql`
+    select m.id, m.roles, ${customPermissions} as own from membership m
+    where m.user_id = ${userId} and m.organization_id = ${organizationId}`)
+  return row === undefined ? undefined : { membershipId: row.id, permissions: permissionsOf(row.roles, row.own) }
 }

@@ -33,7 +33,7 @@ export const tellPerson = <Kind extends NotificationKind>(
     readonly userId: string
     readonly data: NotificationData<Kind>
   },
-): Promise<void> => tell(query, record, act, { ...notice, who: sql`u.id = ${notice.userId}` })
+): Promise<void> => tell(query, record, act, { ...notice, who: sql`m.user_id = ${notice.userId}` })
 
 /** Tells those in the organization who may see what it is about. */
 export const tellAudience = <Kind extends NotificationKind>(
@@ -63,8 +63,10 @@ async function tell<Kind extends NotificationKind>(
   const people = await query.rows<Person>(sql`
     select u.id, u.username, u.email, coalesce(p.in_app, ${defaults.inApp}::boolean) as "inApp",
       coalesce(p.mail, ${defaults.mail}::boolean) as mail, clock_timestamp()::timestamptz(3) as now
-    from user_account u left join notification_preference p on p.user_id = u.id and p.kind = ${kind}
-    where u.organization_id = ${organizationId} and ${who}`)
+    from membership m join user_account u on u.id = m.user_id
+      left join member_notification_preference p
+        on p.organization_id = m.organization_id and p.user_id = m.user_id and p.kind = ${kind}
+    where m.organization_id = ${organizationId} and ${who}`)
   const shown = people
     .filter(({ inApp }) => inApp)
     .map(({ id }) => ({ id: record.newId(), organization_id: organizationId, user_id: id, kind, data }))
