@@ -2,7 +2,14 @@
 
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import { type HttpServer, ProblemSchema, problemContentType, publicAccess } from '@sallyport/http'
+import {
+  type HttpServer,
+  type PersonConditions,
+  ProblemSchema,
+  problemContentType,
+  publicAccess,
+  type RouteAccess,
+} from '@sallyport/http'
 import type { FastifyContextConfig, FastifySchema } from 'fastify'
 import { idempotencyKeyHeader } from './idempotency.ts'
 
@@ -26,10 +33,13 @@ export async function describeApi(server: HttpServer): Promise<void> {
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       components: {
-        securitySchemes: { person: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+        securitySchemes: {
+          person: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The access token of a log-in.' },
+          apiKey: { type: 'http', scheme: 'bearer', bearerFormat: 'sallyport_…', description: 'An API key, whole.' },
+        },
       },
       tags: [
-        { name: 'auth', description: 'Sessions of people' },
+        { name: 'auth', description: 'Sessions of people, API keys' },
         { name: 'organization', description: 'The organization, its members, roles and invitations' },
         { name: 'enrollment', description: 'Whose devices may come' },
         { name: 'devices', description: 'Devices, their resources, commands and telemetry' },
@@ -76,9 +86,23 @@ function described(schema: FastifySchema | undefined, config: FastifyContextConf
       ...withDescriptions(response),
       default: { description: 'What went wrong.', content: { [problemContentType]: { schema: { $ref: 'Problem#' } } } },
     },
-    ...(access === undefined || access.kind === 'public' ? {} : { security: [{ person: [] }] }),
+    ...(access === undefined || access.kind === 'public' ? {} : { security: credentialsFor(access) }),
     ...(access?.kind === 'permission' ? { 'x-permission': access.permission } : {}),
+    ...(asksOf(access, 'verifiedEmail') ? { 'x-verified-email': true } : {}),
+    ...(asksOf(access, 'recentAuthentication') ? { 'x-recent-authentication': true } : {}),
   }
+}
+
+const asksOf = (access: RouteAccess | undefined, condition: keyof PersonConditions): boolean =>
+  access?.kind === 'permission' && access[condition] === true
+
+function credentialsFor(access: RouteAccess) {
+  const person = { person: [] }
+  const forKeys =
+    access.kind === 'permission'
+      ? !asksOf(access, 'verifiedEmail') && !asksOf(access, 'recentAuthentication')
+      : access.kind === 'signed-in' && access.apiKeys === true
+  return forKeys ? [person, { apiKey: [] }] : [person]
 }
 
 const withKey = (headers: unknown): unknown => {

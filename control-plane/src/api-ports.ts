@@ -1,10 +1,11 @@
 /** What the routes of the public API work with. */
 
-import type { Clock } from '@sallyport/clock'
+import type { Clock, Duration } from '@sallyport/clock'
 import type { Logger } from '@sallyport/diagnostics'
 import type { SealingKey } from '@sallyport/hsm'
 import type { OrganizationCreation, Store } from '@sallyport/store'
 import type { JWK } from 'jose'
+import type { ApiKeys } from './api-keys.ts'
 import type { CommandAnswers } from './command-answers.ts'
 import type { ControlPlaneMetrics } from './control-plane-metrics.ts'
 import type { DevicePsks } from './device-psks.ts'
@@ -24,6 +25,9 @@ export interface ApiPorts {
   readonly personTokens: PersonTokens
   readonly personPermissions: Pick<PersonPermissions, 'of' | 'onChanged'>
   readonly sessions: SessionFamilies
+  readonly apiKeys: Pick<ApiKeys, 'generate' | 'authenticate' | 'scopesNow' | 'onChanged'>
+  /** How long a log-in counts as recent. */
+  readonly recentAuthentication: Duration
   readonly loginLimit: LoginLimit
   readonly requestLimit: RequestLimit
   readonly refusalTrail: Pick<RefusalTrail, 'record'>

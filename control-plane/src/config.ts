@@ -164,6 +164,13 @@ export const controlPlaneSettings = {
     kind: 'duration',
     default: '15m',
   }),
+  recentAuthentication: setting({
+    name: 'SALLYPORT_RECENT_AUTHENTICATION',
+    meaning:
+      'How long after showing the password a person may do what asks for a recent log-in, such as making API keys.',
+    kind: 'duration',
+    default: '10m',
+  }),
   sessionIdleTimeout: setting({
     name: 'SALLYPORT_SESSION_IDLE_TIMEOUT',
     meaning: 'A person who does not refresh for this long has to log in again.',

@@ -26,6 +26,7 @@ export interface ControlPlaneMetrics {
   connectionRefused(listener: 'public' | 'internal'): void
   login(outcome: string): void
   refresh(outcome: string): void
+  apiKeyPresented(outcome: string): void
   tokensIssued(kind: 'person' | 'device'): void
   /** A server-sent feed, or a web socket. */
   streamOpened(kind: StreamKind): void
@@ -59,6 +60,11 @@ export function controlPlaneMetrics(metrics: Metrics): ControlPlaneMetrics {
     help: "Refreshes of people's sessions, by outcome.",
     labels: ['outcome'],
   })
+  const apiKeys = metrics.counter({
+    name: 'sallyport_api_key_requests_total',
+    help: 'Requests that came with an API key, by outcome of looking at the key (accepted, or the error code).',
+    labels: ['outcome'],
+  })
   const tokens = metrics.counter({
     name: 'sallyport_access_tokens_issued_total',
     help: 'Access tokens issued.',
@@ -87,6 +93,7 @@ export function controlPlaneMetrics(metrics: Metrics): ControlPlaneMetrics {
     connectionRefused: (listener) => refusedConnections.inc({ listener }),
     login: (outcome) => logins.inc({ outcome }),
     refresh: (outcome) => refreshes.inc({ outcome }),
+    apiKeyPresented: (outcome) => apiKeys.inc({ outcome }),
     tokensIssued: (holder) => tokens.inc({ holder }),
     streamOpened: (kind) => streams.inc({ kind }),
     streamClosed(kind, reason) {

@@ -24,6 +24,7 @@ import {
   startManagement,
 } from '@sallyport/http'
 import { openStore, type Store } from '@sallyport/store'
+import { openApiKeys } from './api-keys.ts'
 import { listenForAnswers } from './command-answers.ts'
 import type { controlPlaneSettings } from './config.ts'
 import { controlPlaneMetrics } from './control-plane-metrics.ts'
@@ -124,6 +125,8 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   const commandAnswers = await listenForAnswers({ store, clock })
   const personPermissions = await openPersonPermissions({ store, clock })
   opened.add(() => personPermissions.close())
+  const apiKeys = await openApiKeys({ store, clock, log, metrics: figures })
+  opened.add(() => apiKeys.close())
   const sweeper = startSweeper({ store, clock, log })
   opened.add(() => sweeper.close())
   const jobs = await startJobs({ store, mailSender, concurrency: configuration.jobConcurrency, metrics, log })
@@ -180,6 +183,8 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
         allowedTo: configuration.organizationCreation,
         mostOfOnePerson: configuration.organizationsPerPerson,
       },
+      apiKeys,
+      recentAuthentication: configuration.recentAuthentication,
       sendsMail: mailSender !== undefined,
       sessions: redisSessionFamilies(redis, { clock }),
       loginLimit: redisLoginLimit(redis),

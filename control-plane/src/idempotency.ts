@@ -18,7 +18,7 @@ import type { SealingKey } from '@sallyport/hsm'
 import { acceptedLanguage, type HttpServer, problemDocument, problemHeaders } from '@sallyport/http'
 import type { DoneOnce, IdempotencyKey, Store } from '@sallyport/store'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { callerOf, rememberKey } from './caller.ts'
+import { callerIdOf, callerOf, rememberKey } from './caller.ts'
 import { readJsonValue } from './json-value.ts'
 
 declare module 'fastify' {
@@ -146,11 +146,11 @@ function keyOf(request: FastifyRequest): IdempotencyKey | undefined {
   if (key === null) {
     throw new CodedError('malformed-request', 'Idempotency-Key: send 1 to 255 visible ASCII characters, once.')
   }
-  const { organizationId, userId } = callerOf(request)
+  const caller = callerOf(request)
   const asked = `${request.method}\n${request.url}\n${canonicalJson(readJsonValue(request.body ?? null))}`
   return {
-    organizationId,
-    callerId: userId,
+    organizationId: caller.organizationId,
+    callerId: callerIdOf(caller),
     keySha256: sha256(key[1] ?? key[2] ?? ''),
     fingerprint: sha256(asked),
     attempt: randomUUID(),

@@ -6,7 +6,9 @@
 import type { FastifyRequest } from 'fastify'
 
 export interface IdentifiedCaller {
+  /** Of an API key, who made it. */
   readonly userId: string
+  readonly apiKeyId?: string | undefined
   readonly organizationId?: string | undefined
   /** The refusal has an audit event of its own. */
   readonly hasEvent?: boolean

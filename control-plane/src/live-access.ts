@@ -1,5 +1,5 @@
 /**
- * A live stream does not outlive its session, nor the right to it: asked again within the second in which something changed
+ * A live stream does not outlive its session or API key, nor the right to it: asked again within the second in which something changed
  * (Postgres says so, Redis is not needed for it), and at each heartbeat.
  */
 
@@ -10,7 +10,7 @@ import type { StreamEnd } from './control-plane-metrics.ts'
 import { stillMay } from './person-access.ts'
 import type { AccessChange } from './person-permissions.ts'
 
-type Ports = Pick<ApiPorts, 'personPermissions' | 'sessions'>
+type Ports = Pick<ApiPorts, 'personPermissions' | 'sessions' | 'apiKeys'>
 
 /** Why the stream has to end; undefined: it may go on. */
 export async function endOfAccess(
@@ -23,6 +23,21 @@ export async function endOfAccess(
     return permission !== undefined && (await stillMay(caller, undefined, ports)) ? 'permission-lost' : 'session-ended'
   } catch {
     return 'session-ended'
+  }
+}
+
+/** Calls the listener when `endOfAccess` may answer otherwise for this caller than before. @returns how to stop. */
+export function onAccessChanged(ports: Omit<Ports, 'sessions'>, caller: Caller, listener: () => void): () => void {
+  const stopPermissions = ports.personPermissions.onChanged((changed) => {
+    if (concerns(changed, caller)) listener()
+  })
+  if (caller.kind === 'person') return stopPermissions
+  const stopKeys = ports.apiKeys.onChanged((apiKeyId) => {
+    if (apiKeyId === undefined || apiKeyId === caller.apiKeyId) listener()
+  })
+  return () => {
+    stopPermissions()
+    stopKeys()
   }
 }
 

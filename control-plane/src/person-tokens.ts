@@ -24,6 +24,8 @@ export interface PersonSession {
   readonly roles: readonly string[]
   /** When the person gave their password: a session that moves to another organization lives no longer for it. */
   readonly startedAt: Instant
+  /** When the person has last shown a password, where that is later: `auth_time` of access tokens. */
+  readonly authenticatedAt?: Instant | undefined
 }
 
 export interface PersonTokens {
@@ -36,6 +38,7 @@ export interface PersonTokens {
     readonly membershipId: string
     readonly sessionId: string
     readonly roles: readonly string[]
+    readonly authenticatedAt: Instant
     readonly expiresAt: Instant
   }>
   /** The signature and the claims alone: whether it is the good one of its family is for `SessionFamilies`. */
@@ -97,6 +100,7 @@ export function personTokens(options: PersonTokenOptions): PersonTokens {
         org: session.organizationId,
         membership: session.membershipId,
         roles: session.roles,
+        auth_time: Math.floor((session.authenticatedAt ?? session.startedAt) / 1000),
       }),
       expiresInSeconds: inSeconds(accessLifetime),
     }),
@@ -115,6 +119,8 @@ export function personTokens(options: PersonTokenOptions): PersonTokens {
         membershipId: membershipOf(claims),
         sessionId: text(claims.sid),
         roles: texts(claims.roles),
+        // A version before this one left it out: then nothing is known of how long ago it is.
+        authenticatedAt: later(instant(0), seconds(claims.auth_time === undefined ? 0 : number(claims.auth_time))),
         expiresAt: later(instant(0), seconds(number(claims.exp))),
       }
     },

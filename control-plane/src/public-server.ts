@@ -5,9 +5,10 @@ import { createHttpServer, type HttpObserver, type HttpServer, type ServerCertif
 import { describeApi, registerApiDocument } from './api-document.ts'
 import type { ApiPorts } from './api-ports.ts'
 import { answerRepeats } from './idempotency.ts'
-import { authorizePerson } from './person-access.ts'
+import { authorizeCaller } from './person-access.ts'
 import { keepRefreshTokensInCookies } from './refresh-cookie.ts'
 import { limitRequests } from './request-limit.ts'
+import { apiKeysRoutes } from './route/api-keys/api-keys-routes.ts'
 import { auditRoutes } from './route/audit/audit-routes.ts'
 import { commandsRoutes } from './route/commands/commands-routes.ts'
 import { devicesRoutes } from './route/devices/devices-routes.ts'
@@ -29,6 +30,7 @@ import { telemetryRoutes } from './route/telemetry/telemetry-routes.ts'
 
 const registrations = [
   ...sessionsRoutes,
+  ...apiKeysRoutes,
   ...organizationRoutes,
   ...organizationsRoutes,
   ...membersRoutes,
@@ -75,7 +77,7 @@ export async function createPublicServer(ports: ApiPorts, options: PublicServerO
     permissions,
     ...(trustedProxies.length === 0 ? {} : { trustedProxies }),
     ...(certificate === undefined ? {} : { certificate }),
-    authorize: (request, access) => authorizePerson(request, access, ports),
+    authorize: (request, access) => authorizeCaller(request, access, ports),
   })
   await describeApi(server)
   limitRequests(server, ports)

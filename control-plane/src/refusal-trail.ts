@@ -16,7 +16,7 @@ import type { CodedError, ErrorCode } from '@sallyport/errors'
 import { callerNetwork, type RefusedRequest } from '@sallyport/http'
 import type { AccessRefusal, Store } from '@sallyport/store'
 import type { FastifyRequest } from 'fastify'
-import { identifiedBehind } from './identified-caller.ts'
+import { type IdentifiedCaller, identifiedBehind } from './identified-caller.ts'
 
 export interface RefusalTrail {
   /** Resolves once the refusal is in the trail or counted; never rejects. */
@@ -124,7 +124,7 @@ export function openRefusalTrail(options: RefusalTrailOptions): RefusalTrail {
       if (identified?.hasEvent === true) return
       endsAt ??= later(clock.now(), period)
       const refusal = refusalOf(request, error, identified)
-      const caller = identified?.userId ?? callerNetwork(request.ip)
+      const caller = identified?.apiKeyId ?? identified?.userId ?? callerNetwork(request.ip)
       const known = tallies.get(keyOf(caller, error.code))
       if (events >= perProcess || (known?.events ?? 0) >= perCaller) {
         // A caller that has no tally yet gets none any more: there are never more tallies than events, and one for each code.
@@ -165,6 +165,9 @@ const anybody = ({ code, correlationId }: AccessRefusal): AccessRefusal => ({
   actor: nobodyKnown,
 })
 
+const actorOf = ({ userId, apiKeyId }: IdentifiedCaller): AuditActor =>
+  apiKeyId === undefined ? { kind: 'user', id: userId } : { kind: 'api-key', id: apiKeyId }
+
 function refusalOf(
   request: FastifyRequest,
   { code, details }: CodedError,
@@ -174,7 +177,7 @@ function refusalOf(
   return {
     code,
     route: `${request.method} ${request.routeOptions.url ?? 'unmatched'}`,
-    actor: identified === undefined ? nobodyKnown : { kind: 'user', id: identified.userId },
+    actor: identified === undefined ? nobodyKnown : actorOf(identified),
     organizationId: identified?.organizationId,
     address: request.ip,
     correlationId: request.id,

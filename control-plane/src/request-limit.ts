@@ -1,5 +1,5 @@
 /**
- * How many requests one caller may make in a minute: a person, or a network where nobody is known yet. Counted in Redis for all
+ * How many requests one caller may make in a minute: a person, an API key, or a network where nobody is known yet. Counted in Redis for all
  * processes; said in every answer by `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10), and with 429
  * by `Retry-After`.
  *
@@ -11,15 +11,20 @@ import { CodedError } from '@sallyport/errors'
 import type { RedisConnection } from '@sallyport/events'
 import { CircuitBreaker, callerNetwork, type HttpServer } from '@sallyport/http'
 import type { FastifyRequest } from 'fastify'
-import { knownCallerOf } from './caller.ts'
+import { type Caller, callerIdOf, knownCallerOf } from './caller.ts'
 
 export interface RequestLimit {
   readonly perMinute: number
-  /** Counts a request. Undefined: Redis does not answer. */
-  count(caller: string): Promise<RequestQuota | undefined>
+  /**
+   * Counts a request.
+   * @param most what this caller may make, where it is less than others may.
+   * @returns undefined: Redis does not answer.
+   */
+  count(caller: string, most?: number): Promise<RequestQuota | undefined>
 }
 
 export interface RequestQuota {
+  readonly perMinute: number
   readonly remaining: number
   /** Whether this request is one too many. */
   readonly exceeded: boolean
@@ -39,12 +44,13 @@ export function redisRequestLimit(
   redis: RedisConnection,
   options: { readonly perMinute: number; readonly clock: Clock },
 ): RequestLimit {
-  const { perMinute, clock } = options
+  const { clock } = options
   // A Redis that hangs costs a second for each command: after three it is not asked for a moment.
   const breaker = new CircuitBreaker({ clock, threshold: 3, pause: seconds(1) })
   return {
-    perMinute,
-    async count(caller) {
+    perMinute: options.perMinute,
+    async count(caller, most = options.perMinute) {
+      const perMinute = Math.min(most, options.perMinute)
       if (!breaker.admit()) return undefined
       try {
         const [count, left] = readCount(
@@ -52,6 +58,7 @@ export function redisRequestLimit(
         )
         breaker.succeeded()
         return {
+          perMinute,
           remaining: Math.max(0, perMinute - count),
           exceeded: count > perMinute,
           resetAfter: Math.max(1, inSeconds(milliseconds(left))),
@@ -66,11 +73,11 @@ export function redisRequestLimit(
 
 /** To be called before the routes are registered. */
 export function limitRequests(server: HttpServer, { requestLimit }: { readonly requestLimit: RequestLimit }): void {
-  const { perMinute } = requestLimit
   server.addHook('onRequest', async (request, reply) => {
-    const quota = await requestLimit.count(callerNameOf(request))
+    const caller = knownCallerOf(request)
+    const quota = await requestLimit.count(callerNameOf(request, caller), requestsOf(caller))
     if (quota === undefined) return
-    const { remaining, exceeded, resetAfter } = quota
+    const { perMinute, remaining, exceeded, resetAfter } = quota
     reply.headers({
       'ratelimit-policy': `"requests";q=${perMinute};w=${inSeconds(window)}`,
       ratelimit: `"requests";r=${remaining};t=${resetAfter}`,
@@ -83,10 +90,14 @@ export function limitRequests(server: HttpServer, { requestLimit }: { readonly r
   })
 }
 
-function callerNameOf(request: FastifyRequest): string {
-  const caller = knownCallerOf(request)
-  return caller === undefined ? `network:${callerNetwork(request.ip)}` : `user:${caller.userId}`
+/** A key's requests are not its maker's: a program gone wild leaves the person theirs. */
+function callerNameOf(request: FastifyRequest, caller: Caller | undefined): string {
+  if (caller === undefined) return `network:${callerNetwork(request.ip)}`
+  return `${caller.kind === 'person' ? 'user' : 'api-key'}:${callerIdOf(caller)}`
 }
+
+const requestsOf = (caller: Caller | undefined): number | undefined =>
+  caller?.kind === 'api-key' ? caller.requestsPerMinute : undefined
 
 function readCount(answer: unknown): readonly [count: number, left: number] {
   const [count, left] = Array.isArray(answer) ? answer : []

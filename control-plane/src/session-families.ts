@@ -7,8 +7,8 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { Clock, Duration } from '@sallyport/clock'
-import { seconds } from '@sallyport/clock'
+import type { Clock, Duration, Instant } from '@sallyport/clock'
+import { instant, seconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import type { RedisConnection } from '@sallyport/events'
 import { CircuitBreaker } from '@sallyport/http'
@@ -36,6 +36,10 @@ export interface SessionFamilies {
     readonly timeToLive: Duration
   }): Promise<boolean>
   end(id: string): Promise<void>
+  /** The person has shown their password again. */
+  noteAuthentication(id: string, at: Instant): Promise<void>
+  /** Undefined where that has not happened since the session began. */
+  authenticatedAt(id: string): Promise<Instant | undefined>
   /** Whether the session has neither ended nor been lost. */
   isAlive(id: string): Promise<boolean>
 }
@@ -57,10 +61,18 @@ return 'reused'
 
 const moveScript = `
 if redis.call('HGET', KEYS[1], 'current') ~= ARGV[1] then return 0 end
+local authenticatedAt = redis.call('HGET', KEYS[1], 'authenticatedAt')
 redis.call('DEL', KEYS[1])
+if authenticatedAt then redis.call('HSET', KEYS[2], 'authenticatedAt', authenticatedAt) end
 redis.call('HSET', KEYS[2], 'current', ARGV[2], 'previous', '', 'rotatedAt', '0')
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1
+`
+
+/** Only where the family is there: one that has ended must not come back as a stump. */
+const noteScript = `
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'authenticatedAt', ARGV[1]) end
+return 0
 `
 
 const rotations: ReadonlySet<unknown> = new Set<Rotation>(['rotated', 'superseded', 'reused', 'unknown'])
@@ -118,6 +130,15 @@ export function redisSessionFamilies(
     end: (id) =>
       reaching(async () => {
         await redis.del(keyOf(id))
+      }),
+    noteAuthentication: (id, at) =>
+      reaching(async () => {
+        await redis.eval(noteScript, 1, keyOf(id), String(at))
+      }),
+    authenticatedAt: (id) =>
+      reaching(async () => {
+        const at = Number((await redis.hget(keyOf(id), 'authenticatedAt')) ?? Number.NaN)
+        return Number.isNaN(at) ? undefined : instant(at)
       }),
     isAlive: (id) => reaching(async () => (await redis.exists(keyOf(id))) === 1),
   }

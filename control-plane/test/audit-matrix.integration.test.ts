@@ -3,10 +3,14 @@
  */
 
 import { randomUUID } from 'node:crypto'
+import { readConfiguration } from '@sallyport/config'
 import { eventually } from '@sallyport/development'
 import type { DeclaredRoute } from '@sallyport/http'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { controlPlaneSettings } from '../src/config.ts'
+import { type ControlPlane, startControlPlane } from '../src/control-plane.ts'
 import { publicRoutes } from '../src/open-api-document.ts'
+import { hashPassword } from '../src/password-hash.ts'
 import { type Answer, RunningControlPlane, type Session } from './running-control-plane.ts'
 
 let running: RunningControlPlane
@@ -41,6 +45,39 @@ const role = () => json('POST', '/api/v1/roles', { name: anyName(), permissions:
 const invitation = () => json('POST', '/api/v1/invitations', { email: `${anyName()}@example.com`, roles: ['member'] })
 const device = async () => (await running.register(group)).deviceId
 const pskDevice = () => json('POST', `/api/v1/enrollment-groups/${pskGroupId}/psk-devices`, {})
+
+const newApiKey = () => ({
+  name: anyName(),
+  scopes: ['devices:read'],
+  expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+})
+const apiKey = () => json('POST', '/api/v1/auth/api-key', newApiKey())
+
+/** What stands in a mail that went out to the person. */
+function mailedToken(userId: string): string {
+  const token = randomUUID()
+  running.sql(`insert into email_verification (user_id, organization_id, id, email, token_hash, expires_at)
+    select id, organization_id, '${randomUUID()}', email, sha256('${token}'), now() + interval '1 hour'
+    from user_account where id = '${userId}'`)
+  return token
+}
+
+/** Somebody whose address is not verified, at a node that has a mail server: the others here count on there being none. */
+async function unverifiedWithMailServer(): Promise<Session> {
+  const [name, password] = [anyName(), randomUUID()]
+  running.sql(`insert into user_account (id, organization_id, email, username, password_hash, roles)
+    values ('${randomUUID()}', '${group.organizationId}', '${name}@example.com', '${name}',
+      '${await hashPassword(password)}', '{member}')`)
+  const { accessToken, refreshToken } = await running.logIn({ username: name, password })
+  const environment = { ...running.environment, SALLYPORT_SMTP_URL: 'smtp://127.0.0.1:9' }
+  const node = await startControlPlane(readConfiguration(controlPlaneSettings, environment))
+  nodes.push(node)
+  return running.session(accessToken, refreshToken, node.addresses.http)
+}
+const nodes: ControlPlane[] = []
+afterEach(async () => {
+  for (const node of nodes.splice(0)) await node.close()
+})
 
 function member(): string {
   const [id, name] = [randomUUID(), anyName()]
@@ -101,6 +138,27 @@ const audited: Readonly<Record<string, AuditedRoute>> = {
       const body = { email: running.admin.email, roles: ['member'] }
       return { body: { token: (await host.call('POST', '/api/v1/invitations', { body })).body.token } }
     },
+  },
+  'POST /api/v1/auth/reauthenticate': {
+    event: 'user.reauthenticated',
+    prepare: () => ({ body: { password: running.login.password } }),
+  },
+  'POST /api/v1/me/email-verification': {
+    event: 'user.email-verification-requested',
+    prepare: async () => ({ as: await unverifiedWithMailServer() }),
+  },
+  'POST /api/v1/auth/verify-email': {
+    event: 'user.email-verified',
+    prepare: () => ({ body: { token: mailedToken(member()) } }),
+  },
+  'POST /api/v1/auth/api-key': { event: 'api-key.created', prepare: () => ({ body: newApiKey() }) },
+  'PATCH /api/v1/api-keys/:apiKeyId': {
+    event: 'api-key.changed',
+    prepare: async () => ({ path: `/api/v1/api-keys/${(await apiKey()).id}`, body: { name: anyName() } }),
+  },
+  'DELETE /api/v1/api-keys/:apiKeyId': {
+    event: 'api-key.revoked',
+    prepare: async () => ({ path: `/api/v1/api-keys/${(await apiKey()).id}` }),
   },
   'PATCH /api/v1/organization': { event: 'organization.changed', prepare: () => ({ body: { name: anyName() } }) },
   'PATCH /api/v1/members/:userId': {
@@ -215,6 +273,7 @@ const audited: Readonly<Record<string, AuditedRoute>> = {
 
 beforeAll(async () => {
   running = await RunningControlPlane.start()
+  running.verifyEmailOf(running.admin.username)
   session = await running.logIn()
   const begun = await json('POST', '/api/v1/enrollment-groups', {
     name: 'Lamps',

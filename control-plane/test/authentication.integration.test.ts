@@ -281,12 +281,12 @@ describe('a bearer token', () => {
   })
 
   it('[1.18] is refused once it has expired, by a code of its own', async () => {
-    const short = await RunningControlPlane.start({ SALLYPORT_ACCESS_TOKEN_LIFETIME: '1s' })
+    const short = await RunningControlPlane.start({ SALLYPORT_ACCESS_TOKEN_LIFETIME: '3s' })
     try {
       const brief = await short.logIn()
       expect((await brief.call('GET', '/api/v1/me')).status).toBe(200)
       await expect
-        .poll(async () => (await brief.call('GET', '/api/v1/me')).body.code, { timeout: 4000, interval: 200 })
+        .poll(async () => (await brief.call('GET', '/api/v1/me')).body.code, { timeout: 8000, interval: 200 })
         .toBe('token-expired')
     } finally {
       await short.stop()

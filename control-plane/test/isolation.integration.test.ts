@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { builtInRoles } from '@sallyport/fleet'
+import { builtInRoles, permissions } from '@sallyport/fleet'
 import type { DeclaredRoute } from '@sallyport/http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { publicRoutes } from '../src/open-api-document.ts'
 import { hashPassword } from '../src/password-hash.ts'
-import { RunningControlPlane, type Session } from './running-control-plane.ts'
+import { type Answer, RunningControlPlane, type Session } from './running-control-plane.ts'
 
 /**
  * Every route × role × organization, from the routes as they are declared: one that this file does not know how to call fails it.
@@ -21,6 +21,7 @@ const withIds = routes.filter(({ url }) => url.includes('/:'))
 
 beforeAll(async () => {
   running = await RunningControlPlane.start()
+  running.verifyEmailOf(running.admin.username)
   owner = await running.logIn()
   other = await running.anotherOrganization()
   const { body: group } = await owner.call('POST', '/api/v1/enrollment-groups', {
@@ -59,6 +60,7 @@ beforeAll(async () => {
   const { body: invitation } = await owner.call('POST', '/api/v1/invitations', {
     body: { email: 'invited@example.com', roles: ['watcher'] },
   })
+  const { body: apiKey } = await owner.call('POST', '/api/v1/auth/api-key', { body: newApiKey(['devices:read']) })
   const userId = randomUUID()
   running.sql(
     `insert into user_account (id, organization_id, email, username, password_hash, roles)
@@ -68,6 +70,7 @@ beforeAll(async () => {
     notificationId,
     jobId,
     userId,
+    apiKeyId: apiKey.id,
     role: role.name,
     invitationId: invitation.id,
     pskId: psk.id,
@@ -79,6 +82,12 @@ beforeAll(async () => {
   }
 })
 afterAll(() => running.stop())
+
+const newApiKey = (scopes: readonly string[]) => ({
+  name: 'a key',
+  scopes,
+  expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+})
 
 const pathOf = ({ url }: DeclaredRoute): string =>
   url.replace(/:(\w+)|\*/g, (parameter, name: string | undefined) => {
@@ -95,6 +104,9 @@ const bodies: Readonly<Record<string, () => unknown>> = {
   'POST /api/v1/roles': () => ({ name: `role-${randomUUID().slice(0, 8)}`, permissions: [] }),
   'PATCH /api/v1/roles/:role': () => ({ permissions: ['devices:read'] }),
   'DELETE /api/v1/roles/:role': nothing,
+  'POST /api/v1/auth/api-key': () => newApiKey(['devices:read']),
+  'PATCH /api/v1/api-keys/:apiKeyId': () => ({ name: 'taken over' }),
+  'DELETE /api/v1/api-keys/:apiKeyId': nothing,
   'POST /api/v1/invitations': () => ({ email: `${randomUUID()}@example.com`, roles: ['member'] }),
   'DELETE /api/v1/invitations/:invitationId': nothing,
   'POST /api/v1/enrollment-groups': () => ({ state: false }),
@@ -196,8 +208,9 @@ describe('every route by role', () => {
     for (const role of held.keys()) {
       const roles = role === 'nobody' ? '{}' : `{${role}}`
       running.sql(
-        `insert into user_account (id, organization_id, email, username, password_hash, roles) values
-         ('${randomUUID()}', '${running.admin.organizationId}', '${role}@example.com', 'user-${role}', '${hash}', '${roles}')`,
+        `insert into user_account (id, organization_id, email, username, password_hash, roles, email_verified_at) values
+         ('${randomUUID()}', '${running.admin.organizationId}', '${role}@example.com', 'user-${role}', '${hash}', '${roles}',
+          now())`,
       )
       sessions.set(role, await running.logIn({ username: `user-${role}`, password }))
     }
@@ -221,29 +234,73 @@ describe('every route by role', () => {
       expect([anonymous.status, anonymous.body.code]).toEqual([401, 'token-missing'])
     },
   )
+})
 
-  /** Deletions of what is not there: the handler ran, and the others still find it. A feed is opened and left. */
-  async function statusFor(session: Session, route: DeclaredRoute): Promise<number> {
-    if (route.url === '/api/v1/events') {
-      const leaving = new AbortController()
-      const { status } = await fetch(`${running.controlPlane.addresses.http}${route.url}`, {
-        headers: { authorization: `Bearer ${session.accessToken}` },
-        signal: leaving.signal,
-      })
-      leaving.abort()
-      return status
-    }
-    if (route.url === '/api/v1/audit-events/export') {
-      const { status, body } = await call(session, route)
-      // No dps runs here that signs heads: the handler ran, and says so.
-      expect([status, body.code]).toEqual([503, 'dependency-unavailable'])
-      return 200
-    }
-    if (route.method !== 'DELETE') return (await call(session, route)).status
-    const { status } = await session.call('DELETE', elsewhere(pathOf(route)), { headers: { 'if-match': '*' } })
-    expect(status, nameOf(route)).toBe(404)
+/** Deletions of what is not there: the handler ran, and the others still find it. A feed is opened and left. */
+async function statusFor(session: Session, route: DeclaredRoute): Promise<number> {
+  if (route.url === '/api/v1/events') {
+    const leaving = new AbortController()
+    const { status } = await fetch(`${running.controlPlane.addresses.http}${route.url}`, {
+      headers: { authorization: `Bearer ${session.accessToken}` },
+      signal: leaving.signal,
+    })
+    leaving.abort()
     return status
   }
+  if (route.url === '/api/v1/audit-events/export') {
+    const { status, body } = await call(session, route)
+    // No dps runs here that signs heads: the handler ran, and says so.
+    expect([status, body.code]).toEqual([503, 'dependency-unavailable'])
+    return 200
+  }
+  if (route.method !== 'DELETE') return (await call(session, route)).status
+  const { status } = await session.call('DELETE', elsewhere(pathOf(route)), { headers: { 'if-match': '*' } })
+  expect(status, nameOf(route)).toBe(404)
+  return status
+}
+
+describe('every route by API key', () => {
+  /** Of the owner, who may everything: the scopes alone decide. */
+  const keys = new Map<string, Session>()
+  async function keyWith(scopes: readonly string[]): Promise<Session> {
+    const known = keys.get(scopes.join())
+    if (known !== undefined) return known
+    const { body } = await owner.call('POST', '/api/v1/auth/api-key', { body: newApiKey(scopes) })
+    const session = running.session(body.key, '')
+    keys.set(scopes.join(), session)
+    return session
+  }
+  const refusal = (answer: Answer) => [answer.status, answer.body?.code]
+
+  const closed = routes.filter(({ access }) => access?.kind !== 'public')
+  it.each(closed.map((route) => [nameOf(route), route] as const))(
+    '[1.7] %s: a key that has no more than the scope is let in, one that has all others is not; what is a person’s alone is refused to all',
+    async (_name, route) => {
+      const { access } = route
+      if (access?.kind !== 'permission') {
+        // Refused before the body is read: it need not fit.
+        const key = await keyWith(permissions)
+        const body = route.method === 'GET' ? {} : { body: {} }
+        const answer = await key.call(route.method as string, pathOf(route), body)
+        if (access?.kind === 'signed-in' && access.apiKeys === true) expect(answer.status).toBe(200)
+        else expect(refusal(answer)).toEqual([403, 'person-required'])
+        return
+      }
+      const others = permissions.filter((permission) => permission !== access.permission)
+      expect(refusal(await call(await keyWith(others), route))).toEqual([403, 'permission-denied'])
+      const key = await keyWith([access.permission])
+      if (access.recentAuthentication === true) {
+        expect(refusal(await call(key, route))).toEqual([403, 'person-required'])
+      } else if (expectsMore.has(nameOf(route))) {
+        expect(refusal(await call(key, route))).toEqual([403, 'policy-violated'])
+      } else {
+        expect(await statusFor(key, route)).not.toBeOneOf([401, 403, 500, 503])
+      }
+    },
+  )
+
+  /** Who gives something has to hold it: the scope of the route alone is not enough. */
+  const expectsMore = new Set(['POST /api/v1/invitations'])
 })
 
 /** The same path with ids of nothing. */

@@ -106,6 +106,7 @@ describe('the tokens of a person', () => {
     expect(decodeJwt(access)).toEqual({
       ...common,
       aud: 'sallyport',
+      auth_time: 1_800_000_000,
       exp: iat + 900,
       org: session.organizationId,
       membership: session.membershipId,

@@ -16,6 +16,7 @@ describe('the routes of the public API', () => {
       'public: GET /openapi.json',
       'public: POST /api/v1/auth/login',
       'public: POST /api/v1/auth/refresh',
+      'public: POST /api/v1/auth/verify-email',
       'public: POST /api/v1/invitations/accept',
       'signed-in: GET /api/v1/me',
       'signed-in: GET /api/v1/notification-preferences',
@@ -23,6 +24,8 @@ describe('the routes of the public API', () => {
       'signed-in: GET /api/v1/notifications/unread-count',
       'signed-in: PATCH /api/v1/notification-preferences',
       'signed-in: POST /api/v1/auth/logout',
+      'signed-in: POST /api/v1/auth/reauthenticate',
+      'signed-in: POST /api/v1/me/email-verification',
       'signed-in: POST /api/v1/notifications/:notificationId/read',
       'signed-in: POST /api/v1/notifications/read',
     ])

@@ -148,8 +148,13 @@ export class RunningControlPlane {
     this.#services.clear()
   }
 
-  async call(method: string, path: string, { body, headers }: CallOptions = {}): Promise<Answer> {
-    const response = await fetch(`${this.controlPlane.addresses.http}${path}`, {
+  call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
+    return this.callAt(this.controlPlane.addresses.http, method, path, options)
+  }
+
+  /** At a node that need not be ours. */
+  async callAt(node: string, method: string, path: string, { body, headers }: CallOptions = {}): Promise<Answer> {
+    const response = await fetch(`${node}${path}`, {
       method,
       headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -168,13 +173,17 @@ export class RunningControlPlane {
     return { username: this.admin.username, password: this.admin.password }
   }
 
-  session(accessToken: string, refreshToken: string): Session {
+  /** @param node its address; without it ours, whichever that is at the time. */
+  session(accessToken: string, refreshToken: string, node?: string): Session {
     const authorization = `Bearer ${accessToken}`
     return {
       accessToken,
       refreshToken,
       call: (method, path, options = {}) =>
-        this.call(method, path, { ...options, headers: { authorization, ...options.headers } }),
+        this.callAt(node ?? this.controlPlane.addresses.http, method, path, {
+          ...options,
+          headers: { authorization, ...options.headers },
+        }),
     }
   }
 
@@ -291,8 +300,8 @@ export class RunningControlPlane {
     const hash = await hashPassword(password)
     this.sql(
       `insert into organization (id, name) values ('${organizationId}', 'Other');
-       insert into user_account (id, organization_id, email, username, password_hash, roles)
-       values ('${userId}', '${organizationId}', '${username}@example.com', '${username}', '${hash}', '{owner}')`,
+       insert into user_account (id, organization_id, email, username, password_hash, roles, email_verified_at)
+       values ('${userId}', '${organizationId}', '${username}@example.com', '${username}', '${hash}', '{owner}', now())`,
     )
     return this.logIn({ username, password })
   }
@@ -306,6 +315,11 @@ export class RunningControlPlane {
        '${this.admin.organizationId}', '${username}@example.com', '${username}', '${await hashPassword(password)}', '{${role}}')`,
     )
     return { userId, session: await this.logIn({ username, password }) }
+  }
+
+  /** As if the person had confirmed the mail. */
+  verifyEmailOf(username: string): void {
+    this.sql(`update user_account set email_verified_at = now() where username = '${username}'`)
   }
 
   sql(statement: string, database = this.databaseUrl): string {

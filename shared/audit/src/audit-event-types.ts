@@ -53,7 +53,7 @@ export const auditEventTypes = {
   'user.removed': {
     severity: 'notice',
     subject: 'user',
-    details: { username: text, roles: texts, revokedInvitations: number },
+    details: { username: text, roles: texts, revokedInvitations: number, revokedApiKeys: optional(number) },
   },
   // Without the address of whom it is for: it would stay for ever.
   'invitation.created': {
@@ -67,6 +67,25 @@ export const auditEventTypes = {
     subject: 'invitation',
     details: { userId: text, username: text, roles: texts },
   },
+  'user.reauthenticated': {
+    severity: 'notice',
+    subject: 'user',
+    details: { sessionId: text, reason: optional(text) },
+  },
+  // Without the address itself: it would stay for ever.
+  'user.email-verification-requested': { severity: 'info', subject: 'user', details: { expiresAt: text } },
+  'user.email-verified': { severity: 'notice', subject: 'user', details: {} },
+  'api-key.created': {
+    severity: 'notice',
+    subject: 'api-key',
+    details: { name: text, scopes: texts, allowedAddresses: texts, expiresAt: text },
+  },
+  'api-key.changed': {
+    severity: 'notice',
+    subject: 'api-key',
+    details: { name: text, scopes: texts, allowedAddresses: texts, version: number },
+  },
+  'api-key.revoked': { severity: 'notice', subject: 'api-key', details: { name: text, revokedInvitations: number } },
   'role.created': { severity: 'notice', subject: 'role', details: { permissions: texts } },
   'role.changed': {
     severity: 'notice',

@@ -3,7 +3,7 @@
 import type { Instant } from '@sallyport/clock'
 import type { AuditDetails, AuditEventType } from './audit-event-types.ts'
 
-export const auditActorKinds = ['user', 'device', 'service', 'system'] as const
+export const auditActorKinds = ['user', 'api-key', 'device', 'service', 'system'] as const
 export type AuditActorKind = (typeof auditActorKinds)[number]
 
 export interface AuditActor {
@@ -16,6 +16,7 @@ export const auditSubjectKinds = [
   'organization',
   'user',
   'invitation',
+  'api-key',
   'role',
   'group',
   'provisioning-record',

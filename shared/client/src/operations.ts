@@ -40,6 +40,14 @@ export const operations = {
     once: false,
     answers: 'object',
   },
+  reauthenticate: {
+    method: 'POST',
+    path: '/api/v1/auth/reauthenticate',
+    parameters: {},
+    authenticated: true,
+    once: false,
+    answers: 'object',
+  },
   logOut: {
     method: 'POST',
     path: '/api/v1/auth/logout',
@@ -55,6 +63,62 @@ export const operations = {
     authenticated: true,
     once: false,
     answers: 'object',
+  },
+  requestEmailVerification: {
+    method: 'POST',
+    path: '/api/v1/me/email-verification',
+    parameters: {},
+    authenticated: true,
+    once: false,
+    answers: 'nothing',
+  },
+  verifyEmail: {
+    method: 'POST',
+    path: '/api/v1/auth/verify-email',
+    parameters: {},
+    authenticated: false,
+    once: false,
+    answers: 'nothing',
+  },
+  createApiKey: {
+    method: 'POST',
+    path: '/api/v1/auth/api-key',
+    parameters: { idempotencyKey: 'header' },
+    authenticated: true,
+    once: true,
+    answers: 'object',
+  },
+  listApiKeys: {
+    method: 'GET',
+    path: '/api/v1/api-keys',
+    parameters: { cursor: 'query', limit: 'query' },
+    authenticated: true,
+    once: false,
+    answers: 'page',
+  },
+  readApiKey: {
+    method: 'GET',
+    path: '/api/v1/api-keys/{apiKeyId}',
+    parameters: { apiKeyId: 'path' },
+    authenticated: true,
+    once: false,
+    answers: 'object',
+  },
+  changeApiKey: {
+    method: 'PATCH',
+    path: '/api/v1/api-keys/{apiKeyId}',
+    parameters: { apiKeyId: 'path', ifMatch: 'header' },
+    authenticated: true,
+    once: false,
+    answers: 'object',
+  },
+  revokeApiKey: {
+    method: 'DELETE',
+    path: '/api/v1/api-keys/{apiKeyId}',
+    parameters: { apiKeyId: 'path' },
+    authenticated: true,
+    once: false,
+    answers: 'nothing',
   },
   readOrganization: {
     method: 'GET',
@@ -572,12 +636,27 @@ export interface OperationTypes {
       }
     } }
   }
+  /** Show the password again. For what answers 401 `reauthentication-required`: use the access token of the answer from then on. The session and its refresh token go on. */
+  readonly reauthenticate: {
+    readonly request: {
+      readonly body: {
+        readonly password: string
+      }
+    }
+    readonly answer: { readonly status: 200; readonly body: {
+      /** A JWT (RFC 9068); send it as Bearer. */
+      readonly access_token: string
+      readonly token_type: 'Bearer'
+      /** Seconds. */
+      readonly expires_in: number
+    } }
+  }
   /** End the session */
   readonly logOut: {
     readonly request: Readonly<Record<string, never>>
     readonly answer: { readonly status: 204; readonly body: undefined }
   }
-  /** The person who is calling */
+  /** The person who is calling, or who made the API key */
   readonly readMe: {
     readonly request: Readonly<Record<string, never>>
     readonly answer: { readonly status: 200; readonly body: {
@@ -587,7 +666,164 @@ export interface OperationTypes {
       readonly organizationId: string
       readonly roles: readonly string[]
       readonly permissions: readonly string[]
+      /** Where it is an API key that is calling. */
+      readonly apiKey?: {
+        readonly id: string
+        readonly name: string
+        readonly expiresAt: string
+      } | undefined
     } }
+  }
+  /** Get a mail by which to verify one’s e-mail address. It holds a token, good once and for an hour; a newer one takes its place. One mail in a minute. 409 for an address that is verified. */
+  readonly requestEmailVerification: {
+    readonly request: Readonly<Record<string, never>>
+    readonly answer: { readonly status: 204; readonly body: undefined }
+  }
+  /** Verify an e-mail address */
+  readonly verifyEmail: {
+    readonly request: {
+      readonly body: {
+        readonly token: string
+      }
+    }
+    readonly answer: { readonly status: 204; readonly body: undefined }
+  }
+  /** Make an API key. For a program: it is sent as Bearer wherever an access token is. Only a person with a verified e-mail address who has logged in a short while ago makes one. The key is shown once. */
+  readonly createApiKey: {
+    readonly request: {
+      /** A name of your own for this request (a UUID is a good one). Repeated with it within 24 h, the request gets the answer that it got. */
+      readonly idempotencyKey?: string | undefined
+      readonly body: {
+        readonly name: string
+        /** What the key may do at most; it never may more than whoever made it may at that moment. */
+        readonly scopes: readonly ('organization:read' | 'organization:write' | 'members:read' | 'members:write' | 'invitations:read' | 'invitations:write' | 'roles:read' | 'roles:write' | 'api-keys:read' | 'api-keys:write' | 'api-keys:oversee' | 'groups:read' | 'groups:write' | 'provisioning:read' | 'devices:read' | 'devices:write' | 'devices:command' | 'telemetry:read' | 'audit:read' | 'events:read' | 'jobs:read' | 'jobs:write')[]
+        /** At most 366 days from now. */
+        readonly expiresAt: string
+        /** Addresses or networks (CIDR) from which the key may be used. Empty: from anywhere. */
+        readonly allowedAddresses?: readonly string[] | undefined
+        /** Where it is less than a person may make, which is the limit of a key that has none of its own. */
+        readonly requestsPerMinute?: number | undefined
+      }
+    }
+    readonly answer: { readonly status: 201; readonly body: {
+      readonly id: string
+      /** What the key begins with, so that one that is found somewhere can be told. */
+      readonly prefix: string
+      readonly name: string
+      readonly madeBy: string
+      readonly scopes: readonly string[]
+      readonly allowedAddresses: readonly string[]
+      readonly requestsPerMinute: number | null
+      readonly state: 'active' | 'expired' | 'revoked'
+      readonly createdAt: string
+      readonly expiresAt: string
+      readonly revokedAt: string | null
+      /** To the minute. */
+      readonly lastUsedAt: string | null
+      readonly lastUsedAddress: string | null
+      /** The same as the ETag. */
+      readonly version: number
+      /** The key itself. It is not shown again. */
+      readonly key: string
+    } }
+  }
+  /** API keys, without the keys themselves. One’s own; with `api-keys:oversee` those of everybody in the organization. */
+  readonly listApiKeys: {
+    readonly request: {
+      /** nextCursor of the page before. */
+      readonly cursor?: string | undefined
+      /** Items in a page; 50 unless told. */
+      readonly limit?: number | undefined
+    }
+    readonly answer: { readonly status: 200; readonly body: {
+      readonly items: readonly {
+        readonly id: string
+        /** What the key begins with, so that one that is found somewhere can be told. */
+        readonly prefix: string
+        readonly name: string
+        readonly madeBy: string
+        readonly scopes: readonly string[]
+        readonly allowedAddresses: readonly string[]
+        readonly requestsPerMinute: number | null
+        readonly state: 'active' | 'expired' | 'revoked'
+        readonly createdAt: string
+        readonly expiresAt: string
+        readonly revokedAt: string | null
+        /** To the minute. */
+        readonly lastUsedAt: string | null
+        readonly lastUsedAddress: string | null
+        /** The same as the ETag. */
+        readonly version: number
+      }[]
+      readonly nextCursor: string | null
+    } }
+  }
+  /** An API key, without the key itself */
+  readonly readApiKey: {
+    readonly request: {
+      readonly apiKeyId: string
+    }
+    readonly answer: { readonly status: 200; readonly body: {
+      readonly id: string
+      /** What the key begins with, so that one that is found somewhere can be told. */
+      readonly prefix: string
+      readonly name: string
+      readonly madeBy: string
+      readonly scopes: readonly string[]
+      readonly allowedAddresses: readonly string[]
+      readonly requestsPerMinute: number | null
+      readonly state: 'active' | 'expired' | 'revoked'
+      readonly createdAt: string
+      readonly expiresAt: string
+      readonly revokedAt: string | null
+      /** To the minute. */
+      readonly lastUsedAt: string | null
+      readonly lastUsedAddress: string | null
+      /** The same as the ETag. */
+      readonly version: number
+    } }
+  }
+  /** Change an API key. Scopes may only become fewer: whoever needs more makes another key. */
+  readonly changeApiKey: {
+    readonly request: {
+      readonly apiKeyId: string
+      /** The `ETag` that was read. Needed. */
+      readonly ifMatch?: string | undefined
+      readonly body: {
+        readonly name?: string | undefined
+        /** What the key may do at most; it never may more than whoever made it may at that moment. */
+        readonly scopes?: readonly ('organization:read' | 'organization:write' | 'members:read' | 'members:write' | 'invitations:read' | 'invitations:write' | 'roles:read' | 'roles:write' | 'api-keys:read' | 'api-keys:write' | 'api-keys:oversee' | 'groups:read' | 'groups:write' | 'provisioning:read' | 'devices:read' | 'devices:write' | 'devices:command' | 'telemetry:read' | 'audit:read' | 'events:read' | 'jobs:read' | 'jobs:write')[] | undefined
+        /** Addresses or networks (CIDR) from which the key may be used. Empty: from anywhere. */
+        readonly allowedAddresses?: readonly string[] | undefined
+        readonly requestsPerMinute?: number | null | undefined
+      }
+    }
+    readonly answer: { readonly status: 200; readonly body: {
+      readonly id: string
+      /** What the key begins with, so that one that is found somewhere can be told. */
+      readonly prefix: string
+      readonly name: string
+      readonly madeBy: string
+      readonly scopes: readonly string[]
+      readonly allowedAddresses: readonly string[]
+      readonly requestsPerMinute: number | null
+      readonly state: 'active' | 'expired' | 'revoked'
+      readonly createdAt: string
+      readonly expiresAt: string
+      readonly revokedAt: string | null
+      /** To the minute. */
+      readonly lastUsedAt: string | null
+      readonly lastUsedAddress: string | null
+      /** The same as the ETag. */
+      readonly version: number
+    } }
+  }
+  /** Revoke an API key. Within a second no node takes it any more. Invitations that were given with it and not accepted go too. */
+  readonly revokeApiKey: {
+    readonly request: {
+      readonly apiKeyId: string
+    }
+    readonly answer: { readonly status: 204; readonly body: undefined }
   }
   /** The organization of the caller */
   readonly readOrganization: {
@@ -766,7 +1002,7 @@ export interface OperationTypes {
       readonly idempotencyKey?: string | undefined
       readonly body: {
         readonly name: string
-        readonly permissions: readonly ('organization:read' | 'organization:write' | 'members:read' | 'members:write' | 'invitations:read' | 'invitations:write' | 'roles:read' | 'roles:write' | 'groups:read' | 'groups:write' | 'provisioning:read' | 'devices:read' | 'devices:write' | 'devices:command' | 'telemetry:read' | 'audit:read' | 'events:read' | 'jobs:read' | 'jobs:write')[]
+        readonly permissions: readonly ('organization:read' | 'organization:write' | 'members:read' | 'members:write' | 'invitations:read' | 'invitations:write' | 'roles:read' | 'roles:write' | 'api-keys:read' | 'api-keys:write' | 'api-keys:oversee' | 'groups:read' | 'groups:write' | 'provisioning:read' | 'devices:read' | 'devices:write' | 'devices:command' | 'telemetry:read' | 'audit:read' | 'events:read' | 'jobs:read' | 'jobs:write')[]
       }
     }
     readonly answer: { readonly status: 201; readonly body: {
@@ -799,7 +1035,7 @@ export interface OperationTypes {
       /** The `ETag` that was read. Needed. */
       readonly ifMatch?: string | undefined
       readonly body: {
-        readonly permissions: readonly ('organization:read' | 'organization:write' | 'members:read' | 'members:write' | 'invitations:read' | 'invitations:write' | 'roles:read' | 'roles:write' | 'groups:read' | 'groups:write' | 'provisioning:read' | 'devices:read' | 'devices:write' | 'devices:command' | 'telemetry:read' | 'audit:read' | 'events:read' | 'jobs:read' | 'jobs:write')[]
+        readonly permissions: readonly ('organization:read' | 'organization:write' | 'members:read' | 'members:write' | 'invitations:read' | 'invitations:write' | 'roles:read' | 'roles:write' | 'api-keys:read' | 'api-keys:write' | 'api-keys:oversee' | 'groups:read' | 'groups:write' | 'provisioning:read' | 'devices:read' | 'devices:write' | 'devices:command' | 'telemetry:read' | 'audit:read' | 'events:read' | 'jobs:read' | 'jobs:write')[]
       }
     }
     readonly answer: { readonly status: 200; readonly body: {

@@ -129,6 +129,51 @@ export const errorCatalogue = {
     title: 'Another request has just used this refresh token.',
     remedy: 'Use the tokens of the request that won.',
   },
+  'api-key-invalid': {
+    blame: 'caller',
+    title: 'The API key is not valid.',
+    remedy: 'Send a key as it was shown when it was made, as Bearer; where it is lost, make another one.',
+  },
+  'api-key-expired': {
+    blame: 'caller',
+    title: 'The API key has expired.',
+    remedy: 'Make another key and use that.',
+  },
+  'api-key-revoked': {
+    blame: 'caller',
+    title: 'The API key was revoked.',
+    remedy: 'Make another key and use that, if you still may.',
+  },
+  'api-key-address-refused': {
+    blame: 'caller',
+    title: 'The API key may not be used from this address.',
+    remedy: 'Use it from one of its allowed addresses, or have those changed.',
+  },
+  'key-generation-failed': {
+    blame: 'environment',
+    title: 'No key could be generated, and nothing was stored.',
+    remedy: 'Try again; the operator sees the cause in the log.',
+  },
+  'person-required': {
+    blame: 'caller',
+    title: 'Only a person who is logged in may do this, not an API key.',
+    remedy: 'Log in and send the access token.',
+  },
+  'reauthentication-required': {
+    blame: 'caller',
+    title: 'The log-in is too long ago for this.',
+    remedy: 'Send the password to /api/v1/auth/reauthenticate and use the access token of the answer.',
+  },
+  'email-unverified': {
+    blame: 'caller',
+    title: 'The e-mail address is not verified.',
+    remedy: 'Ask for a mail at /api/v1/me/email-verification and confirm with the token in it.',
+  },
+  'email-verification-invalid': {
+    blame: 'caller',
+    title: 'The token of the verification mail is not valid.',
+    remedy: 'It was used, replaced or has expired: ask for another mail.',
+  },
   'permission-denied': {
     blame: 'caller',
     title: 'The permission for this act is missing.',

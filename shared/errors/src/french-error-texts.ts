@@ -88,6 +88,43 @@ export const frenchErrorTexts: ErrorTexts = {
     title: 'Une autre requête vient d’utiliser ce jeton de renouvellement.',
     remedy: 'Utilisez les jetons de la requête arrivée la première.',
   },
+  'api-key-invalid': {
+    title: 'La clé d’API n’est pas valide.',
+    remedy:
+      'Envoyez une clé telle qu’elle a été montrée à sa création, comme Bearer ; si elle est perdue, créez-en une autre.',
+  },
+  'api-key-expired': {
+    title: 'La clé d’API a expiré.',
+    remedy: 'Créez une autre clé et utilisez-la.',
+  },
+  'api-key-revoked': {
+    title: 'La clé d’API a été révoquée.',
+    remedy: 'Créez une autre clé et utilisez-la, si vous en avez encore le droit.',
+  },
+  'api-key-address-refused': {
+    title: 'La clé d’API ne peut pas être utilisée depuis cette adresse.',
+    remedy: 'Utilisez-la depuis une adresse admise, ou faites changer celles-ci.',
+  },
+  'key-generation-failed': {
+    title: 'Aucune clé n’a pu être générée, et rien n’a été enregistré.',
+    remedy: 'Réessayez ; l’exploitant voit la cause dans le journal.',
+  },
+  'person-required': {
+    title: 'Seule une personne connectée peut faire cela, pas une clé d’API.',
+    remedy: 'Connectez-vous et envoyez le jeton d’accès.',
+  },
+  'reauthentication-required': {
+    title: 'La connexion est trop ancienne pour cela.',
+    remedy: 'Envoyez le mot de passe à /api/v1/auth/reauthenticate et utilisez le jeton d’accès de la réponse.',
+  },
+  'email-unverified': {
+    title: 'L’adresse de courriel n’est pas vérifiée.',
+    remedy: 'Demandez un courriel à /api/v1/me/email-verification et confirmez avec le jeton qu’il contient.',
+  },
+  'email-verification-invalid': {
+    title: 'Le jeton du courriel de vérification n’est pas valide.',
+    remedy: 'Il a été utilisé, remplacé ou a expiré : demandez un autre courriel.',
+  },
   'permission-denied': {
     title: 'La permission pour cet acte manque.',
     remedy: 'Demandez la permission à l’administration de votre organisation.',

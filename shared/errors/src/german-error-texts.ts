@@ -90,6 +90,44 @@ export const germanErrorTexts: ErrorTexts = {
     title: 'Eine andere Anfrage hat dieses Refresh-Token gerade verwendet.',
     remedy: 'Verwenden Sie die Token der Anfrage, die zuerst kam.',
   },
+  'api-key-invalid': {
+    title: 'Der API-Schlüssel ist ungültig.',
+    remedy:
+      'Senden Sie einen Schlüssel so, wie er bei der Erstellung gezeigt wurde, als Bearer; ist er verloren, erstellen Sie einen neuen.',
+  },
+  'api-key-expired': {
+    title: 'Der API-Schlüssel ist abgelaufen.',
+    remedy: 'Erstellen Sie einen neuen Schlüssel und verwenden Sie diesen.',
+  },
+  'api-key-revoked': {
+    title: 'Der API-Schlüssel wurde widerrufen.',
+    remedy: 'Erstellen Sie einen neuen Schlüssel und verwenden Sie diesen, falls Sie es noch dürfen.',
+  },
+  'api-key-address-refused': {
+    title: 'Der API-Schlüssel darf von dieser Adresse aus nicht verwendet werden.',
+    remedy: 'Verwenden Sie ihn von einer erlaubten Adresse aus, oder lassen Sie diese ändern.',
+  },
+  'key-generation-failed': {
+    title: 'Es konnte kein Schlüssel erzeugt werden, und nichts wurde gespeichert.',
+    remedy: 'Versuchen Sie es erneut; der Betreiber sieht die Ursache im Protokoll.',
+  },
+  'person-required': {
+    title: 'Das darf nur eine angemeldete Person, kein API-Schlüssel.',
+    remedy: 'Melden Sie sich an und senden Sie das Zugriffstoken.',
+  },
+  'reauthentication-required': {
+    title: 'Die Anmeldung liegt dafür zu lange zurück.',
+    remedy: 'Senden Sie das Passwort an /api/v1/auth/reauthenticate und verwenden Sie das Zugriffstoken der Antwort.',
+  },
+  'email-unverified': {
+    title: 'Die E-Mail-Adresse ist nicht bestätigt.',
+    remedy:
+      'Lassen Sie sich über /api/v1/me/email-verification eine Mail senden und bestätigen Sie mit dem Token darin.',
+  },
+  'email-verification-invalid': {
+    title: 'Das Token der Bestätigungsmail ist nicht gültig.',
+    remedy: 'Es wurde benutzt oder ersetzt oder ist abgelaufen: lassen Sie sich eine neue Mail senden.',
+  },
   'permission-denied': {
     title: 'Die Berechtigung für diese Handlung fehlt.',
     remedy: 'Bitten Sie jemanden aus der Verwaltung Ihrer Organisation um die Berechtigung.',

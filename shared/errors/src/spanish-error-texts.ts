@@ -88,6 +88,42 @@ export const spanishErrorTexts: ErrorTexts = {
     title: 'Otra petición acaba de usar este token de renovación.',
     remedy: 'Use los tokens de la petición que llegó primero.',
   },
+  'api-key-invalid': {
+    title: 'La clave de API no es válida.',
+    remedy: 'Envíe una clave tal como se mostró al crearla, como Bearer; si se perdió, cree otra.',
+  },
+  'api-key-expired': {
+    title: 'La clave de API ha caducado.',
+    remedy: 'Cree otra clave y úsela.',
+  },
+  'api-key-revoked': {
+    title: 'La clave de API fue revocada.',
+    remedy: 'Cree otra clave y úsela, si aún tiene permiso.',
+  },
+  'api-key-address-refused': {
+    title: 'La clave de API no se puede usar desde esta dirección.',
+    remedy: 'Úsela desde una dirección permitida, o haga cambiar estas.',
+  },
+  'key-generation-failed': {
+    title: 'No se pudo generar ninguna clave, y no se guardó nada.',
+    remedy: 'Inténtelo de nuevo; el operador ve la causa en el registro.',
+  },
+  'person-required': {
+    title: 'Solo una persona con sesión iniciada puede hacer esto, no una clave de API.',
+    remedy: 'Inicie sesión y envíe el token de acceso.',
+  },
+  'reauthentication-required': {
+    title: 'El inicio de sesión fue hace demasiado tiempo para esto.',
+    remedy: 'Envíe la contraseña a /api/v1/auth/reauthenticate y use el token de acceso de la respuesta.',
+  },
+  'email-unverified': {
+    title: 'La dirección de correo no está verificada.',
+    remedy: 'Pida un correo en /api/v1/me/email-verification y confirme con el token que contiene.',
+  },
+  'email-verification-invalid': {
+    title: 'El token del correo de verificación no es válido.',
+    remedy: 'Fue usado o reemplazado, o ha caducado: pida otro correo.',
+  },
   'permission-denied': {
     title: 'Falta el permiso para este acto.',
     remedy: 'Pida el permiso a la administración de su organización.',

@@ -47,5 +47,6 @@ export {
   permissions,
   permissionsBeyond,
   permissionsOf,
+  permissionsWithin,
   type Role,
 } from './permission.ts'

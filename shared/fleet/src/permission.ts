@@ -14,6 +14,9 @@ export const permissions = [
   'invitations:write',
   'roles:read',
   'roles:write',
+  'api-keys:read',
+  'api-keys:write',
+  'api-keys:oversee',
   'groups:read',
   'groups:write',
   'provisioning:read',
@@ -28,6 +31,9 @@ export const permissions = [
 ] as const
 
 export type Permission = (typeof permissions)[number]
+
+/** One's own keys; `api-keys:oversee` makes the others' of them as well. */
+const ownKeys: readonly Permission[] = ['api-keys:read', 'api-keys:write']
 
 const fleet: readonly Permission[] = [
   'organization:read',
@@ -44,13 +50,22 @@ export const builtInRoles = {
   /** Everything but the organization itself; so no admin makes an owner, nor unmakes one. */
   admin: permissions.filter((permission) => permission !== 'organization:write'),
   /** Runs the fleet: commands, devices and failed jobs, but not who may enroll. */
-  operator: [...fleet, 'devices:write', 'devices:command', 'jobs:read', 'jobs:write'],
+  operator: [...fleet, ...ownKeys, 'devices:write', 'devices:command', 'jobs:read', 'jobs:write'],
   /** Says which devices may come, and sees which did. */
-  manufacturer: ['organization:read', 'groups:read', 'groups:write', 'provisioning:read', 'devices:read'],
+  manufacturer: ['organization:read', 'groups:read', 'groups:write', 'provisioning:read', 'devices:read', ...ownKeys],
   /** Reads everything, the audit trail and the people too, and changes nothing. */
-  auditor: [...fleet, 'audit:read', 'jobs:read', 'members:read', 'invitations:read', 'roles:read'],
+  auditor: [
+    ...fleet,
+    'audit:read',
+    'jobs:read',
+    'members:read',
+    'invitations:read',
+    'roles:read',
+    'api-keys:read',
+    'api-keys:oversee',
+  ],
   /** Looks at the fleet. */
-  member: fleet,
+  member: [...fleet, ...ownKeys],
 } as const satisfies Record<string, readonly Permission[]>
 
 export type Role = keyof typeof builtInRoles
@@ -69,6 +84,10 @@ export function permissionsOf(roles: readonly string[], more: readonly string[] 
   const builtIn = roles.filter(isRole).flatMap((role): readonly Permission[] => builtInRoles[role])
   return new Set([...builtIn, ...more.filter(isPermission)])
 }
+
+/** What of `held` the scopes of an API key leave. */
+export const permissionsWithin = (held: ReadonlySet<Permission>, scopes: readonly string[]): ReadonlySet<Permission> =>
+  new Set(scopes.filter(isPermission).filter((permission) => held.has(permission)))
 
 /** What somebody who holds `held` may neither give nor take, since they do not hold it themselves. */
 export const permissionsBeyond = (

@@ -175,6 +175,97 @@ export const detailTexts: Readonly<Record<string, Translations>> = {
     fr: 'La permission {permission} manque.',
     es: 'Falta el permiso {permission}.',
   },
+  // API keys, and what making them asks for
+  'The API key is not valid.': {
+    de: 'Der API-Schlüssel ist ungültig.',
+    fr: 'La clé d’API n’est pas valide.',
+    es: 'La clave de API no es válida.',
+  },
+  'The API key was revoked.': {
+    de: 'Der API-Schlüssel wurde widerrufen.',
+    fr: 'La clé d’API a été révoquée.',
+    es: 'La clave de API fue revocada.',
+  },
+  'The API key has expired.': {
+    de: 'Der API-Schlüssel ist abgelaufen.',
+    fr: 'La clé d’API a expiré.',
+    es: 'La clave de API ha caducado.',
+  },
+  'The API key may not be used from this address.': {
+    de: 'Der API-Schlüssel darf von dieser Adresse aus nicht verwendet werden.',
+    fr: 'La clé d’API ne peut pas être utilisée depuis cette adresse.',
+    es: 'La clave de API no se puede usar desde esta dirección.',
+  },
+  'Whoever made the API key is no member any more.': {
+    de: 'Wer den API-Schlüssel erstellt hat, ist kein Mitglied mehr.',
+    fr: 'La personne qui a créé la clé d’API n’est plus membre.',
+    es: 'Quien creó la clave de API ya no es miembro.',
+  },
+  'There is no such API key.': {
+    de: 'Einen solchen API-Schlüssel gibt es nicht.',
+    fr: 'Il n’y a pas de telle clé d’API.',
+    es: 'No existe tal clave de API.',
+  },
+  'The key does not have {permissions}: make another one.': {
+    de: 'Der Schlüssel hat {permissions} nicht: erstellen Sie einen anderen.',
+    fr: 'La clé n’a pas {permissions} : créez-en une autre.',
+    es: 'La clave no tiene {permissions}: cree otra.',
+  },
+  'A person has at most {count} API keys: revoke one first.': {
+    de: 'Eine Person hat höchstens {count} API-Schlüssel: widerrufen Sie zuerst einen.',
+    fr: 'Une personne a au plus {count} clés d’API : révoquez-en d’abord une.',
+    es: 'Una persona tiene como máximo {count} claves de API: revoque antes una.',
+  },
+  'expiresAt: send a time that is to come, within 366 days.': {
+    de: 'expiresAt: senden Sie eine kommende Zeit, innerhalb von 366 Tagen.',
+    fr: 'expiresAt : envoyez une heure à venir, dans les 366 jours.',
+    es: 'expiresAt: envíe una hora futura, dentro de 366 días.',
+  },
+  '{text} is neither an address nor a network.': {
+    de: '{text} ist weder eine Adresse noch ein Netz.',
+    fr: '{text} n’est ni une adresse ni un réseau.',
+    es: '{text} no es una dirección ni una red.',
+  },
+  'Only a person who is logged in may do this, not an API key.': {
+    de: 'Das darf nur eine angemeldete Person, kein API-Schlüssel.',
+    fr: 'Seule une personne connectée peut faire cela, pas une clé d’API.',
+    es: 'Solo una persona con sesión iniciada puede hacer esto, no una clave de API.',
+  },
+  'The log-in is too long ago for this.': {
+    de: 'Die Anmeldung liegt dafür zu lange zurück.',
+    fr: 'La connexion est trop ancienne pour cela.',
+    es: 'El inicio de sesión fue hace demasiado tiempo para esto.',
+  },
+  'The e-mail address is not verified.': {
+    de: 'Die E-Mail-Adresse ist nicht bestätigt.',
+    fr: 'L’adresse de courriel n’est pas vérifiée.',
+    es: 'La dirección de correo no está verificada.',
+  },
+  'The address is verified already.': {
+    de: 'Die Adresse ist schon bestätigt.',
+    fr: 'L’adresse est déjà vérifiée.',
+    es: 'La dirección ya está verificada.',
+  },
+  'A mail went out within the last minute.': {
+    de: 'In der letzten Minute ging schon eine Mail hinaus.',
+    fr: 'Un courriel est déjà parti dans la dernière minute.',
+    es: 'Ya salió un correo en el último minuto.',
+  },
+  'No mail server is configured here.': {
+    de: 'Hier ist kein Mailserver eingerichtet.',
+    fr: 'Aucun serveur de courriel n’est configuré ici.',
+    es: 'Aquí no hay ningún servidor de correo configurado.',
+  },
+  'The token is not valid.': {
+    de: 'Das Token ist ungültig.',
+    fr: 'Le jeton n’est pas valide.',
+    es: 'El token no es válido.',
+  },
+  'The password is wrong.': {
+    de: 'Das Passwort ist falsch.',
+    fr: 'Le mot de passe est faux.',
+    es: 'La contraseña no es correcta.',
+  },
   // The organization
   'An organization keeps an owner: make somebody else one first.': {
     de: 'Eine Organisation behält einen Eigentümer: machen Sie zuerst jemand anderen dazu.',

@@ -32,7 +32,9 @@ export {
 } from './problem-document.ts'
 export { problemStatus, statusOf } from './problem-status.ts'
 export {
+  anyCallerAccess,
   type DeclaredRoute,
+  type PersonConditions,
   publicAccess,
   type RouteAccess,
   requires,

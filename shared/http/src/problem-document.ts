@@ -88,7 +88,19 @@ export function problemHeaders(error: unknown): Readonly<Record<string, string>>
   if (Array.isArray(allow)) headers.allow = allow.join(', ')
   if (error.code === 'token-missing') headers['www-authenticate'] = 'Bearer'
   else if (tokenRefusals.has(error.code)) headers['www-authenticate'] = 'Bearer error="invalid_token"'
+  else if (error.code === 'reauthentication-required') headers['www-authenticate'] = stepUpChallenge(error.details)
   return headers
 }
 
-const tokenRefusals: ReadonlySet<ErrorCode> = new Set(['token-invalid', 'token-expired', 'token-revoked'])
+const tokenRefusals: ReadonlySet<ErrorCode> = new Set([
+  'token-invalid',
+  'token-expired',
+  'token-revoked',
+  'api-key-invalid',
+  'api-key-expired',
+  'api-key-revoked',
+])
+
+/** RFC 9470 section 3. */
+const stepUpChallenge = ({ maxAgeSeconds }: ErrorDetails): string =>
+  `Bearer error="insufficient_user_authentication"${typeof maxAgeSeconds === 'number' ? `, max_age="${maxAgeSeconds}"` : ''}`

@@ -1,4 +1,5 @@
 export type { ActContext, IdempotencyKey } from './act.ts'
+export type { ApiKeyPatch, ApiKeyRecord, ApiKeyState, ApiKeys, NewApiKey, PresentedApiKey } from './api-keys.ts'
 export type { AuditChain, AuditHeadKey, OrganizationEntry, SealedEvent, SignedHead } from './audit-chain.ts'
 export type { AccessRefusal, AuditEventFilter, AuditEventRecord, AuditEvents } from './audit-events.ts'
 export type { CertificateRecord, Certificates, OrphanedIssuance, RecordedIdentity } from './certificates.ts'
@@ -7,6 +8,7 @@ export type { CustomRoleRecord, CustomRoles } from './custom-roles.ts'
 export { credentialSha256, type DeviceCredential, namedCredential } from './device-credential.ts'
 export type { DeviceTokenFamilies, NewTokenFamily, OnboardingCodes, Redemption } from './device-tokens.ts'
 export type { DeviceFilter, DevicePatch, DeviceRecord, Devices, GatewayDevice } from './devices.ts'
+export type { EmailVerifications } from './email-verifications.ts'
 export type {
   EnrollmentGroupPatch,
   EnrollmentGroupRecord,

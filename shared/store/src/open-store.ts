@@ -4,6 +4,7 @@ import type { Clock, Instant } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import { appliedMigrations, migrations, pendingOf } from './migrate.ts'
 import { AdvisoryLocks } from './postgres/advisory-locks.ts'
+import { PostgresApiKeys } from './postgres/api-keys.ts'
 import { PostgresAssociationMarks } from './postgres/association-marks.ts'
 import { PostgresAuditChain } from './postgres/audit-chain.ts'
 import { PostgresAuditEvents } from './postgres/audit-events.ts'
@@ -13,6 +14,7 @@ import { PostgresCustomRoles } from './postgres/custom-roles.ts'
 import { Database, type Query, type StoreLogEntry } from './postgres/database.ts'
 import { PostgresDeviceTokenFamilies, PostgresOnboardingCodes } from './postgres/device-tokens.ts'
 import { PostgresDevices } from './postgres/devices.ts'
+import { PostgresEmailVerifications } from './postgres/email-verifications.ts'
 import { PostgresEnrollmentGroups } from './postgres/enrollment-groups.ts'
 import { PostgresGateways } from './postgres/gateways.ts'
 import { housekeep } from './postgres/housekeeping.ts'
@@ -67,6 +69,8 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     members: new PostgresMembers(database, record),
     customRoles: new PostgresCustomRoles(database, record),
     invitations: new PostgresInvitations(database, record),
+    apiKeys: new PostgresApiKeys(database, record),
+    emailVerifications: new PostgresEmailVerifications(database, record),
     hub: new PostgresHub(database, record),
     gateways: new PostgresGateways(database, record),
     authorities: new PostgresAuthorities(database, record),

@@ -108,6 +108,16 @@ export interface Users {
     },
     act: ActContext,
   ): Promise<void>
+  /** In a session that goes on. `reason`: it failed. */
+  recordReauthentication(
+    session: {
+      readonly userId: string
+      readonly organizationId: string
+      readonly sessionId: string
+      readonly reason?: ErrorCode | undefined
+    },
+    act: ActContext,
+  ): Promise<void>
   /** The person ended it, or a refresh token that had been replaced came back and ended it. */
   recordSessionEnd(
     session: {

@@ -9,6 +9,7 @@
  */
 
 import type { Instant } from '@sallyport/clock'
+import type { ApiKeys } from './api-keys.ts'
 import type { AuditChain } from './audit-chain.ts'
 import type { AuditEvents } from './audit-events.ts'
 import type { Certificates } from './certificates.ts'
@@ -16,6 +17,7 @@ import type { Commands } from './commands.ts'
 import type { CustomRoles } from './custom-roles.ts'
 import type { DeviceTokenFamilies, OnboardingCodes } from './device-tokens.ts'
 import type { Devices } from './devices.ts'
+import type { EmailVerifications } from './email-verifications.ts'
 import type { EnrollmentGroups } from './enrollment-groups.ts'
 import type { IdempotencyKeys } from './idempotency-keys.ts'
 import type { Authorities, Gateways, Hub } from './installation.ts'
@@ -35,7 +37,8 @@ import type { Telemetry } from './telemetry.ts'
 /**
  * Payloads: `device_closed` `{ deviceId, reason, pskIdentitySha256? }` (with it, only what was opened with that key), `command_created` `{ gatewayId, commandId, deviceId }`,
  * `command_finished` `{ commandId, deviceId }`, `outbox` and `jobs` empty, `events` the last position that was given, `access_changed` `{ organizationId, userId? }`
- * (without `userId`, any of its members), `keys_changed` `{ purpose, keyId, state }`.
+ * (without `userId`, any of its members), `keys_changed` `{ purpose, keyId, state }`, `api_key_changed`
+ * `{ apiKeyId }`.
  */
 export type Channel =
   | 'device_closed'
@@ -46,6 +49,7 @@ export type Channel =
   | 'jobs'
   | 'access_changed'
   | 'keys_changed'
+  | 'api_key_changed'
 
 export interface Store {
   readonly organizations: Organizations
@@ -53,6 +57,8 @@ export interface Store {
   readonly members: Members
   readonly customRoles: CustomRoles
   readonly invitations: Invitations
+  readonly apiKeys: ApiKeys
+  readonly emailVerifications: EmailVerifications
   readonly hub: Hub
   readonly gateways: Gateways
   readonly authorities: Authorities

@@ -122,6 +122,8 @@ describe('row-level security', () => {
     for (const column of [
       'password_hash from user_account',
       'token_hash from invitation',
+      'key_sha256 from api_key',
+      'token_hash from email_verification',
       'sealed_key from device_psk',
     ]) {
       await expect(within(around.organizationId, `select ${column}`)).rejects.toMatchObject({ code: '42501' })
@@ -195,6 +197,22 @@ async function fillEveryTable(around: StoreAroundDevices): Promise<void> {
   await store.invitations.create(
     organizationId,
     { email: 'new@acme.test', roles: ['watcher'], tokenHash: digestOf('t'), lifetime: minutes(5), delivery: 'shown' },
+    system,
+  )
+  await store.apiKeys.create(
+    organizationId,
+    {
+      id: randomUUID(),
+      name: 'exporter',
+      keySha256: digestOf('key'),
+      scopes: ['devices:read'],
+      allowedAddresses: ['192.0.2.0/24'],
+      expiresAt: inMinutes(5),
+    },
+    { ...system, actor: { kind: 'user', id: around.userId } },
+  )
+  await store.emailVerifications.request(
+    { userId: around.userId, organizationId, token: 't', tokenHash: digestOf('mailed'), lifetime: minutes(5) },
     system,
   )
   const once = {

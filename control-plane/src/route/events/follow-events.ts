@@ -5,13 +5,13 @@ import { between, seconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import { type HttpServer, requires } from '@sallyport/http'
 import type { ApiPorts } from '../../api-ports.ts'
-import { type Caller, callerOf } from '../../caller.ts'
+import { type Caller, callerOf, credentialOf } from '../../caller.ts'
 import { type EventFeed, openEventFeed } from '../../event-feed.ts'
-import { concerns, endOfAccess } from '../../live-access.ts'
+import { endOfAccess, onAccessChanged } from '../../live-access.ts'
 import { askedEvents, mostNamed } from './asked-events.ts'
 
 const heartbeat = seconds(15)
-const mostFeedsPerSession = 10
+const mostFeeds = 10
 const permission = 'events:read'
 
 const listOf = (description: string) =>
@@ -64,9 +64,10 @@ export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void 
         deviceIds: deviceId?.split(','),
         groupIds: groupId?.split(','),
       })
-      if ([...feeds.values()].filter(({ sessionId }) => sessionId === caller.sessionId).length >= mostFeedsPerSession) {
+      const credential = credentialOf(caller)
+      if ([...feeds.values()].filter((other) => credentialOf(other) === credential).length >= mostFeeds) {
         ports.metrics.streamClosed('feed', 'too-many-streams')
-        throw new CodedError('rate-limited', `At most ${mostFeedsPerSession} feeds of one session.`, {
+        throw new CodedError('rate-limited', `At most ${mostFeeds} feeds of one session or API key.`, {
           details: { retryAfterSeconds: 5 },
         })
       }
@@ -93,9 +94,7 @@ export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void 
         onLost: () => feed.tell('reset', 'events-lost'),
         ready: feed.ready,
       })
-      const stopAsking = ports.personPermissions.onChanged((changed) => {
-        if (concerns(changed, caller)) void askAgain(feed, caller)
-      })
+      const stopAsking = onAccessChanged(ports, caller, () => void askAgain(feed, caller))
       feed.onEnded((reason) => {
         watching.stop()
         stopAsking()

@@ -11,7 +11,7 @@ import { Type } from '@fastify/type-provider-typebox'
 import { CodedError, hasCode } from '@sallyport/errors'
 import { type HttpServer, signedInAccess } from '@sallyport/http'
 import type { ApiPorts } from '../../api-ports.ts'
-import { actOf, callerOf } from '../../caller.ts'
+import { actOf, personCallerOf } from '../../caller.ts'
 import { AuthResponse, issueTokens } from './auth-response.ts'
 
 export function registerEnterOrganization(server: HttpServer, ports: ApiPorts): void {
@@ -36,7 +36,7 @@ export function registerEnterOrganization(server: HttpServer, ports: ApiPorts): 
       },
     },
     async (request) => {
-      const caller = callerOf(request)
+      const caller = personCallerOf(request)
       const { organizationId, refresh_token: presented } = request.body
       const { startedAt } = await refreshTokenOf(caller.sessionId, presented, ports)
       const user = await ports.store.users.read(caller.userId, organizationId)
@@ -48,6 +48,7 @@ export function registerEnterOrganization(server: HttpServer, ports: ApiPorts): 
         membershipId: user.membershipId,
         roles: user.roles,
         startedAt,
+        authenticatedAt: await ports.sessions.authenticatedAt(caller.sessionId),
       }
       const next = await ports.personTokens.issueRefresh(session)
       const timeToLive = ports.personTokens.timeToLive(session)

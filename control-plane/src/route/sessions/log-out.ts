@@ -3,7 +3,7 @@
 import { Type } from '@fastify/type-provider-typebox'
 import { type HttpServer, signedInAccess } from '@sallyport/http'
 import type { ApiPorts } from '../../api-ports.ts'
-import { actOf, callerOf } from '../../caller.ts'
+import { actOf, personCallerOf } from '../../caller.ts'
 
 export function registerLogOut(server: HttpServer, ports: ApiPorts): void {
   server.post(
@@ -18,7 +18,7 @@ export function registerLogOut(server: HttpServer, ports: ApiPorts): void {
       },
     },
     async (request, reply) => {
-      const { userId, organizationId, sessionId } = callerOf(request)
+      const { userId, organizationId, sessionId } = personCallerOf(request)
       await ports.sessions.end(sessionId)
       await ports.store.users.recordSessionEnd({ userId, organizationId, sessionId, cause: 'logout' }, actOf(request))
       return reply.code(204).send(null)

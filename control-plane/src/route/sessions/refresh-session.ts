@@ -37,7 +37,12 @@ export function registerRefreshSession(server: HttpServer, ports: ApiPorts): voi
         throw refused(ports, 'unknown-user')
       }
       rememberIdentified(request, { userId: user.id, organizationId: user.organizationId })
-      const session = { ...claims, organizationId: user.organizationId, roles: user.roles }
+      const session = {
+        ...claims,
+        organizationId: user.organizationId,
+        roles: user.roles,
+        authenticatedAt: await ports.sessions.authenticatedAt(claims.sessionId),
+      }
       const next = await ports.personTokens.issueRefresh(session)
       const timeToLive = ports.personTokens.timeToLive(session)
       const rotation = await ports.sessions.rotate({ id: claims.sessionId, presented, next, timeToLive })

@@ -5,6 +5,7 @@ import type { ActContext } from '../act.ts'
 import type { HeldMembership, MemberRecord, Members } from '../members.ts'
 import type { Page, PageRequest } from '../page.ts'
 import { asTheService, lockPerson } from './across-organizations.ts'
+import { revokeApiKeysOf } from './api-keys.ts'
 import { beforeCursor, pageWindow, toPage } from './cursor.ts'
 import type { Database, Query } from './database.ts'
 import { heldMembership, lockMemberships, permissionsByRole, refuseEscalation } from './role-permissions.ts'
@@ -108,11 +109,12 @@ export class PostgresMembers implements Members {
       }
       if (roles.includes('owner')) await refuseWithoutOwner(query, organizationId, userId)
       const revokedInvitations = await revokeInvitationsOf(query, organizationId, userId)
+      const revokedApiKeys = await revokeApiKeysOf(query, this.#record, organizationId, userId)
       await this.#record.audit(query, act, {
         type: 'user.removed',
         organizationId,
         subjectId: userId,
-        details: { username, roles, revokedInvitations },
+        details: { username, roles, revokedInvitations, revokedApiKeys },
       })
       await this.#record.notify(query, 'access_changed', { organizationId, userId })
       await leave(query, organizationId, userId)
@@ -184,8 +186,10 @@ async function leave(query: Query, organizationId: string, userId: string): Prom
     where u.id = ${userId} and not exists (select from membership m where m.user_id = u.id)`)
 }
 
-/** @returns how many. */
+/** What the member gave, also with an API key. @returns how many. */
 const revokeInvitationsOf = (query: Query, organizationId: string, userId: string): Promise<number> =>
   query.run(sql`
     update invitation set revoked_at = now()
-    where organization_id = ${organizationId} and invited_by = ${userId}::text and accepted_at is null and revoked_at is null`)
+    where organization_id = ${organizationId} and accepted_at is null and revoked_at is null
+      and (invited_by = ${userId}::text or invited_by in (
+        select id::text from api_key where organization_id = ${organizationId} and made_by = ${userId}))`)

@@ -268,6 +268,21 @@ export class PostgresUsers implements Users {
     )
   }
 
+  async recordReauthentication(
+    { userId, organizationId, sessionId, reason }: Parameters<Users['recordReauthentication']>[0],
+    act: ActContext,
+  ): Promise<void> {
+    await this.#database.transaction((query) =>
+      this.#record.audit(query, act, {
+        type: 'user.reauthenticated',
+        organizationId,
+        subjectId: userId,
+        outcome: reason === undefined ? 'succeeded' : 'failed',
+        details: { sessionId, ...(reason === undefined ? {} : { reason }) },
+      }),
+    )
+  }
+
   async recordSessionEnd(session: Parameters<Users['recordSessionEnd']>[0], act: ActContext): Promise<void> {
     const { userId, organizationId, sessionId, cause } = session
     await this.#database.transaction(async (query) => {

@@ -1,7 +1,15 @@
 /** What roles allow: the built-in ones by their table, an organization's own by its rows. */
 
 import { CodedError } from '@sallyport/errors'
-import { builtInRoles, isPermission, isRole, type Permission, permissionsBeyond, permissionsOf } from '@sallyport/fleet'
+import {
+  builtInRoles,
+  isPermission,
+  isRole,
+  type Permission,
+  permissionsBeyond,
+  permissionsOf,
+  permissionsWithin,
+} from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
 import type { HeldMembership } from '../members.ts'
 import type { Query } from './database.ts'
@@ -56,12 +64,23 @@ export async function refuseEscalation(
   touched: Iterable<Permission>,
 ): Promise<void> {
   if (act.actor.kind === 'system') return
-  const held = await heldPermissions(query, organizationId, act.actor.id)
+  const held = await heldByActor(query, organizationId, act)
   const beyond = permissionsBeyond(held ?? new Set(), touched)
   if (beyond.length === 0) return
   throw new CodedError('policy-violated', `Only who has ${beyond.join(', ')} may give or take it.`, {
     details: { policy: 'no-escalation', permissions: beyond },
   })
+}
+
+/** An API key holds what its scopes say and whoever made it holds, as long as it is good. */
+async function heldByActor(query: Query, organizationId: string, { actor }: ActContext) {
+  if (actor.kind !== 'api-key') return heldPermissions(query, organizationId, actor.id)
+  const key = await query.first<{ readonly madeBy: string; readonly scopes: readonly string[] }>(sql`
+    select made_by as "madeBy", scopes from api_key
+    where id = ${actor.id} and organization_id = ${organizationId} and revoked_at is null and expires_at > now()`)
+  if (key === undefined) return undefined
+  const held = await heldPermissions(query, organizationId, key.madeBy)
+  return held === undefined ? undefined : permissionsWithin(held, key.scopes)
 }
 
 /** Undefined for who is no member. */
