@@ -1,9 +1,10 @@
 /** What the control plane is told by its environment. */
 
-import { serviceSettings, setting } from '@sallyport/config'
+import { redisSettings, serviceSettings, setting } from '@sallyport/config'
 
 export const controlPlaneSettings = {
   ...serviceSettings,
+  ...redisSettings,
   httpPort: setting({
     name: 'SALLYPORT_HTTP_PORT',
     meaning: "The port of the people's HTTP API.",

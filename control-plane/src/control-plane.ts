@@ -105,7 +105,8 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
     log,
   })
 
-  const redisOptions = { url: configuration.redisUrl, name: 'control-plane', log }
+  const { redisUrl: url, redisPasswordFile: passwordFile } = configuration
+  const redisOptions = { url, passwordFile, name: 'control-plane', log }
   const redis = connectRedis(redisOptions)
   opened.add(async () => redis.disconnect())
   const relay = startRelay({

@@ -96,7 +96,7 @@ export class RunningControlPlane {
       SALLYPORT_MODE: 'test',
       SALLYPORT_LOG_LEVEL: 'silent',
       SALLYPORT_DATABASE_URL: database.urlAs('sallyport_control_plane'),
-      SALLYPORT_REDIS_URL: redis.url,
+      ...redis.environmentOf('sallyport-control-plane'),
       SALLYPORT_HTTP_PORT: '0',
       SALLYPORT_INTERNAL_PORT: '0',
       SALLYPORT_TOKEN_ISSUER: issuer,

@@ -4,7 +4,6 @@ import { dpsSettings, startDps } from '../src/index.ts'
 
 const environment = {
   SALLYPORT_DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none',
-  SALLYPORT_REDIS_URL: 'redis://127.0.0.1:1',
   SALLYPORT_SERVICE_CERTIFICATE: '/none/dps.pem',
   SALLYPORT_SERVICE_KEY: '/none/dps.key',
   SALLYPORT_SERVICE_CA: '/none/service-ca.pem',

@@ -1,12 +1,9 @@
 /** What the gateway is told. Everything else it needs (devices, trusted authorities, hub) stands in the database. */
 
-import { type Configuration, coapsSettings, serviceSettings, setting } from '@sallyport/config'
-
-// Events reach Redis through the outbox and its relay: the gateway needs Redis for snapshots alone.
-const { redisUrl: _redisUrl, ...settingsOfEveryService } = serviceSettings
+import { type Configuration, coapsSettings, redisSettings, serviceSettings, setting } from '@sallyport/config'
 
 export const gatewaySettings = {
-  ...settingsOfEveryService,
+  ...serviceSettings,
   ...coapsSettings,
   coapsPort: setting({
     name: 'SALLYPORT_COAPS_PORT',
@@ -45,6 +42,7 @@ export const gatewaySettings = {
     kind: 'url',
     schemes: ['https'],
   }),
+  // Events reach Redis through the outbox and its relay: the gateway needs Redis for snapshots alone.
   redisUrl: setting({
     name: 'SALLYPORT_REDIS_URL',
     meaning:
@@ -54,6 +52,7 @@ export const gatewaySettings = {
     optional: true,
     secret: true,
   }),
+  redisPasswordFile: redisSettings.redisPasswordFile,
   shard: setting({
     name: 'SALLYPORT_SHARD',
     meaning:

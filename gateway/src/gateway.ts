@@ -150,7 +150,12 @@ export async function startGateway(
   const redis =
     configuration.redisUrl === undefined
       ? undefined
-      : connectRedis({ url: configuration.redisUrl, name: 'gateway', log })
+      : connectRedis({
+          url: configuration.redisUrl,
+          passwordFile: configuration.redisPasswordFile,
+          name: 'gateway',
+          log,
+        })
   const newcomers = new Newcomers({ clock })
   const pskLookup = new PskLookup({ controlPlane, clock })
   let server: CoapsServer<DeviceIdentity> | undefined

@@ -36,8 +36,10 @@ export interface InstallationAroundGateway {
   readonly organizationId: string
   readonly authorities: TestAuthorities
   readonly databaseUrl: string
-  /** Where gateways leave their associations, if they are told so: see `takeoverEnvironment`. */
+  /** Of the user that may do anything. */
   readonly redisUrl: string
+  /** Where gateways leave their associations, if they are told so. */
+  readonly redisEnvironment: Readonly<Record<string, string>>
   readonly controlPlane: RunningProcess
   /** A gateway in this process. */
   startGateway(environment?: Readonly<Record<string, string>>): Promise<GatewayUnderTest>
@@ -87,7 +89,7 @@ export async function installationAroundGateway(
   const common = (service: string): Record<string, string> => ({
     SALLYPORT_MODE: 'test',
     SALLYPORT_DATABASE_URL: database.urlAs(`sallyport_${service.replace('-', '_')}`),
-    SALLYPORT_REDIS_URL: redis.url,
+    ...redis.environmentOf(service === 'gateway' ? 'sallyport-gateway' : 'sallyport-control-plane'),
     SALLYPORT_SERVICE_CERTIFICATE: authorities.files.service(service).certificate,
     SALLYPORT_SERVICE_KEY: authorities.files.service(service).key,
     SALLYPORT_SERVICE_CA: authorities.files.serviceAuthority,
@@ -190,6 +192,7 @@ export async function installationAroundGateway(
     authorities,
     databaseUrl: database.url,
     redisUrl: redis.url,
+    redisEnvironment: redis.environmentOf('sallyport-gateway'),
     get controlPlane() {
       return controlPlane
     },
@@ -264,7 +267,11 @@ export async function installationAroundGateway(
 }
 
 /** Gateways of a test stand side by side, and would take each other's associations over. */
-const withoutRedis = ({ SALLYPORT_REDIS_URL: _, ...rest }: Record<string, string>): Record<string, string> => rest
+const withoutRedis = ({
+  SALLYPORT_REDIS_URL: _,
+  SALLYPORT_REDIS_PASSWORD_FILE: __,
+  ...rest
+}: Record<string, string>): Record<string, string> => rest
 
 /** Sign-up answers, as a device keeps them. */
 export interface Tokens {

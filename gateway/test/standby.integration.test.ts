@@ -37,7 +37,7 @@ async function startGatewayThat(standsBy: boolean): Promise<RunningProcess> {
     'gateway',
     {
       ...installation.gatewayEnvironment(),
-      SALLYPORT_REDIS_URL: installation.redisUrl,
+      ...installation.redisEnvironment,
       SALLYPORT_SHARD: String(shard),
       SALLYPORT_MANAGEMENT_PORT: String(managementPort),
       ...(standsBy ? { SALLYPORT_STANDBY: 'true' } : {}),

@@ -37,7 +37,7 @@ afterAll(() => installation.close())
 /** Each test has a shard of its own. */
 let shard = 0
 const takeover = (more: Readonly<Record<string, string>> = {}) => ({
-  SALLYPORT_REDIS_URL: installation.redisUrl,
+  ...installation.redisEnvironment,
   SALLYPORT_SHARD: String(shard),
   ...more,
 })

@@ -118,7 +118,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
       const said = await runProgram('control-plane', ['migrate'], { env: { SALLYPORT_DATABASE_URL: databaseUrl } })
       return { result: await giveLogins(postgres), note: migrationNote(said) }
     })
-    const common = commonEnvironment({ ...options, databaseUrls, redisUrl: redis.url })
+    const common = commonEnvironment({ ...options, databaseUrls, redis })
     const start = async (name: Service['name'], service: Promise<Service>, note: (ready: ServiceReady) => string) =>
       progress.step(name, async () => {
         const result = await service
@@ -250,7 +250,7 @@ type Environment = Readonly<Record<string, string>>
 type CommonEnvironment = (name: ServiceName) => Environment
 
 function commonEnvironment(
-  o: InstallationOptions & { readonly databaseUrls: DatabaseUrls; readonly redisUrl: string },
+  o: InstallationOptions & { readonly databaseUrls: DatabaseUrls; readonly redis: RedisProcess },
 ): CommonEnvironment {
   const pki = join(o.home, 'pki')
   return (name) => ({
@@ -258,12 +258,19 @@ function commonEnvironment(
     SALLYPORT_LOG_LEVEL: 'info',
     SALLYPORT_HOST: '127.0.0.1',
     SALLYPORT_DATABASE_URL: o.databaseUrls[name],
-    SALLYPORT_REDIS_URL: o.redisUrl,
+    ...redisEnvironment(o.redis, name),
     SALLYPORT_SERVICE_CERTIFICATE: join(pki, 'services', `${name}.pem`),
     SALLYPORT_SERVICE_KEY: join(pki, 'services', `${name}.key`),
     SALLYPORT_SERVICE_CA: join(pki, 'service-ca.pem'),
     ...o.environment,
   })
+}
+
+/** The dps needs none. */
+function redisEnvironment(redis: RedisProcess, name: ServiceName): Environment {
+  if (name === 'dps') return {}
+  const { url, passwordFile } = redis.urlAs(`sallyport-${name}`)
+  return { SALLYPORT_REDIS_URL: url, SALLYPORT_REDIS_PASSWORD_FILE: passwordFile }
 }
 
 const portOf = (url: string | undefined, planned: number): string =>

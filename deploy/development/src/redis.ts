@@ -1,13 +1,21 @@
-/** A Redis of our own: a child process on its own port, its password in a configuration file that only we read. */
+/**
+ * A Redis of our own: a child process on its own port. Each service has its own user (`redisUsers`), the starter and the tests
+ * have one that may do anything, the default user is off; their passwords are in files that only we read.
+ */
 
+import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { defaultRedisUserLine, type RedisUser, redisUserLine, redisUsers } from '@sallyport/events'
 import { type Child, startChild } from './child.ts'
 import { SetupFailure } from './failure.ts'
 import { lastLine, readOrMakePassword } from './postgres.ts'
 
 const host = '127.0.0.1'
+const operator = 'sallyport-operator'
+
+const isRedisUser = (name: string): name is RedisUser => Object.hasOwn(redisUsers, name)
 
 export interface RedisOptions {
   readonly home: string
@@ -15,7 +23,10 @@ export interface RedisOptions {
 }
 
 export interface RedisProcess {
+  /** Of the user that may do anything. */
   readonly url: string
+  /** Of a service's own user; without a password, which stands in the file. */
+  urlAs(user: RedisUser): { readonly url: string; readonly passwordFile: string }
   readonly process: Child
   stop(): Promise<void>
 }
@@ -24,7 +35,22 @@ export async function startRedisServer(options: RedisOptions): Promise<RedisProc
   const folder = join(options.home, 'redis')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   mkdirSync(join(options.home, 'log'), { recursive: true })
-  const password = readOrMakePassword(join(options.home, 'secrets'), 'redis-password')
+  const secrets = join(options.home, 'secrets')
+  const password = readOrMakePassword(secrets, 'redis-password')
+  const passwordFileOf = (user: string): string => `redis-password-${user}`
+  const users = Object.keys(redisUsers).filter(isRedisUser)
+  const access = join(folder, 'users.acl')
+  const hashed = (secret: string): string => `#${createHash('sha256').update(secret).digest('hex')}`
+  writeFileSync(
+    access,
+    [
+      defaultRedisUserLine,
+      `user ${operator} on ${hashed(password)} ~* &* +@all`,
+      ...users.map((user) => redisUserLine(user, hashed(readOrMakePassword(secrets, passwordFileOf(user))))),
+      '',
+    ].join('\n'),
+    { mode: 0o600 },
+  )
   const configuration = join(folder, 'redis.conf')
   writeFileSync(
     configuration,
@@ -32,7 +58,7 @@ export async function startRedisServer(options: RedisOptions): Promise<RedisProc
       `bind ${host}`,
       `port ${options.port}`,
       `dir ${JSON.stringify(folder)}`,
-      `requirepass ${password}`,
+      `aclfile ${JSON.stringify(access)}`,
       'appendonly yes',
       'save ""',
       'daemonize no',
@@ -45,7 +71,11 @@ export async function startRedisServer(options: RedisOptions): Promise<RedisProc
   const child = startChild({ name: 'redis', command: 'redis-server', args: [configuration], logFile })
   await waitUntilListening(child, options.port, logFile)
   return {
-    url: `redis://:${password}@${host}:${options.port}/0`,
+    url: `redis://${operator}:${password}@${host}:${options.port}/0`,
+    urlAs: (user) => ({
+      url: `redis://${user}@${host}:${options.port}/0`,
+      passwordFile: join(secrets, passwordFileOf(user)),
+    }),
     process: child,
     stop: () => child.stop('SIGTERM', 10_000),
   }

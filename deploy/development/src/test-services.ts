@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { RedisUser } from '@sallyport/events'
 import { freeTcpPort } from './free-port.ts'
 import { checkoutRoot } from './home.ts'
 import { startPostgres } from './postgres.ts'
@@ -47,12 +48,27 @@ export function testHome(): string {
   return home
 }
 
+export interface TestRedis {
+  /** Of a user that may do anything. */
+  readonly url: string
+  /** What a service is told, to log in as its own user. */
+  environmentOf(user: RedisUser): {
+    readonly SALLYPORT_REDIS_URL: string
+    readonly SALLYPORT_REDIS_PASSWORD_FILE: string
+  }
+  stop(): Promise<void>
+}
+
 /** A Redis for one test file, empty, on a free port. */
-export async function redisForTest(): Promise<{ url: string; stop(): Promise<void> }> {
+export async function redisForTest(): Promise<TestRedis> {
   const home = join(testHome(), `redis-${randomBytes(4).toString('hex')}`)
   const redis = await startRedisServer({ home, port: await freeTcpPort() })
   return {
     url: redis.url,
+    environmentOf(user) {
+      const { url, passwordFile } = redis.urlAs(user)
+      return { SALLYPORT_REDIS_URL: url, SALLYPORT_REDIS_PASSWORD_FILE: passwordFile }
+    },
     stop: async () => {
       await redis.stop()
       rmSync(home, { recursive: true, force: true })

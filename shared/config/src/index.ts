@@ -1,5 +1,5 @@
 export { type CoapsLimits, coapsLimits, coapsSettings, coapsTcpOf } from './coaps-settings.ts'
 export { type ConfigurationEntry, describeConfiguration } from './configuration-reference.ts'
 export { type Configuration, type Declaration, readConfiguration, unknownVariables } from './read-configuration.ts'
-export { serviceSettings } from './service-settings.ts'
+export { redisSettings, serviceSettings } from './service-settings.ts'
 export { type Setting, type SettingKind, setting } from './setting.ts'

@@ -24,13 +24,6 @@ export const serviceSettings = {
     schemes: ['postgres', 'postgresql'],
     secret: true,
   }),
-  redisUrl: setting({
-    name: 'SALLYPORT_REDIS_URL',
-    meaning: 'The Redis that transports events; it may vanish at any moment.',
-    kind: 'url',
-    schemes: ['redis', 'rediss'],
-    secret: true,
-  }),
   host: setting({
     name: 'SALLYPORT_HOST',
     meaning: 'The address that the service listens on.',
@@ -63,5 +56,23 @@ export const serviceSettings = {
     name: 'SALLYPORT_SERVICE_CA',
     meaning: "The services' own CA (PEM, up to its root): the only one that other services are trusted by.",
     kind: 'path',
+  }),
+}
+
+/** Of a service that uses Redis. */
+export const redisSettings = {
+  redisUrl: setting({
+    name: 'SALLYPORT_REDIS_URL',
+    meaning:
+      'The Redis that transports events; it may vanish at any moment. With the name of the user: redis://user@host:6379.',
+    kind: 'url',
+    schemes: ['redis', 'rediss'],
+    secret: true,
+  }),
+  redisPasswordFile: setting({
+    name: 'SALLYPORT_REDIS_PASSWORD_FILE',
+    meaning: 'A file with the password for the user of SALLYPORT_REDIS_URL; it stands in for a password in the URL.',
+    kind: 'path',
+    optional: true,
   }),
 }

@@ -5,6 +5,7 @@
  * comes back by itself. A command that was under way when the connection broke is not sent again: its author decides.
  */
 
+import { readFileSync } from 'node:fs'
 import { type Duration, milliseconds, seconds } from '@sallyport/clock'
 import type { Logger } from '@sallyport/diagnostics'
 import { CodedError } from '@sallyport/errors'
@@ -14,6 +15,8 @@ export type RedisConnection = Redis
 
 export interface RedisOptions {
   readonly url: string
+  /** With the password, where the URL has none. Read once, now. */
+  readonly passwordFile?: string | undefined
   /** Shown in Redis's client list: the service. */
   readonly name: string
   readonly log?: Logger
@@ -41,10 +44,12 @@ function connect(
   options: RedisOptions,
   patience: { commandTimeout?: number; socketTimeout?: number },
 ): RedisConnection {
-  const redis = new Redis(options.url, {
+  const redis = new Redis(withPassword(options), {
     connectionName: `sallyport-${options.name}`,
     // RESP2: replies have one shape, whatever the server is.
     protocol: 2,
+    // Redis before 7.2 has no such command, and no right to it can be given there.
+    disableClientInfo: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
@@ -77,4 +82,18 @@ export function redisReadiness(redis: RedisConnection): { check(): Promise<void>
       }
     },
   }
+}
+
+/** @throws CodedError `configuration-invalid` for a file that cannot be read. */
+function withPassword({ url, passwordFile }: RedisOptions): string {
+  const parsed = new URL(url)
+  if (passwordFile === undefined || parsed.password !== '') return url
+  try {
+    parsed.password = encodeURIComponent(readFileSync(passwordFile, 'utf8').trim())
+  } catch (cause) {
+    throw new CodedError('configuration-invalid', `SALLYPORT_REDIS_PASSWORD_FILE cannot be read: ${passwordFile}`, {
+      cause,
+    })
+  }
+  return parsed.href
 }
