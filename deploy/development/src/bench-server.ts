@@ -11,13 +11,15 @@ import { tcpPortFree, udpPortFree } from './free-port.ts'
 import { checkoutRoot, nodeProgram } from './home.ts'
 import { nodeOptions } from './service.ts'
 
-export const benchServerKinds = ['sallyport', 'libcoap'] as const
+/** `floor` speaks no protocol: it does what neither of the others could do without (`tests/bench/floor-server.ts`). */
+export const benchServerKinds = ['sallyport', 'libcoap', 'floor'] as const
 export type BenchServerKind = (typeof benchServerKinds)[number]
 
 /** Whether our server remembers a device that came in before, as the product does, or each is to it as if never seen. */
 export type KnownDevices = 'known' | 'strangers'
 
 export interface BenchServer {
+  readonly kind: BenchServerKind
   readonly pid: number
   readonly port: number
   /** Lets go of what only waits to be freed, where there is such a thing. */
@@ -35,12 +37,10 @@ export async function startBenchServer(
 ): Promise<BenchServer> {
   const port = await portPairBelowEphemeral()
   const logFile = join(home, `${kind}.log`)
-  const child =
-    kind === 'sallyport'
-      ? startOurs(port, certificates, devices, logFile)
-      : startLibcoap(port - 1, home, certificates, logFile)
+  const child = startOf[kind]({ port, home, certificates, devices, logFile })
   await listening(child, port, logFile)
   return {
+    kind,
     pid: child.pid,
     port,
     collectGarbage: () => {
@@ -63,20 +63,29 @@ async function portPairBelowEphemeral(): Promise<number> {
   throw new SetupFailure('no two UDP ports in a row are free')
 }
 
-function startOurs(
-  port: number,
-  { authority, server }: BenchCertificates,
-  devices: KnownDevices,
-  logFile: string,
-): Child {
-  const program = join(checkoutRoot, 'tests', 'bench', 'bench-server.ts')
-  return startChild({
-    name: 'sallyport',
+interface Start {
+  readonly port: number
+  readonly home: string
+  readonly certificates: BenchCertificates
+  readonly devices: KnownDevices
+  readonly logFile: string
+}
+
+const startOf: Readonly<Record<BenchServerKind, (start: Start) => Child>> = {
+  sallyport: ({ port, certificates: { authority, server }, devices, logFile }) =>
+    startOurs('bench-server.ts', [String(port), authority, server.certificate, server.key, devices], logFile),
+  libcoap: startLibcoap,
+  floor: ({ port, logFile }) => startOurs('floor-server.ts', [String(port)], logFile),
+}
+
+/** As the services are started. */
+const startOurs = (file: string, args: readonly string[], logFile: string): Child =>
+  startChild({
+    name: file,
     command: nodeProgram,
-    args: [...nodeOptions, '--expose-gc', program, String(port), authority, server.certificate, server.key, devices],
+    args: [...nodeOptions, '--expose-gc', join(checkoutRoot, 'tests', 'bench', file), ...args],
     logFile,
   })
-}
 
 /** OpenSSL thinks CCM_8, which RFC 7252 makes mandatory, too weak for its default level. */
 const libcoapConfiguration = `openssl_conf = bench
@@ -88,14 +97,14 @@ system_default = all
 CipherString = DEFAULT:@SECLEVEL=0
 `
 
-function startLibcoap(port: number, home: string, certificates: BenchCertificates, logFile: string): Child {
+function startLibcoap({ port, home, certificates, logFile }: Start): Child {
   const configuration = join(home, 'openssl.cnf')
   writeFileSync(configuration, libcoapConfiguration)
   const { authority, server } = certificates
   return startChild({
     name: 'libcoap',
     command: 'coap-server-openssl',
-    args: ['-A', '127.0.0.1', '-p', String(port), '-c', server.certificate, '-j', server.key, '-C', authority],
+    args: ['-A', '127.0.0.1', '-p', String(port - 1), '-c', server.certificate, '-j', server.key, '-C', authority],
     env: { OPENSSL_CONF: configuration },
     logFile,
   })

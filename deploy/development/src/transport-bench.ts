@@ -1,6 +1,7 @@
 /**
- * `make bench`, the transport: our CoAP server over DTLS beside libcoap's, under the load of one generator (`tests/bench/coaps-load.c`,
- * on OpenSSL), in one run. What a server costs is CPU time and resident memory as the operating system counts them: a generator that
+ * `make bench`, the transport: our CoAP server over DTLS beside libcoap's and beside the floor (`tests/bench/floor-server.ts`: the
+ * sockets and primitives that ours cannot do without), under the load of one generator (`tests/bench/coaps-load.c`, on OpenSSL), in
+ * one run. What a server costs is CPU time and resident memory as the operating system counts them: a generator that
  * is slow or a machine that is shared makes the run longer, not the figures larger.
  *
  * Each run starts each server anew. Both are warmed up before anything is counted. At the end stands of each aim whether it was
@@ -64,10 +65,10 @@ const suites = { ccm: 'ECDHE-ECDSA-AES128-CCM8', gcm: 'ECDHE-ECDSA-AES128-GCM-SH
  * Handshakes before anything is counted: of ours, after a few hundred, code that a handshake meets once is still interpreted. libcoap
  * is compiled, keeps each session for minutes, and looks at all of them at each turn.
  */
-const warmUps: Readonly<Record<BenchServerKind, number>> = { sallyport: 3000, libcoap: 100 }
-const handshakes = 500
+const warmUps: Readonly<Record<BenchServerKind, number>> = { sallyport: 3000, libcoap: 50, floor: 1000 }
+const handshakesOf: Readonly<Record<BenchServerKind, number>> = { sallyport: 500, libcoap: 100, floor: 500 }
 const requests = 30_000
-/** Idle associations; libcoap is asked for `many` at most, which take it as long as ours take for `most`. */
+/** Idle associations; libcoap is asked for `few`: for each of them it looks at all others, and ten thousand take it minutes. */
 const few = 1000
 const many = 10_000
 const most = 20_000
@@ -85,15 +86,15 @@ export async function benchTransport({ write, runs }: TransportBenchOptions): Pr
   try {
     const generator = compileGenerator(home)
     const certificates = makeBenchCertificates(home)
-    const found: Record<BenchServerKind, Figures[]> = { sallyport: [], libcoap: [] }
+    const found: Record<BenchServerKind, Figures[]> = { sallyport: [], libcoap: [], floor: [] }
     for (let run = 1; run <= runs; run += 1) {
       for (const kind of benchServerKinds) {
         const scene = { kind, home, generator, certificates }
         const figures: Record<MeasureName, number> = { ...unmeasured, ...(await measureCpu(scene, write)) }
         if (kind === 'sallyport') Object.assign(figures, await measureStrangers(scene, write))
         // Nothing is remembered by libcoap: a device that it has seen is to it as one that it has not.
-        else figures.stranger = figures.handshakeCcm
-        if (run === 1) Object.assign(figures, await measureMemory(scene, write))
+        else if (kind === 'libcoap') figures.stranger = figures.handshakeCcm
+        if (run === 1 && kind !== 'floor') Object.assign(figures, await measureMemory(scene, write))
         found[kind].push(figures)
         const load = loadavg().map((average) => average.toFixed(1))
         write(`run ${run}, ${kind}: ${Object.values(figures).map(plain).join(', ')}; load ${load.join(', ')}\n`)
@@ -145,7 +146,8 @@ async function measureCpu(scene: Scene, write: Write): Promise<Partial<Figures>>
     await load('gcm', (generator) => handshakeCost(generator, server, warmUps[scene.kind]))
     await load('ccm', (generator) => requestCost(generator, server, 1))
     figures.handshakeCcm = await load('ccm', (generator) => handshakeCost(generator, server))
-    figures.handshakeGcm = await load('gcm', (generator) => handshakeCost(generator, server))
+    if (scene.kind !== 'floor')
+      figures.handshakeGcm = await load('gcm', (generator) => handshakeCost(generator, server))
     figures.getOverOne = await load('ccm', (generator) => requestCost(generator, server, 1))
     figures.getOverMany = await load('ccm', (generator) => requestCost(generator, server, 100))
     // libcoap 4.3.1 gives tickets and ends every handshake that brings one with internal_error.
@@ -164,7 +166,7 @@ async function measureStrangers(scene: Scene, write: Write): Promise<Partial<Fig
     scene,
     async (server) => {
       await connect(server, warmUps[scene.kind])
-      figures.stranger = await connect(server, handshakes)
+      figures.stranger = await connect(server, handshakesOf.sallyport)
     },
     'strangers',
   ).catch(tell(scene, write))
@@ -176,7 +178,7 @@ async function measureMemory(scene: Scene, write: Write): Promise<Partial<Figure
   await withServer(scene, (server) =>
     withGenerator(scene, server, suites.ccm, async (generator) => {
       // The first handshakes load code and grow heaps: that is not the price of an association.
-      await generator.connect(handshakes)
+      await generator.connect(handshakesOf[scene.kind])
       await generator.rest()
       const atFirst = await settledMemory(server)
       const add = async (count: number): Promise<number> => {
@@ -185,9 +187,9 @@ async function measureMemory(scene: Scene, write: Write): Promise<Partial<Figure
         return (await settledMemory(server)) - atFirst
       }
       figures.memoryOfFew = (await add(few)) / few
+      if (scene.kind === 'libcoap') return
       const ofMany = await add(many - few)
       figures.memoryOfMany = ofMany / many
-      if (scene.kind === 'libcoap') return
       const ofMost = await add(most - many)
       figures.memoryOfMost = ofMost / most
       figures.memoryOfNext = (ofMost - ofMany) / (most - many)
@@ -212,7 +214,11 @@ const tell =
   }
 
 /** Milliseconds each. */
-async function handshakeCost(generator: LoadGenerator, server: BenchServer, count = handshakes): Promise<number> {
+async function handshakeCost(
+  generator: LoadGenerator,
+  server: BenchServer,
+  count = handshakesOf[server.kind],
+): Promise<number> {
   const before = costOf(server.pid).cpuMilliseconds
   await generator.connect(count)
   const cost = (costOf(server.pid).cpuMilliseconds - before) / count
@@ -224,10 +230,11 @@ async function handshakeCost(generator: LoadGenerator, server: BenchServer, coun
 async function resumptionCost(generator: LoadGenerator, server: BenchServer): Promise<number> {
   await generator.connect(1)
   const before = costOf(server.pid).cpuMilliseconds
-  const resumed = await generator.resume(handshakes)
-  const cost = (costOf(server.pid).cpuMilliseconds - before) / handshakes
+  const wanted = handshakesOf[server.kind]
+  const resumed = await generator.resume(wanted)
+  const cost = (costOf(server.pid).cpuMilliseconds - before) / wanted
   await generator.close()
-  return resumed === handshakes ? cost : Number.NaN
+  return resumed === wanted ? cost : Number.NaN
 }
 
 /** Microseconds each. */
@@ -266,7 +273,9 @@ async function withGenerator<Result>(
   work: (generator: LoadGenerator) => Promise<Result>,
 ): Promise<Result> {
   const { authority, device } = certificates
-  const generator = new LoadGenerator(program, [String(server.port), authority, device.certificate, device.key, suite])
+  // The floor gets plain datagrams.
+  const security = server.kind === 'floor' ? [] : [authority, device.certificate, device.key, suite]
+  const generator = new LoadGenerator(program, [String(server.port), ...security])
   try {
     return await work(generator)
   } finally {
@@ -275,17 +284,28 @@ async function withGenerator<Result>(
 }
 
 function writeTable(write: Write, found: Readonly<Record<BenchServerKind, readonly Figures[]>>, runs: number): void {
-  write(`\nmedians of ${runs}: ${handshakes} handshakes, ${requests} requests each; memory of the first run\n`)
-  write(`| server's cost of each | to reach | sallyport | | libcoap |\n|---|---|---|---|---|\n`)
+  write(`\nmedians of ${runs}: ${handshakesOf.sallyport} handshakes (of libcoap ${handshakesOf.libcoap}), ${requests} `)
+  write('requests each; memory of the first run\n')
+  write(
+    "| server's cost of each | to reach | sallyport | | libcoap | floor | ratio to the floor |\n|---|---|---|---|---|---|---|\n",
+  )
   for (const name of Object.keys(measures) as MeasureName[]) {
     const measure: Measure = measures[name]
     const of = (kind: BenchServerKind) =>
       median(found[kind].map((figures) => figures[name]).filter((figure) => !Number.isNaN(figure)))
-    const [ours, theirs] = [of('sallyport'), of('libcoap')]
+    const [ours, theirs, floor] = [of('sallyport'), of('libcoap'), of('floor')]
     const { aim } = measure
     const verdict = aim === undefined || ours === 0 ? '' : ours <= aim ? 'reached' : 'NOT reached'
-    const cells = [measure.name, aim === undefined ? '' : `${aim} ${measure.unit}`, shown(ours, measure), verdict]
-    write(`| ${[...cells, shown(theirs, measure)].join(' | ')} |\n`)
+    const cells = [
+      measure.name,
+      aim === undefined ? '' : `${aim} ${measure.unit}`,
+      shown(ours, measure),
+      verdict,
+      shown(theirs, measure),
+      floor === 0 ? '' : shown(floor, measure),
+      floor === 0 ? '' : (ours / floor).toFixed(2),
+    ]
+    write(`| ${cells.join(' | ')} |\n`)
   }
 }
 

@@ -201,13 +201,14 @@ function resumedRegistration<Peer, Resource extends ResourceTraits>(
   const { resource, parameters } = match
   if (!isSafe(method) || !resource.observable || !resource.methods.has(method)) return undefined
   const { blockSize } = association.sizes
+  const path = `/${options.segments.join('/')}`
   return {
     kind: 'incoming-request',
     association,
     method,
     resource,
     parameters,
-    path: `/${options.segments.join('/')}`,
+    path,
     query: options.query,
     contentFormat: options.contentFormat,
     accept: options.accept,
@@ -226,7 +227,7 @@ function resumedRegistration<Peer, Resource extends ResourceTraits>(
       block1: undefined,
       block2: options.block2,
       etags: [],
-      operation: operationOf(method, options),
+      operation: operationOf(method, path, options),
       state: 'answered',
     },
   }

@@ -11,14 +11,15 @@ import type { RequestMessage } from './exchange.ts'
 import type { RequestOptions } from './request-options.ts'
 
 /** Equal for messages of one operation. No part can contain the separator: a control character is refused in an address. */
-export function operationOf(method: CoapMethod, options: RequestOptions): string {
-  const { segments, query, accept, requestTags, ifMatch, ifNoneMatch } = options
-  // Absent, one that is empty, and two that are empty are three different things.
-  const listed = (values: readonly Uint8Array[]) =>
-    values.map((value) => `#${Buffer.from(value).toString('hex')}`).join('')
+export function operationOf(method: CoapMethod, path: string, options: RequestOptions): string {
+  const { query, accept, requestTags, ifMatch, ifNoneMatch } = options
   const conditions = `${listed(ifMatch)} ${ifNoneMatch}`
-  return `${method}\n/${segments.join('/')}\n${query.join('\n')}\n${accept}\n${conditions}\n${listed(requestTags)}`
+  return `${method}\n${path}\n${query.join('\n')}\n${accept}\n${conditions}\n${listed(requestTags)}`
 }
+
+/** Absent, one that is empty, and two that are empty are three different things. */
+const listed = (values: readonly Uint8Array[]): string =>
+  values.length === 0 ? '' : values.map((value) => `#${Buffer.from(value).toString('hex')}`).join('')
 
 /** True when a server could take the blocks of one for those of the other, were it not for a Request-Tag. */
 export function couldBeMixedUp(a: RequestMessage, b: RequestMessage): boolean {

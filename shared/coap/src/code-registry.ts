@@ -62,11 +62,16 @@ export type ResponseCode = keyof typeof responseCodes
 /** The code of an empty message: ACK, RST or ping (RFC 7252 section 4.1). */
 export const emptyCode = 0
 
-/** `c.dd` as one byte. */
-export const responseCodeByte = (code: ResponseCode): number => ((code.charCodeAt(0) - 48) << 5) | Number(code.slice(2))
-
 const responseCodeOfByte = new Map<number, ResponseCode>()
-for (const code of Object.keys(responseCodes) as ResponseCode[]) responseCodeOfByte.set(responseCodeByte(code), code)
+const byteOfResponseCode = new Map<ResponseCode, number>()
+for (const code of Object.keys(responseCodes) as ResponseCode[]) {
+  const byte = ((code.charCodeAt(0) - 48) << 5) | Number(code.slice(2))
+  responseCodeOfByte.set(byte, code)
+  byteOfResponseCode.set(code, byte)
+}
+
+/** `c.dd` as one byte. */
+export const responseCodeByte = (code: ResponseCode): number => byteOfResponseCode.get(code) as number
 
 /** The method of a request code; undefined for one that is not registered. */
 export const methodOf = (code: number): CoapMethod | undefined => methodNames[code]

@@ -156,7 +156,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
     }
 
     const path = `/${options.segments.join('/')}`
-    const operation = operationOf(method, options)
+    const operation = operationOf(method, path, options)
     const { sizes } = association
     let payload: Uint8Array = noBytes
     let part: BodyPart | undefined
@@ -193,7 +193,7 @@ export class IncomingRequests<Peer, Resource extends ResourceTraits> {
           break
       }
     } else {
-      payload = message.payload.slice()
+      if (message.payload.length > 0) payload = message.payload.slice()
       if (resource.receives === 'blocks') part = { offset: 0, more: false, totalBytes: payload.length }
     }
 

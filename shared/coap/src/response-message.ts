@@ -68,8 +68,9 @@ export function shapeResponse<Peer, Resource extends ResourceTraits>(
     options.push({ number: optionNumbers['Content-Format'], value: uintValue(response.contentFormat) })
   }
   addMaxAge(options, response)
-  options.push(...textOptions(optionNumbers['Location-Path'], response.locationPath ?? []))
-  options.push(...textOptions(optionNumbers['Location-Query'], response.locationQuery ?? []))
+  const { locationPath, locationQuery } = response
+  if (locationPath !== undefined) options.push(...textOptions(optionNumbers['Location-Path'], locationPath))
+  if (locationQuery !== undefined) options.push(...textOptions(optionNumbers['Location-Query'], locationQuery))
   if (!inBlocks) return { code: response.code, payload, rest: undefined }
 
   const more = response.part?.more ?? offset + size < payload.length

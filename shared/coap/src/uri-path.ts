@@ -34,11 +34,23 @@ export function decodeQuery(value: Uint8Array): string | undefined {
   return control.test(text) ? undefined : text
 }
 
-/** Text of an option; ASCII, the usual case, without a decoder. @throws CodedError `malformed-bytes` when it is not UTF-8 */
+/**
+ * Text of an option; ASCII, the usual case, without a decoder, and short, as segments are, without a Buffer.
+ *
+ * @throws CodedError `malformed-bytes` when it is not UTF-8
+ */
 function decodeText(value: Uint8Array): string {
-  for (const byte of value) if (byte > 0x7f) return fromUtf8(value)
-  return Buffer.from(value.buffer, value.byteOffset, value.length).toString('latin1')
+  const { length } = value
+  let text = ''
+  for (let index = 0; index < length; index++) {
+    const byte = value[index] as number
+    if (byte > 0x7f) return fromUtf8(value)
+    if (length <= shortText) text += String.fromCharCode(byte)
+  }
+  return length <= shortText ? text : Buffer.from(value.buffer, value.byteOffset, length).toString('latin1')
 }
+
+const shortText = 16
 
 const maxSegmentBytes = 255
 

@@ -9,8 +9,10 @@ import { lookup } from 'node:dns/promises'
 import { type Clock, clockFrom, type Instant } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 
+const { timeOrigin } = performance
+
 /** Monotonic, and close to the time of day: what the machines are run by. */
-export const monotonicClock: Clock = clockFrom(() => performance.timeOrigin + performance.now())
+export const monotonicClock: Clock = clockFrom(() => timeOrigin + performance.now())
 
 export interface ResolvedHost {
   readonly address: string

@@ -4,10 +4,11 @@
  * as long as no number does, and numbers are handed out in one place (`epoch.ts`).
  */
 
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
+import { Ccm } from './ccm.ts'
 import { type CipherSuite, cipherSuites } from './cipher-suite.ts'
 import { noConnectionId } from './connection-id.ts'
 import type { TrafficKeys } from './key-schedule.ts'
+import { OneShotAead } from './one-shot-aead.ts'
 import {
   type ContentType,
   connectionIdRecordType,
@@ -48,31 +49,36 @@ const explicitNonceLength = 8
 export const protectWithNodeCrypto: ProtectRecords = (keys, connectionId = noConnectionId) =>
   new NodeRecordProtection(cipherSuites[keys.cipherSuite], keys, connectionId)
 
+/** Seals and opens under one key, whatever is around the ciphertext. */
+export interface Aead {
+  /** Writes ciphertext and tag at `offset`; the plaintext may stand there. @param nonce of 12 bytes, never used before */
+  seal(nonce: Uint8Array, additionalData: Uint8Array, plaintext: Uint8Array, into: Uint8Array, offset: number): void
+  /** What was sealed, in a buffer of its own; undefined when its tag is wrong. @param sealed with its tag, from `start` on */
+  open(nonce: Uint8Array, additionalData: Uint8Array, sealed: Uint8Array, start: number): Uint8Array | undefined
+}
+
 class NodeRecordProtection implements RecordProtection {
+  readonly overhead: number
   readonly #suite: CipherSuite
   readonly #keys: TrafficKeys
   readonly #connectionId: Uint8Array
-  /** Raw bytes would be imported anew for each record, at four times the cost; one that rests does without. */
-  #key: KeyObject | undefined
+  /** Made for the first record, and kept as long as others are not more in use; one that rests does without. */
+  #aead: Aead | undefined
 
   constructor(suite: CipherSuite, keys: TrafficKeys, connectionId: Uint8Array) {
     this.#suite = suite
     this.#keys = keys
     this.#connectionId = connectionId
+    const { length } = connectionId
+    this.overhead = recordHeaderLength + length + explicitNonceLength + (length === 0 ? 0 : 1) + suite.tagLength
   }
 
-  get overhead(): number {
-    const { length } = this.#connectionId
-    return recordHeaderLength + length + explicitNonceLength + (length === 0 ? 0 : 1) + this.#suite.tagLength
-  }
-
-  dropKey(): void {
-    this.#key = undefined
+  dropAead(): void {
+    this.#aead = undefined
   }
 
   seal(record: PlainRecord, into: Uint8Array, offset: number): number {
     const { epoch, sequence } = record
-    const { tagLength: authTagLength, aead } = this.#suite
     const connectionId = this.#connectionId
     const whole = this.overhead + record.plaintext.length
     const headerLength = recordHeaderLength + connectionId.length
@@ -81,18 +87,9 @@ class NodeRecordProtection implements RecordProtection {
     writeRecordHeader(into, offset, { type, epoch, sequence, connectionId, length: whole - headerLength })
     writeEpochAndSequence(into, body, epoch, sequence)
     const content = body + explicitNonceLength
-    const tag = offset + whole - authTagLength
-    const plaintext = this.#writeInnerType(record, into, content, tag)
-    const additionalData = this.#prepare(type, into.subarray(body, content), plaintext.length)
-    const key = this.#liveKey()
-    const cipher =
-      aead === 'aes-128-ccm'
-        ? createCipheriv(aead, key, nonce, { authTagLength })
-        : createCipheriv(aead, key, nonce, { authTagLength })
-    cipher.setAAD(additionalData, { plaintextLength: plaintext.length })
-    into.set(cipher.update(plaintext), content)
-    cipher.final()
-    into.set(cipher.getAuthTag(), tag)
+    const plaintext = this.#writeInnerType(record, into, content, offset + whole - this.#suite.tagLength)
+    const additionalData = this.#prepare(type, into, body, into, body, plaintext.length)
+    this.#liveAead().seal(nonce, additionalData, plaintext, into, content)
     return whole
   }
 
@@ -101,31 +98,15 @@ class NodeRecordProtection implements RecordProtection {
   }
 
   open(record: RecordView): Uint8Array | undefined {
-    const { tagLength: authTagLength, aead } = this.#suite
-    const { fragment } = record
+    const { fragment, version, type, whole } = record
     const length = this.contentLength(record)
-    if (length < 0 || record.version !== versions.dtls12) return undefined
-    const additionalData = this.#prepare(record.type, record.whole.subarray(3, 11), length)
+    if (length < 0 || version !== versions.dtls12) return undefined
     // RFC 6655 and 5288 let a sender choose its explicit nonce, so it is read from the record, not from the header.
-    nonce.set(fragment.subarray(0, explicitNonceLength), 4)
-    const key = this.#liveKey()
-    const decipher =
-      aead === 'aes-128-ccm'
-        ? createDecipheriv(aead, key, nonce, { authTagLength })
-        : createDecipheriv(aead, key, nonce, { authTagLength })
-    decipher.setAuthTag(fragment.subarray(explicitNonceLength + length))
-    decipher.setAAD(additionalData, { plaintextLength: length })
-    try {
-      const plaintext = decipher.update(fragment.subarray(explicitNonceLength, explicitNonceLength + length))
-      decipher.final()
-      return plaintext
-    } catch {
-      // node:crypto's only way to say that the tag is wrong.
-      return undefined
-    }
+    const additionalData = this.#prepare(type, fragment, 0, whole, 3, length)
+    return this.#liveAead().open(nonce, additionalData, fragment, explicitNonceLength)
   }
 
-  /** What is to be sealed. CCM takes it in one piece, so content and inner type are put together where they will stand. */
+  /** What is to be sealed: one piece, so content and inner type are put together where they will stand. */
   #writeInnerType({ plaintext, type }: PlainRecord, into: Uint8Array, content: number, tag: number): Uint8Array {
     if (this.#connectionId.length === 0) return plaintext
     into.set(plaintext, content)
@@ -133,16 +114,25 @@ class NodeRecordProtection implements RecordProtection {
     return into.subarray(content, tag)
   }
 
-  /** Nonce: salt ‖ numbers. Answers the additional data. */
-  #prepare(type: number, numbers: Uint8Array, plaintextLength: number): Uint8Array {
+  /** Nonce: salt ‖ explicit nonce. Answers the additional data, with the numbers of the record. */
+  #prepare(
+    type: number,
+    explicitNonce: Uint8Array,
+    explicitNonceAt: number,
+    numbers: Uint8Array,
+    numbersFrom: number,
+    plaintextLength: number,
+  ): Uint8Array {
     const { bytes, numbersAt, typeAt, connectionIdAt } = additionalDataFor(this.#connectionId.length)
     const { salt } = this.#keys
     nonce[0] = salt >>> 24
     nonce[1] = salt >>> 16
     nonce[2] = salt >>> 8
     nonce[3] = salt
-    nonce.set(numbers, 4)
-    bytes.set(numbers, numbersAt)
+    for (let index = 0; index < explicitNonceLength; index += 1) {
+      nonce[4 + index] = explicitNonce[explicitNonceAt + index] as number
+      bytes[numbersAt + index] = numbers[numbersFrom + index] as number
+    }
     bytes.set(this.#connectionId, connectionIdAt)
     bytes[typeAt] = type
     bytes[bytes.length - 2] = plaintextLength >> 8
@@ -150,24 +140,29 @@ class NodeRecordProtection implements RecordProtection {
     return bytes
   }
 
-  #liveKey(): KeyObject {
-    if (this.#key !== undefined) return this.#key
-    // From a copy: node:crypto gives an array that it reads a buffer of its own outside the heap, for good.
-    this.#key = createSecretKey(Buffer.from(this.#keys.key))
-    liveKeys[nextLiveKey]?.dropKey()
-    liveKeys[nextLiveKey] = this
-    nextLiveKey = (nextLiveKey + 1) % mostLiveKeys
-    return this.#key
+  /** The first record of a key may be its last for long: only a second one is worth contexts that stay. */
+  #liveAead(): Aead {
+    let aead = this.#aead
+    if (aead === undefined) {
+      inUse[nextInUse]?.dropAead()
+      inUse[nextInUse] = this
+      nextInUse = (nextInUse + 1) % mostInUse
+      aead = new OneShotAead(this.#suite, this.#keys.key)
+    } else if (aead instanceof OneShotAead && this.#suite.aead === 'aes-128-ccm') {
+      aead = new Ccm(aead.key, this.#suite.tagLength)
+    }
+    this.#aead = aead
+    return aead
   }
 }
 
 /**
- * Those that have their key imported, in the order of the imports; the oldest gives way. An imported key costs a
- * kilobyte, too much for each of ten thousand associations that rest, and 2 µs, little for one that wakes up.
+ * Those that have their key imported, in the order of the imports; the oldest gives way. That takes one to three kilobytes, too much
+ * for each of ten thousand associations that rest, and 2 µs, little for one that wakes up.
  */
-const mostLiveKeys = 2048
-const liveKeys: NodeRecordProtection[] = []
-let nextLiveKey = 0
+const mostInUse = 2048
+const inUse: NodeRecordProtection[] = []
+let nextInUse = 0
 
 // Sealing and opening never suspend, so what they prepare has one place for all.
 
