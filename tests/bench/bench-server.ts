@@ -6,8 +6,6 @@
  * The chain of each device is judged as in the product (RFC 5280 path, purpose), but nothing is looked up in books. Sessions are
  * resumed by ticket. What the product remembers of a device that came in before is remembered here; with `strangers` nothing is,
  * so that each handshake costs what that of a device costs which was never seen.
- * With `--expose-gc`, SIGUSR2 collects garbage and gives freed pages back, as V8 does when memory is short: what idle associations
- * hold can then be told from what has been freed and is kept for the next burst.
  */
 
 import { createPrivateKey, randomBytes } from 'node:crypto'
@@ -56,7 +54,6 @@ const server = await listenCoaps({
   ],
 })
 
-process.on('SIGUSR2', () => global.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' }))
 process.on('SIGTERM', () => {
   server.close().then(() => process.exit())
 })

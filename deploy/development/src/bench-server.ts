@@ -22,8 +22,6 @@ export interface BenchServer {
   readonly kind: BenchServerKind
   readonly pid: number
   readonly port: number
-  /** Lets go of what only waits to be freed, where there is such a thing. */
-  collectGarbage(): void
   stop(): Promise<void>
 }
 
@@ -43,9 +41,6 @@ export async function startBenchServer(
     kind,
     pid: child.pid,
     port,
-    collectGarbage: () => {
-      if (kind === 'sallyport') child.kill('SIGUSR2')
-    },
     stop: () => child.stop('SIGKILL'),
   }
 }
@@ -83,7 +78,7 @@ const startOurs = (file: string, args: readonly string[], logFile: string): Chil
   startChild({
     name: file,
     command: nodeProgram,
-    args: [...nodeOptions, '--expose-gc', join(checkoutRoot, 'tests', 'bench', file), ...args],
+    args: [...nodeOptions, join(checkoutRoot, 'tests', 'bench', file), ...args],
     logFile,
   })
 
