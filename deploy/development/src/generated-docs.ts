@@ -1,5 +1,5 @@
 /**
- * What is written by the code: error codes, configuration, conformance, OpenAPI, and the client's operations. `make docs` writes it,
+ * What is written by the code: error codes, configuration, conformance, commands, OpenAPI, and the client's operations. `make docs` writes it,
  * `make check` fails when a part is stale.
  */
 
@@ -38,12 +38,17 @@ function isCurrent(path: string, text: string): boolean {
 }
 
 async function generatedPages(): Promise<GeneratedPage[]> {
-  const [configuration, openapi] = await Promise.all([configurationPage(), runProgram('control-plane', ['openapi'])])
+  const [configuration, openapi, commands] = await Promise.all([
+    configurationPage(),
+    runProgram('control-plane', ['openapi']),
+    runProgram('cli', ['reference']),
+  ])
   return [
     { path: 'docs/errors.md', text: errorsPage() },
     { path: 'docs/configuration.md', text: configuration },
     { path: conformancePath, text: conformancePage() },
     { path: 'control-plane/openapi.json', text: `${openapi.trimEnd()}\n` },
+    { path: 'docs/cli.md', text: commands },
     { path: clientOperationsPath, text: clientOperations(openapi) },
   ]
 }

@@ -6,6 +6,7 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type DemoDevice, isRegistered, prepareFirstDevices, startDemoDevice } from './first-devices.ts'
+import { checkoutRoot } from './home.ts'
 import { type Installation, startInstallation } from './installation.ts'
 import { type KeptRunning, keepRunning } from './kept-running.ts'
 import { expectPortsFree, fixedPorts } from './port-plan.ts'
@@ -131,7 +132,14 @@ function printWelcome(progress: Progress, home: string, ready: ReturnType<typeof
   progress.line(`  all of it    ${join(home, 'ready.json')}`)
   progress.line(`  admin        ${ready.admin.email}   password: ${ready.admin.password}`)
   progress.line('')
-  progress.line('  See the device, then switch its lamp on:')
+  const sallyport = join(checkoutRoot, 'node_modules', '.bin', 'sallyport')
+  progress.line('  See the device and switch its lamp on, after a login (docs/cli.md):')
+  progress.line('')
+  progress.line(`  ${sallyport} login --server ${ready.http} --email ${ready.admin.email}`)
+  progress.line(`  ${sallyport} devices list`)
+  progress.line(`  ${sallyport} devices set ${deviceId} /light/1 state=true`)
+  progress.line('')
+  progress.line('  The same over HTTP:')
   progress.line('')
   progress.line(
     `  TOKEN=$(curl -s ${login} -H 'content-type: application/json' -d '${JSON.stringify({ email: ready.admin.email, password: ready.admin.password })}' | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`,
