@@ -11,6 +11,7 @@ import {
   type RouteAccess,
 } from '@sallyport/http'
 import type { FastifyContextConfig, FastifySchema } from 'fastify'
+import { type DocumentedOperation, refusalComponents, refusalsOf } from './documented-refusals.ts'
 import { idempotencyKeyHeader } from './idempotency.ts'
 
 const description = `The API of Sallyport for the people who own devices.
@@ -52,6 +53,7 @@ export async function describeApi(server: HttpServer): Promise<void> {
       schema: described(schema, route.config),
       url: namedWildcard(url),
     }),
+    transformObject: (document) => ('openapiObject' in document ? withRefusals(document.openapiObject) : {}),
   })
   await server.register(async (docs) => {
     docs.addHook('onRoute', (route) => {
@@ -103,6 +105,32 @@ function credentialsFor(access: RouteAccess) {
       ? !asksOf(access, 'verifiedEmail') && !asksOf(access, 'recentAuthentication')
       : access.kind === 'signed-in' && access.apiKeys === true
   return forKeys ? [person, { apiKey: [] }] : [person]
+}
+
+/** To each operation the refusals that it may answer. */
+function withRefusals(document: object): object {
+  const {
+    components = {},
+    paths = {},
+    ...rest
+  } = document as {
+    readonly components?: object
+    readonly paths?: Readonly<Record<string, Readonly<Record<string, DocumentedOperation>>>>
+  }
+  const withThem = Object.entries(paths).map(([path, operations]) => [
+    path,
+    Object.fromEntries(
+      Object.entries(operations).map(([method, operation]) => [
+        method,
+        { ...operation, responses: { ...refusalsOf(operation), ...operation.responses } },
+      ]),
+    ),
+  ])
+  return {
+    ...rest,
+    components: { ...components, responses: refusalComponents() },
+    paths: Object.fromEntries(withThem),
+  }
 }
 
 const withKey = (headers: unknown): unknown => {

@@ -9,8 +9,15 @@
 import { type Clock, inSeconds, milliseconds, minutes, seconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import type { RedisConnection } from '@sallyport/events'
-import { CircuitBreaker, callerNetwork, type HttpServer } from '@sallyport/http'
-import type { FastifyRequest } from 'fastify'
+import {
+  acceptedLanguage,
+  CircuitBreaker,
+  callerNetwork,
+  type HttpServer,
+  problemDocument,
+  problemHeaders,
+} from '@sallyport/http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Caller, callerIdOf, knownCallerOf } from './caller.ts'
 
 export interface RequestLimit {
@@ -71,22 +78,43 @@ export function redisRequestLimit(
   }
 }
 
-/** To be called before the routes are registered. */
+/**
+ * To be called before the routes are registered. A request that authorization refuses is counted for its network all the same:
+ * whoever tries tokens is nobody's neighbour.
+ */
 export function limitRequests(server: HttpServer, { requestLimit }: { readonly requestLimit: RequestLimit }): void {
-  server.addHook('onRequest', async (request, reply) => {
+  const counted = new WeakSet<FastifyRequest>()
+  const count = async (request: FastifyRequest, reply: FastifyReply): Promise<CodedError | undefined> => {
+    counted.add(request)
     const caller = knownCallerOf(request)
     const quota = await requestLimit.count(callerNameOf(request, caller), requestsOf(caller))
-    if (quota === undefined) return
+    if (quota === undefined) return undefined
     const { perMinute, remaining, exceeded, resetAfter } = quota
     reply.headers({
       'ratelimit-policy': `"requests";q=${perMinute};w=${inSeconds(window)}`,
       ratelimit: `"requests";r=${remaining};t=${resetAfter}`,
     })
-    if (exceeded) {
-      throw new CodedError('rate-limited', `More than ${perMinute} requests in a minute.`, {
-        details: { retryAfterSeconds: resetAfter },
-      })
-    }
+    if (!exceeded) return undefined
+    return new CodedError('rate-limited', `More than ${perMinute} requests in a minute.`, {
+      details: { retryAfterSeconds: resetAfter },
+    })
+  }
+
+  server.addHook('onRequest', async (request, reply) => {
+    const refusal = await count(request, reply)
+    if (refusal !== undefined) throw refusal
+  })
+
+  server.addHook('onSend', async (request, reply, payload) => {
+    if (counted.has(request) || reply.statusCode < 400) return payload
+    const refusal = await count(request, reply)
+    if (refusal === undefined) return payload
+    const language = acceptedLanguage(request.headers['accept-language'])
+    const path = request.url.split('?', 1)[0] ?? '/'
+    const problem = problemDocument(refusal, { path, correlationId: request.id, language })
+    reply.removeHeader('www-authenticate')
+    reply.code(problem.status).headers(problemHeaders(refusal))
+    return JSON.stringify(problem)
   })
 }
 

@@ -70,6 +70,20 @@ describe('[1.17] the requests of one caller', () => {
     expect((await devices(session)).status).toBe(200)
   })
 
+  it('with a token that is none are counted for their network, and refused with 429 beyond the limit', async () => {
+    await forget()
+    const guess = (): Promise<Answer> => running.session('guessed', '').call('GET', '/api/v1/devices')
+    for (let request = 0; request < perMinute; request += 1) expect((await guess()).status).toBe(401)
+    const refused = await guess()
+    expect([refused.status, refused.body.code, refused.headers.get('www-authenticate')]).toEqual([
+      429,
+      'rate-limited',
+      null,
+    ])
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect((await devices(session)).status).toBe(200)
+  })
+
   it('are not limited while Redis is away, and are answered at once', async () => {
     await forget()
     for (let request = 0; request <= perMinute; request += 1) await devices(session)

@@ -142,6 +142,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     reply.headers({ ...headersFor(request), [correlationHeader]: request.id })
     const methods = (): string[] => methodsAt(routes, pathOf(request))
     if (answerCrossOrigin(request, reply, { origins: options.allowedOrigins ?? [], methods })) return
+    refuseAmbiguousHead(request)
     if (request.is404) return
     refuseEncodedBody(request)
     const access = request.routeOptions.config.access
@@ -275,6 +276,16 @@ function prepared(server: Server, event: 'connection' | 'secureConnection', opti
     limitConnections(server, { perNetwork, exempt, refused: () => observer?.connectionRefused?.() })
   }
   return server
+}
+
+/** What Node's parser lets pass: HTTP/0.9, and a second Host, of which a proxy may have believed the other (RFC 9112 section 3.2). */
+function refuseAmbiguousHead({ raw }: FastifyRequest): void {
+  if (raw.httpVersionMajor !== 1) throw new CodedError('malformed-request', 'Speak HTTP/1.1.')
+  let hosts = 0
+  for (let index = 0; index < raw.rawHeaders.length; index += 2) {
+    if (raw.rawHeaders[index]?.toLowerCase() === 'host') hosts += 1
+  }
+  if (hosts > 1) throw new CodedError('malformed-request', 'Send one Host.')
 }
 
 /** A body may be small on the wire and huge when it is decoded: none is decoded. */
