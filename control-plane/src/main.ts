@@ -1,7 +1,8 @@
 /**
  * The control plane's process: environment in, signals, exit code.
  *
- * `migrate` brings the database to the present schema and ends; `configuration` prints what may stand in the environment,
+ * `database-roles` prints what an administrator of the Postgres cluster does once, as a script for psql; `migrate` brings the
+ * database to the present schema and ends; `configuration` prints what may stand in the environment,
  * `openapi` the document of the API, `signing-keys` the keys that sign tokens, all as JSON. `retire-signing-key` withdraws one
  * that others may have: every token that it signed is refused from then on.
  */
@@ -10,7 +11,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { describeConfiguration, readConfiguration, serviceSettings, unknownVariables } from '@sallyport/config'
 import { isCodedError } from '@sallyport/errors'
-import { migrate } from '@sallyport/store'
+import { databaseRolesScript, migrate } from '@sallyport/store'
 import { controlPlaneSettings } from './config.ts'
 import type { ControlPlane } from './control-plane.ts'
 
@@ -32,6 +33,11 @@ async function main(command: string | undefined): Promise<void> {
       const { databaseUrl } = readConfiguration({ databaseUrl: serviceSettings.databaseUrl }, process.env)
       return print(await migrate({ connectionString: databaseUrl }))
     }
+    case 'database-roles': {
+      const { 3: database = 'sallyport', 4: owner = 'sallyport_owner' } = process.argv
+      process.stdout.write(databaseRolesScript({ database, owner }))
+      return
+    }
     case 'configuration':
       return print(describeConfiguration(controlPlaneSettings))
     case 'openapi':
@@ -42,7 +48,7 @@ async function main(command: string | undefined): Promise<void> {
       return print(await (await import('./signing-key-commands.ts')).retireSigningKey(process.env, process.argv[3]))
     default:
       process.stderr.write(
-        'usage: main.ts [migrate | configuration | openapi | signing-keys | retire-signing-key KEY-ID]\n',
+        'usage: main.ts [database-roles [DATABASE [OWNER]] | migrate | configuration | openapi | signing-keys | retire-signing-key KEY-ID]\n',
       )
       process.exitCode = 2
   }

@@ -5,6 +5,7 @@ export type { AccessRefusal, AuditEventFilter, AuditEventRecord, AuditEvents } f
 export type { CertificateRecord, Certificates, OrphanedIssuance, RecordedIdentity } from './certificates.ts'
 export type { CommandRecord, Commands } from './commands.ts'
 export type { CustomRoleRecord, CustomRoles } from './custom-roles.ts'
+export { databaseRolesScript } from './database-roles.ts'
 export { credentialSha256, type DeviceCredential, namedCredential } from './device-credential.ts'
 export type { DeviceTokenFamilies, NewTokenFamily, OnboardingCodes, Redemption } from './device-tokens.ts'
 export type { DeviceFilter, DevicePatch, DeviceRecord, Devices, GatewayDevice } from './devices.ts'

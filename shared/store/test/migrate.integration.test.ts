@@ -54,6 +54,17 @@ describe('migrations', () => {
     await store.close()
   })
 
+  it('whose text was mended since are known by their earlier one', async () => {
+    await run()
+    const set = (checksum: string) =>
+      tables.query("update schema_migration set checksum = $1 where name = '0014-row-level-security'", [checksum])
+    await set('9790882a3ff5295339b4bc875d49ff24a321109a2c4c5da6e00e099632b13cd9')
+    expect((await run()).applied).toEqual([])
+    await (await open()).close()
+    await set('0'.repeat(64))
+    await expect(open()).rejects.toMatchObject({ code: 'configuration-invalid' })
+  })
+
   it('that are missing keep the store from opening, and it says what to do', async () => {
     await expect(open()).rejects.toMatchObject({
       code: 'configuration-invalid',

@@ -10,8 +10,8 @@ declare
 begin
   foreach wanted in array array['sallyport_tenant', 'sallyport_control_plane', 'sallyport_dps', 'sallyport_gateway'] loop
     begin
-      -- Without inheritance: what `sallyport_tenant` may is not what its members may.
-      execute format('create role %I nologin noinherit', wanted);
+      -- Without inheritance: what `sallyport_tenant` may is not what its members may. An owner who may make no roles finds them made.
+      if to_regrole(wanted) is null then execute format('create role %I nologin noinherit', wanted); end if;
     exception when duplicate_object or unique_violation then null;
     end;
   end loop;
