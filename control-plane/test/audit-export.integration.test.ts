@@ -62,7 +62,7 @@ describe('the export of the audit trail', () => {
     expect([status, JSON.parse(text).code]).toEqual([503, 'dependency-unavailable'])
   })
 
-  it('[0.49] [6.32] is proven offline by each organization, and shows neither the other’s events', async () => {
+  it('[0.49] [6.31] [6.32] is proven offline by each organization, and shows neither the other’s events', async () => {
     await act(5)
     await seal()
     for (const [session, name, strange] of [
