@@ -6,6 +6,7 @@ import type { SealingKey } from '@sallyport/hsm'
 import type { OrganizationCreation, Store } from '@sallyport/store'
 import type { JWK } from 'jose'
 import type { ApiKeys } from './api-keys.ts'
+import type { AuditOpening } from './audit-opening.ts'
 import type { CommandAnswers } from './command-answers.ts'
 import type { ControlPlaneMetrics } from './control-plane-metrics.ts'
 import type { DevicePsks } from './device-psks.ts'
@@ -30,6 +31,7 @@ export interface ApiPorts {
   readonly recentAuthentication: Duration
   readonly loginLimit: LoginLimit
   readonly requestLimit: RequestLimit
+  readonly auditOpening: AuditOpening
   readonly refusalTrail: Pick<RefusalTrail, 'record'>
   readonly commandAnswers: CommandAnswers
   readonly liveEvents: LiveEvents

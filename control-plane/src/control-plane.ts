@@ -25,6 +25,7 @@ import {
 } from '@sallyport/http'
 import { openStore, type Store } from '@sallyport/store'
 import { openApiKeys } from './api-keys.ts'
+import { openAuditOpening } from './audit-opening.ts'
 import { listenForAnswers } from './command-answers.ts'
 import type { controlPlaneSettings } from './config.ts'
 import { controlPlaneMetrics } from './control-plane-metrics.ts'
@@ -98,6 +99,8 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
   })
   opened.add(() => sealingKeys.close())
   const devicePsks = await openDevicePsks({ store, sealingKey, clock })
+  // Before anything is written about a person.
+  const auditOpening = await openAuditOpening({ store, token, clock, log })
   await ensureFirstAdmin({
     store,
     file: configuration.firstAdminFile,
@@ -190,6 +193,7 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
       sessions: redisSessionFamilies(redis, { clock }),
       loginLimit: redisLoginLimit(redis),
       requestLimit: redisRequestLimit(redis, { perMinute: configuration.requestsPerMinute, clock }),
+      auditOpening,
       refusalTrail,
       commandAnswers,
       liveEvents,

@@ -4,7 +4,7 @@
  * One cluster serves a test run (test-services.ts starts it); its address travels to the test processes in the environment.
  */
 
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import pg from 'pg'
 
 export interface TestDatabase {
@@ -54,6 +54,7 @@ async function migratedTemplate(
     await client.query(`drop database if exists ${building} with (force)`)
     await client.query(`create database ${building} template template0`)
     await migrate(withDatabase(base, building))
+    await administer(withDatabase(base, building), recordOpeningKey)
     // Under the lock: two that change one role at once refuse each other. With the owner's password: the cluster is thrown away.
     const { rows } = await client.query(
       "select rolname from pg_roles where rolname like 'sallyport\\_%' and not rolcanlogin",
@@ -92,4 +93,12 @@ async function administer(base: string, work: (client: pg.Client) => Promise<unk
   } finally {
     await client.end()
   }
+}
+
+/** What a control plane has done before any other service writes of a person; nobody has the private half. */
+async function recordOpeningKey(client: pg.Client): Promise<void> {
+  const { rows } = await client.query("select to_regclass('audit_opening_key') is not null as there")
+  if (rows[0].there !== true) return
+  const spki = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'der', type: 'spki' })
+  await client.query('insert into audit_opening_key (id, spki) values ($1, $2)', ['0'.repeat(32), spki])
 }

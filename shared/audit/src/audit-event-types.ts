@@ -1,7 +1,8 @@
 /**
  * The closed registry of audit events: each type with its severity, what it is about, and the shape of its details.
  *
- * Details hold no secrets: hashes of codes and tokens neither, certificates only by serial number and digest.
+ * Details hold no secrets: hashes of codes and tokens neither, certificates only by serial number and digest. What tells of a person,
+ * beyond an id, is `sealed`.
  */
 
 import { CodedError } from '@sallyport/errors'
@@ -17,7 +18,7 @@ export interface AuditEventDefinition {
   readonly details: DetailsShape
 }
 
-const { text, number, texts, optional } = field
+const { text, number, texts, sealed, optional } = field
 
 export const auditEventTypes = {
   'organization.created': { severity: 'notice', subject: 'organization', details: { name: text } },
@@ -27,13 +28,15 @@ export const auditEventTypes = {
     subject: 'organization',
     details: { from: optional(text), to: optional(text), after: number, last: number },
   },
+  'audit-subject.erased': { severity: 'notice', subject: 'audit-subject', details: { keys: number } },
+  'audit-opening-key.created': { severity: 'notice', subject: 'audit-opening-key', details: {} },
   // `leftOut`: the event stands for so many of a minute, beyond those that have one each.
   'access.refused': {
     severity: 'warning',
     subject: 'route',
     details: { code: text, permission: optional(text), policy: optional(text), leftOut: optional(number) },
   },
-  'user.created': { severity: 'notice', subject: 'user', details: { username: text, roles: texts } },
+  'user.created': { severity: 'notice', subject: 'user', details: { username: sealed, roles: texts } },
   'user.login': {
     severity: 'notice',
     subject: 'user',
@@ -48,24 +51,23 @@ export const auditEventTypes = {
   'user.roles-changed': {
     severity: 'notice',
     subject: 'user',
-    details: { username: text, before: texts, roles: texts, revokedInvitations: number },
+    details: { username: sealed, before: texts, roles: texts, revokedInvitations: number },
   },
   'user.removed': {
     severity: 'notice',
     subject: 'user',
-    details: { username: text, roles: texts, revokedInvitations: number, revokedApiKeys: optional(number) },
+    details: { username: sealed, roles: texts, revokedInvitations: number, revokedApiKeys: optional(number) },
   },
-  // Without the address of whom it is for: it would stay for ever.
   'invitation.created': {
     severity: 'notice',
     subject: 'invitation',
-    details: { roles: texts, expiresAt: text, replaced: optional(text) },
+    details: { email: optional(sealed), roles: texts, expiresAt: text, replaced: optional(text) },
   },
   'invitation.revoked': { severity: 'notice', subject: 'invitation', details: { roles: texts } },
   'invitation.accepted': {
     severity: 'notice',
     subject: 'invitation',
-    details: { userId: text, username: text, roles: texts },
+    details: { userId: text, username: sealed, roles: texts },
   },
   'user.reauthenticated': {
     severity: 'notice',
@@ -284,6 +286,12 @@ export type AuditEventType = keyof typeof auditEventTypes
 export type AuditDetails<Type extends AuditEventType> = DetailsOf<(typeof auditEventTypes)[Type]['details']>
 
 export const isAuditEventType = (name: string): name is AuditEventType => Object.hasOwn(auditEventTypes, name)
+
+/** The fields of a type's details that tell of a person. */
+export const sealedFieldNames = (type: AuditEventType): readonly string[] =>
+  Object.entries<DetailsShape[string]>(auditEventTypes[type].details).flatMap(([name, { kind }]) =>
+    kind === 'sealed' ? [name] : [],
+  )
 
 /**
  * Details read back from storage, or about to be stored.

@@ -32,6 +32,8 @@ export const auditSubjectKinds = [
   'hub',
   'job',
   'route',
+  'audit-subject',
+  'audit-opening-key',
 ] as const
 export type AuditSubjectKind = (typeof auditSubjectKinds)[number]
 

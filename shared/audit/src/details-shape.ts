@@ -1,7 +1,9 @@
 /** Shapes of flat details: which fields there are, of which kind, which may be missing. Bounded, so that no event grows. */
 
+import { isSealedText, type SealedText } from './sealed-text.ts'
+
 interface Kind<Value> {
-  readonly kind: 'text' | 'number' | 'texts'
+  readonly kind: 'text' | 'number' | 'texts' | 'sealed'
   readonly optional: boolean
   /** Only for the compiler: what the field holds. */
   readonly value?: Value
@@ -23,6 +25,8 @@ export const field = {
   text: { kind: 'text', optional: false } as Kind<string> & { readonly optional: false },
   number: { kind: 'number', optional: false } as Kind<number> & { readonly optional: false },
   texts: { kind: 'texts', optional: false } as Kind<readonly string[]> & { readonly optional: false },
+  /** About a person: given as text, stored sealed under a key of that person (`SealedText`). */
+  sealed: { kind: 'sealed', optional: false } as Kind<string | SealedText> & { readonly optional: false },
   optional: <Value>(of: Kind<Value>): Kind<Value> & { readonly optional: true } => ({ ...of, optional: true }),
 }
 
@@ -47,6 +51,8 @@ function fits(kind: Kind<unknown>['kind'], value: unknown): boolean {
   switch (kind) {
     case 'text':
       return isText(value)
+    case 'sealed':
+      return isText(value) || (isSealedText(value) && value.sealed.length <= 2 * longestText + 100)
     case 'number':
       return typeof value === 'number' && Number.isFinite(value)
     case 'texts':

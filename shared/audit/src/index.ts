@@ -29,6 +29,7 @@ export {
   auditSeverities,
   checkAuditDetails,
   isAuditEventType,
+  sealedFieldNames,
 } from './audit-event-types.ts'
 export {
   type AuditExportEnd,
@@ -47,3 +48,16 @@ export {
   type AuditFindingReason,
   verifyAuditExport,
 } from './export-verification.ts'
+export { type HpkeAgreement, hpkeOpen, hpkeSeal, openGcm } from './hpke.ts'
+export {
+  isSealedText,
+  openText,
+  pointOf,
+  type SealedPlace,
+  type SealedText,
+  sealedColumn,
+  sealedInColumn,
+  sealText,
+  subjectKeyContext,
+  subjectKeyPurpose,
+} from './sealed-text.ts'

@@ -1720,6 +1720,8 @@ export interface OperationTypes {
         readonly address: string | null
         /** By type. */
         readonly details: unknown
+        /** What tells of a person is kept sealed: `address`, and fields of the details. Null where it is not `opened`: the person was erased, or the HSM does not answer now. */
+        readonly sealed: Readonly<Record<string, 'opened' | 'erased' | 'unavailable'>>
       }[]
       readonly nextCursor: string | null
     } }

@@ -7,8 +7,8 @@
 
 import { randomBytes } from 'node:crypto'
 import { constantTimeEqual, toHex } from '@sallyport/bytes'
-import { CodedError } from '@sallyport/errors'
-import type { Handle, Template } from 'pkcs11js'
+import { CodedError, hasCode } from '@sallyport/errors'
+import type { ECDH1, Handle, Template } from 'pkcs11js'
 import pkcs11js from 'pkcs11js'
 import { curveFacts, curveOf, spkiOf } from './ec-key-encoding.ts'
 import type { GenerateEcKeyOptions, TokenCurve, TokenKey } from './token.ts'
@@ -92,7 +92,11 @@ function describe(
     spki: spkiOf(curve, readBytes(connection, session, publicKey, pkcs11js.CKA_EC_POINT)),
     curve,
   }
-  return { ...key, sign: (data) => verifiedSignature(key, data, (digest) => signDigest(token, key, digest)) }
+  return {
+    ...key,
+    agree: (point) => agree(token, key, point),
+    sign: (data) => verifiedSignature(key, data, (digest) => signDigest(token, key, digest)),
+  }
 }
 
 async function signDigest(
@@ -106,6 +110,57 @@ async function signDigest(
     const room = Buffer.alloc(2 * curveFacts[key.curve].coordinateBytes)
     return new Uint8Array(await lib.C_SignAsync(session, Buffer.from(digest), room))
   })
+}
+
+async function agree(
+  token: TokenUse,
+  key: { readonly id: Uint8Array; readonly curve: TokenCurve },
+  point: Uint8Array,
+): Promise<Uint8Array> {
+  const { coordinateBytes } = curveFacts[key.curve]
+  requirePoint(key.curve, point)
+  const secret = await token.run(async (connection, session) => {
+    const { lib } = connection.module
+    const parameter: ECDH1 = {
+      type: pkcs11js.CK_PARAMS_EC_DH,
+      kdf: pkcs11js.CKD_NULL,
+      publicData: Buffer.from(point),
+    }
+    // A session's object, which is read once: what it gives away is this one secret.
+    const derived = await lib.C_DeriveKeyAsync(
+      session,
+      { mechanism: pkcs11js.CKM_ECDH1_DERIVE, parameter },
+      privateHandle(connection, session, key.id),
+      [
+        { type: pkcs11js.CKA_CLASS, value: pkcs11js.CKO_SECRET_KEY },
+        { type: pkcs11js.CKA_KEY_TYPE, value: pkcs11js.CKK_GENERIC_SECRET },
+        { type: pkcs11js.CKA_TOKEN, value: false },
+        { type: pkcs11js.CKA_SENSITIVE, value: false },
+        { type: pkcs11js.CKA_EXTRACTABLE, value: true },
+        { type: pkcs11js.CKA_VALUE_LEN, value: coordinateBytes },
+      ],
+    )
+    try {
+      return readBytes(connection, session, derived, pkcs11js.CKA_VALUE)
+    } finally {
+      lib.C_DestroyObject(session, derived)
+    }
+  })
+  if (secret.length === coordinateBytes) return secret
+  throw new CodedError('hsm-unavailable', 'the token gave no shared secret', { details: { reason: 'secret-missing' } })
+}
+
+/** A point of another curve would tell of the private key (RFC 9180 section 7.1.4). */
+function requirePoint(curve: TokenCurve, point: Uint8Array): void {
+  if (point.length === 1 + 2 * curveFacts[curve].coordinateBytes && point[0] === 4) {
+    try {
+      spkiOf(curve, point)
+      return
+    } catch (error) {
+      if (!hasCode(error, 'hsm-key-missing')) throw error
+    }
+  }
+  throw new CodedError('sealed-value-invalid', `what came is no point on ${curve}`)
 }
 
 const privateHandle = (connection: TokenConnection, session: Handle, id: Uint8Array): Handle =>
@@ -123,7 +178,8 @@ function publicTemplate(id: Buffer, options: GenerateEcKeyOptions): Template {
     { type: pkcs11js.CKA_TOKEN, value: true },
     { type: pkcs11js.CKA_ID, value: id },
     { type: pkcs11js.CKA_LABEL, value: options.label },
-    { type: pkcs11js.CKA_VERIFY, value: true },
+    { type: pkcs11js.CKA_VERIFY, value: options.use !== 'agree' },
+    { type: pkcs11js.CKA_DERIVE, value: options.use === 'agree' },
     { type: pkcs11js.CKA_EC_PARAMS, value: Buffer.from(curveFacts[options.curve].parameters) },
   ]
 }
@@ -134,8 +190,8 @@ function privateTemplate(id: Buffer, options: GenerateEcKeyOptions): Template {
     { type: pkcs11js.CKA_PRIVATE, value: true },
     { type: pkcs11js.CKA_SENSITIVE, value: true },
     { type: pkcs11js.CKA_EXTRACTABLE, value: options.backup !== undefined },
-    { type: pkcs11js.CKA_SIGN, value: true },
-    { type: pkcs11js.CKA_DERIVE, value: false },
+    { type: pkcs11js.CKA_SIGN, value: options.use !== 'agree' },
+    { type: pkcs11js.CKA_DERIVE, value: options.use === 'agree' },
     { type: pkcs11js.CKA_ID, value: id },
     { type: pkcs11js.CKA_LABEL, value: options.label },
   ]

@@ -45,6 +45,8 @@ export interface TokenObserver {
 export interface GenerateEcKeyOptions {
   readonly label: string
   readonly curve: TokenCurve
+  /** `agree`: for Diffie-Hellman, and then for nothing else. Default `sign`. */
+  readonly use?: 'sign' | 'agree'
   /**
    * Wraps the new key once (CKM_AES_KEY_WRAP_PAD, under the AES key of this label) and hands the wrapped bytes to
    * `keep`, then makes the key non-extractable for good, before its first use. Off by default: then the key is born
@@ -67,6 +69,13 @@ export interface TokenKey {
    * @throws CodedError `hsm-unavailable`, `hsm-key-missing`, `hsm-signature-wrong`.
    */
   sign(data: Uint8Array): Promise<Uint8Array>
+  /**
+   * Diffie-Hellman in the token (CKM_ECDH1_DERIVE), of a key that was made to `agree`.
+   * @param point of the other side, uncompressed; one that is not on the curve is refused.
+   * @returns the x-coordinate (SEC 1 section 3.3.1).
+   * @throws CodedError `sealed-value-invalid` for what is no point, `hsm-unavailable`, `hsm-key-missing`.
+   */
+  agree(point: Uint8Array): Promise<Uint8Array>
 }
 
 /** An AES-256 key in the token that seals small secrets. */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { createPublicKey, verify } from 'node:crypto'
+import { createECDH, createPublicKey, verify } from 'node:crypto'
 import { promisify } from 'node:util'
 import { utf8 } from '@sallyport/bytes'
 import pkcs11js from 'pkcs11js'
@@ -102,5 +102,24 @@ describe('EC keys in a token', () => {
     const failing = { wrappingKeyLabel: 'backup', keep: () => Promise.reject(new Error('disk full')) }
     await expect(token.generateEcKey({ label: 'unkept', curve: 'P-256', backup: failing })).rejects.toThrow()
     expect((await token.listEcKeys()).map((key) => key.label)).not.toContain('unkept')
+  })
+
+  it('agrees on a secret with whoever has its public key (RFC 9180 section 4.1), in the token, and on none with what is no point', async () => {
+    const key = await token.generateEcKey({ label: 'audit-opening', curve: 'P-256', use: 'agree' })
+    const other = createECDH('prime256v1')
+    const point = other.generateKeys()
+    const secret = await key.agree(point)
+    expect(Buffer.from(secret).equals(other.computeSecret(key.spki.subarray(-65)))).toBe(true)
+    const offCurve = Buffer.from(point)
+    offCurve[64] = (offCurve[64] ?? 0) ^ 1
+    for (const wrong of [offCurve, point.subarray(0, 64), new Uint8Array(65), other.getPublicKey(null, 'compressed')]) {
+      await expect(key.agree(wrong)).rejects.toMatchObject({ code: 'sealed-value-invalid' })
+    }
+    await expect(key.sign(utf8('x'))).rejects.toThrow()
+  })
+
+  it('does not agree with a key that signs', async () => {
+    const key = await token.generateEcKey({ label: 'head', curve: 'P-256' })
+    await expect(key.agree(createECDH('prime256v1').generateKeys())).rejects.toThrow()
   })
 })

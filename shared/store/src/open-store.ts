@@ -8,6 +8,7 @@ import { PostgresApiKeys } from './postgres/api-keys.ts'
 import { PostgresAssociationMarks } from './postgres/association-marks.ts'
 import { PostgresAuditChain } from './postgres/audit-chain.ts'
 import { PostgresAuditEvents } from './postgres/audit-events.ts'
+import { PostgresAuditSubjects } from './postgres/audit-subjects.ts'
 import { PostgresCertificates } from './postgres/certificates.ts'
 import { PostgresCommands } from './postgres/commands.ts'
 import { PostgresCustomRoles } from './postgres/custom-roles.ts'
@@ -91,6 +92,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     idempotencyKeys: new PostgresIdempotencyKeys(database),
     auditEvents: new PostgresAuditEvents(database, record),
     auditChain: new PostgresAuditChain(database),
+    auditSubjects: new PostgresAuditSubjects(database, record),
     outbox: new PostgresOutbox(database),
     jobs: new PostgresJobs(database, record, notifications),
     personNotifications: new PostgresPersonNotifications(database, record),

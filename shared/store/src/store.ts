@@ -12,6 +12,7 @@ import type { Instant } from '@sallyport/clock'
 import type { ApiKeys } from './api-keys.ts'
 import type { AuditChain } from './audit-chain.ts'
 import type { AuditEvents } from './audit-events.ts'
+import type { AuditSubjects } from './audit-subjects.ts'
 import type { Certificates } from './certificates.ts'
 import type { Commands } from './commands.ts'
 import type { CustomRoles } from './custom-roles.ts'
@@ -79,6 +80,7 @@ export interface Store {
   readonly idempotencyKeys: IdempotencyKeys
   readonly auditEvents: AuditEvents
   readonly auditChain: AuditChain
+  readonly auditSubjects: AuditSubjects
   readonly outbox: Outbox
   readonly jobs: Jobs
   readonly personNotifications: PersonNotifications

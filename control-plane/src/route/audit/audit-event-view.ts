@@ -2,7 +2,7 @@
 
 import { type Static, Type } from '@fastify/type-provider-typebox'
 import { toRfc3339 } from '@sallyport/clock'
-import type { AuditEventRecord } from '@sallyport/store'
+import type { OpenedEvent } from '../../audit-opening.ts'
 import { Time } from '../../presented-time.ts'
 
 const NullableText = Type.Union([Type.String(), Type.Null()])
@@ -18,10 +18,18 @@ export const AuditEventView = Type.Object({
   correlationId: Type.String(),
   address: NullableText,
   details: Type.Unknown({ description: 'By type.' }),
+  sealed: Type.Record(
+    Type.String(),
+    Type.Union([Type.Literal('opened'), Type.Literal('erased'), Type.Literal('unavailable')]),
+    {
+      description:
+        'What tells of a person is kept sealed: `address`, and fields of the details. Null where it is not `opened`: the person was erased, or the HSM does not answer now.',
+    },
+  ),
 })
 export type AuditEventView = Static<typeof AuditEventView>
 
-export const presentAuditEvent = (event: AuditEventRecord): AuditEventView => ({
+export const presentAuditEvent = ({ event, sealed }: OpenedEvent): AuditEventView => ({
   id: event.id,
   type: event.type,
   severity: event.severity,
@@ -30,6 +38,12 @@ export const presentAuditEvent = (event: AuditEventRecord): AuditEventView => ({
   actor: { kind: event.actor.kind, id: event.actor.id, name: event.actor.name ?? null },
   subject: { kind: event.subject.kind, id: event.subject.id },
   correlationId: event.correlationId,
-  address: event.address ?? null,
-  details: event.details,
+  address: sealed.has('address') ? (sealed.get('address')?.text ?? null) : (event.address ?? null),
+  details: {
+    ...event.details,
+    ...Object.fromEntries(
+      [...sealed].flatMap(([name, { text }]) => (name === 'address' ? [] : [[name, text ?? null]])),
+    ),
+  },
+  sealed: Object.fromEntries([...sealed].map(([name, { state }]) => [name, state])),
 })

@@ -8,7 +8,7 @@ import { defaultLimit, pageOf, pageQuery, presentPage } from '../../page.ts'
 import { readTime, Time } from '../../presented-time.ts'
 import { AuditEventView, presentAuditEvent } from './audit-event-view.ts'
 
-export function registerListAuditEvents(server: HttpServer, { store }: ApiPorts): void {
+export function registerListAuditEvents(server: HttpServer, { store, auditOpening }: ApiPorts): void {
   server.get(
     '/api/v1/audit-events',
     {
@@ -35,13 +35,15 @@ export function registerListAuditEvents(server: HttpServer, { store }: ApiPorts)
     },
     async (request) => {
       const { from, to, ...filters } = request.query
-      const page = await store.auditEvents.list(callerOf(request).organizationId, {
+      const { organizationId } = callerOf(request)
+      const page = await store.auditEvents.list(organizationId, {
         limit: defaultLimit,
         ...filters,
         ...(from === undefined ? {} : { from: readTime(from) }),
         ...(to === undefined ? {} : { to: readTime(to) }),
       })
-      return presentPage(page, presentAuditEvent)
+      const items = await auditOpening.open(organizationId, page.items)
+      return presentPage({ ...page, items }, presentAuditEvent)
     },
   )
 }

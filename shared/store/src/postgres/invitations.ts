@@ -86,6 +86,7 @@ export class PostgresInvitations implements Invitations {
         organizationId,
         subjectId: id,
         details: {
+          email,
           roles,
           expiresAt: toRfc3339(instant(row.expiresAt)),
           ...(replaced === undefined ? {} : { replaced: replaced.id }),
@@ -155,7 +156,7 @@ export class PostgresInvitations implements Invitations {
       await this.#record.audit(
         query,
         { ...origin, actor: { kind: 'user', id: userId } },
-        { type: 'invitation.accepted', organizationId, subjectId: id, details: { userId, username, roles } },
+        { type: 'invitation.accepted', organizationId, subjectId: id, userId, details: { userId, username, roles } },
       )
       return toMember(member)
     })
@@ -196,6 +197,7 @@ export class PostgresInvitations implements Invitations {
         type: 'invitation.accepted',
         organizationId,
         subjectId: id,
+        userId,
         details: { userId, username: person.username, roles },
       })
       await this.#record.notify(query, 'access_changed', { organizationId, userId })

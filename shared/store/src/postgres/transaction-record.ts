@@ -2,19 +2,24 @@
 
 import { randomBytes } from 'node:crypto'
 import {
+  type AuditActor,
   type AuditDetails,
   type AuditEventType,
   type AuditOutcome,
   auditEventTypes,
   checkAuditDetails,
+  type SealedText,
+  sealedColumn,
+  sealedFieldNames,
 } from '@sallyport/audit'
-import type { Clock } from '@sallyport/clock'
+import { type Clock, type Instant, toRfc3339 } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
 import { type EventTopic, type JsonValue, randomBytesOfIdentifier, uuidV7 } from '@sallyport/fleet'
 import type { ActContext } from '../act.ts'
 import { checkJobPayload, type JobKind, jobKinds } from '../job-kinds.ts'
 import type { NewJob } from '../jobs.ts'
 import type { Channel } from '../store.ts'
+import { AuditFieldSealer, type SubjectKeyRow } from './audit-field-sealer.ts'
 import type { Query } from './database.ts'
 import { json, sql } from './sql.ts'
 
@@ -25,6 +30,8 @@ export interface AuditEntry<Type extends AuditEventType = AuditEventType> {
   readonly details: AuditDetails<Type>
   /** Default `succeeded`. */
   readonly outcome?: AuditOutcome
+  /** Whom the sealed fields tell of, where it is not the subject. */
+  readonly userId?: string
 }
 
 export interface Announcement {
@@ -43,8 +50,11 @@ export class TransactionRecord {
   /** Transactions that have written down that they happen once. */
   readonly #once = new WeakSet<Query>()
 
+  readonly #fields: AuditFieldSealer
+
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#fields = new AuditFieldSealer(clock)
   }
 
   newId(): string {
@@ -63,8 +73,52 @@ export class TransactionRecord {
     const [first] = entries
     if (first === undefined) return
     await this.#beOnce(query, act, first)
-    const rows = entries.map(({ type, organizationId, subjectId, details, outcome = 'succeeded' }) => ({
-      id: this.newId(),
+    const keys = new Map<string, SubjectKeyRow>()
+    const rows: object[] = []
+    for (const entry of entries) rows.push(await this.#row(query, act, entry, keys))
+    // A key that is there already stays as it is, also when it was destroyed.
+    const sealed =
+      keys.size === 0
+        ? sql``
+        : sql`with keys as (
+            insert into audit_subject_key (id, organization_id, subject, opening_key_id, sealed_key)
+            select id, organization_id, subject, opening_key_id, sealed_key
+            from jsonb_populate_recordset(null::audit_subject_key, ${json([...keys.values()])}) on conflict do nothing
+          ) `
+    await query.run(sql`${sealed}
+      insert into audit_event (id, organization_id, type, severity, outcome, actor_kind, actor_id, actor_name, address,
+        subject_kind, subject_id, correlation_id, details)
+      select id, organization_id, type, severity, outcome, actor_kind, actor_id, actor_name, address,
+        subject_kind, subject_id, correlation_id, details
+      from jsonb_populate_recordset(null::audit_event, ${json(rows)})`)
+  }
+
+  /** @param keys what the event is sealed with is added to them */
+  async #row(
+    query: Query,
+    act: ActContext,
+    { type, organizationId, subjectId, details, outcome = 'succeeded', userId }: AuditEntry,
+    keys: Map<string, SubjectKeyRow>,
+  ): Promise<object> {
+    const id = this.newId()
+    const seal = async (field: string, text: string, subject: string): Promise<SealedText> => {
+      const { sealed, key } = await this.#fields.seal(query, text, { eventId: id, field, organizationId, subject })
+      keys.set(key.id, key)
+      return sealed
+    }
+    const stored: { [name: string]: unknown } = { ...checkAuditDetails(type, details) }
+    const subject = userId === undefined ? `${auditEventTypes[type].subject}/${subjectId}` : `user/${userId}`
+    for (const name of sealedFieldNames(type)) {
+      const text = stored[name]
+      if (typeof text === 'string') stored[name] = await seal(name, text, subject)
+    }
+    const acting = subjectOf(act.actor, this.#clock.now())
+    const address =
+      act.address === undefined || acting === undefined
+        ? act.address
+        : sealedColumn(await seal('address', act.address, acting))
+    return {
+      id,
       organization_id: organizationId,
       type,
       severity: auditEventTypes[type].severity,
@@ -72,18 +126,12 @@ export class TransactionRecord {
       actor_kind: act.actor.kind,
       actor_id: act.actor.id,
       actor_name: act.actor.name,
-      address: act.address,
+      address,
       subject_kind: auditEventTypes[type].subject,
       subject_id: subjectId,
       correlation_id: act.correlationId,
-      details: checkAuditDetails(type, details),
-    }))
-    await query.run(sql`
-      insert into audit_event (id, organization_id, type, severity, outcome, actor_kind, actor_id, actor_name, address,
-        subject_kind, subject_id, correlation_id, details)
-      select id, organization_id, type, severity, outcome, actor_kind, actor_id, actor_name, address,
-        subject_kind, subject_id, correlation_id, details
-      from jsonb_populate_recordset(null::audit_event, ${json(rows)})`)
+      details: stored,
+    }
   }
 
   /**
@@ -152,4 +200,10 @@ export class TransactionRecord {
 
 function describe(kind: JobKind, payload: NewJob['payload']): string {
   return jobKinds[kind].describe(payload)
+}
+
+/** Whose key seals the address of who acts: a person's. People of whom nothing is known share one for each month. */
+function subjectOf({ kind, id }: AuditActor, now: Instant): string | undefined {
+  if (kind === 'device' || kind === 'service' || kind === 'system') return undefined
+  return id === 'unknown' ? `anonymous/${toRfc3339(now).slice(0, 7)}` : `${kind}/${id}`
 }
