@@ -22,6 +22,7 @@ import {
   openServerCertificate,
   originsIn,
   startManagement,
+  watchCertificateEnds,
 } from '@sallyport/http'
 import { openStore, type Store } from '@sallyport/store'
 import { openApiKeys } from './api-keys.ts'
@@ -225,11 +226,12 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
     { production: configuration.mode === 'production' },
   )
   opened.add(async () => mutualTls.close())
-  metrics.gauge({
-    name: 'sallyport_service_certificate_expires_timestamp_seconds',
-    help: "When this service's own certificate ends, in seconds since the epoch: an alert belongs before it.",
-    collect: (gauge) => gauge.set(mutualTls.notAfter().getTime() / 1000),
+  const ends = watchCertificateEnds({
+    certificates: [{ name: 'service', file: configuration.serviceCertificateFile, notAfter: mutualTls.notAfter }],
+    metrics,
+    log,
   })
+  opened.add(async () => ends.close())
   const internalServer = createInternalServer(
     {
       store,

@@ -10,9 +10,17 @@ import { clockFrom, type Duration, minutes, seconds } from '@sallyport/clock'
 import { type CoapsServer, type DtlsCredentials, HandshakeFailureCounts, listenCoaps } from '@sallyport/coaps'
 import { coapsLimits, coapsTcpOf } from '@sallyport/config'
 import { createLogger, createMetrics, type Logger } from '@sallyport/diagnostics'
-import { CodedError, isCodedError } from '@sallyport/errors'
+import { CodedError, hasCode, isCodedError } from '@sallyport/errors'
 import { authorityRoles } from '@sallyport/fleet'
-import { type Management, openMutualTls, serviceClient, startManagement } from '@sallyport/http'
+import {
+  heldCertificate,
+  type Management,
+  openMutualTls,
+  requireInDate,
+  serviceClient,
+  startManagement,
+  watchCertificateEnds,
+} from '@sallyport/http'
 import { certificatesFromPem } from '@sallyport/pki'
 import { openStore, type Store } from '@sallyport/store'
 import { AuditHeadKey } from './audit-head-key.ts'
@@ -136,6 +144,15 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
       },
       { production: configuration.mode === 'production' },
     )
+    const ends = watchCertificateEnds({
+      certificates: [
+        { name: 'service', file: configuration.serviceCertificateFile, notAfter: mutualTls.notAfter },
+        heldCertificate('server', configuration.serverCertificateFile),
+      ],
+      metrics,
+      log,
+    })
+    closing.unshift(() => ends.close())
     const controlPlane = serviceClient({ baseUrl: configuration.controlPlaneUrl, mutualTls, clock })
     closing.unshift(async () => {
       await controlPlane.close()
@@ -235,11 +252,14 @@ function refuseSoftwareTokenInProduction(configuration: DpsConfiguration): void 
 
 function serverCredentials(configuration: DpsConfiguration): DtlsCredentials {
   try {
+    const pem = readFileSync(configuration.serverCertificateFile, 'utf8')
+    requireInDate(configuration.serverCertificateFile, pem)
     return {
-      chain: certificatesFromPem(readFileSync(configuration.serverCertificateFile, 'utf8')).map(({ der }) => der),
+      chain: certificatesFromPem(pem).map(({ der }) => der),
       privateKey: createPrivateKey(readFileSync(configuration.serverKeyFile, 'utf8')),
     }
   } catch (cause) {
+    if (hasCode(cause, 'configuration-invalid')) throw cause
     const reason = cause instanceof Error ? cause.message : 'unreadable'
     throw new CodedError('configuration-invalid', `the server certificate or its key cannot be used: ${reason}`, {
       cause,

@@ -18,9 +18,17 @@ import {
 } from '@sallyport/coaps'
 import { coapsLimits, coapsTcpOf } from '@sallyport/config'
 import { createMetrics, type Logger } from '@sallyport/diagnostics'
-import { CodedError } from '@sallyport/errors'
+import { CodedError, hasCode } from '@sallyport/errors'
 import { connectRedis, redisAssociationSnapshots } from '@sallyport/events'
-import { type CircuitState, openMutualTls, serviceClient, startManagement } from '@sallyport/http'
+import {
+  type CircuitState,
+  heldCertificate,
+  openMutualTls,
+  requireInDate,
+  serviceClient,
+  startManagement,
+  watchCertificateEnds,
+} from '@sallyport/http'
 import { certificatesFromPem, deviceIdFromCommonName, parseCertificate } from '@sallyport/pki'
 import { openStore, type TelemetryRow } from '@sallyport/store'
 import { admission } from './admission.ts'
@@ -132,6 +140,14 @@ export async function startGateway(
   }
 
   const metrics = createMetrics({ service: 'gateway' })
+  const ends = watchCertificateEnds({
+    certificates: [
+      { name: 'service', file: configuration.serviceCertificateFile, notAfter: mutualTls.notAfter },
+      heldCertificate('server', configuration.serverCertificateFile),
+    ],
+    metrics,
+    log,
+  })
   const devices = new LiveDevices(clock)
   const endpoint = tokenEndpoint(controlPlane)
   const keys = new JsonWebKeyCache({ fetch: () => endpoint.fetchKeys(), clock, log })
@@ -412,6 +428,7 @@ export async function startGateway(
   async function letGo(): Promise<void> {
     clearInterval(failureTimer)
     sealingKeys.close()
+    ends.close()
     await Promise.all([writeFailures(), authentication.settled(), withdrawals.stop()])
     redis?.disconnect()
     mutualTls.close()
@@ -477,11 +494,14 @@ const authorityOf = ({ address, port }: { readonly address: string; readonly por
 function readCredentials(configuration: GatewayConfiguration): DtlsCredentials {
   const { serverCertificateFile, serverKeyFile } = configuration
   try {
+    const pem = readFileSync(serverCertificateFile, 'utf8')
+    requireInDate(serverCertificateFile, pem)
     return {
-      chain: certificatesFromPem(readFileSync(serverCertificateFile, 'utf8')).map((certificate) => certificate.der),
+      chain: certificatesFromPem(pem).map((certificate) => certificate.der),
       privateKey: createPrivateKey(readFileSync(serverKeyFile)),
     }
   } catch (cause) {
+    if (hasCode(cause, 'configuration-invalid')) throw cause
     const files = `${serverCertificateFile}, ${serverKeyFile}`
     throw new CodedError('configuration-invalid', `The server's credentials cannot be used: ${files}`, { cause })
   }

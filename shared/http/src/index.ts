@@ -1,6 +1,7 @@
 export { acceptedLanguage } from './accept-language.ts'
 export { callerNetwork } from './caller-network.ts'
 export { callerService, serviceNameIn } from './caller-service.ts'
+export { heldCertificate, type OwnCertificate, requireInDate, watchCertificateEnds } from './certificate-end.ts'
 export { CircuitBreaker, type CircuitState } from './circuit-breaker.ts'
 export { correlationHeader, correlationIdOf } from './correlation-id.ts'
 export { originsIn } from './cross-origin.ts'

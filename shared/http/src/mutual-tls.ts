@@ -11,6 +11,7 @@ import type { TLSSocket, Server as TlsServer } from 'node:tls'
 import type { Duration } from '@sallyport/clock'
 import { seconds } from '@sallyport/clock'
 import { CodedError } from '@sallyport/errors'
+import { requireInDate } from './certificate-end.ts'
 
 /** PEM files. */
 export interface ServiceCredentialFiles {
@@ -65,6 +66,7 @@ export function openMutualTls(
   options: { reloadInterval?: Duration; production?: boolean } = {},
 ): MutualTls {
   let values = readValues(files)
+  requireInDate(files.certificate, values.cert)
   if (options.production === true) refuseDevelopmentPki(files, values)
   const listeners: (() => void)[] = []
   const timer = setInterval(() => {
