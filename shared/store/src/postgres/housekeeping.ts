@@ -33,6 +33,19 @@ export async function housekeep(database: Database): Promise<void> {
       delete from idempotency_key where ctid = any(array(
         select ctid from idempotency_key where created_at < now() - interval '24 hours' limit ${limit}))`,
   )
+  // Whoever still shows it is told no longer that it was revoked, but that there is no such key.
+  await deleteInSteps(
+    database,
+    (limit) => sql`
+      delete from api_key where id in (
+        select id from api_key where coalesce(revoked_at, expires_at) < now() - interval '1 year' limit ${limit})`,
+  )
+  await deleteInSteps(
+    database,
+    (limit) => sql`
+      delete from email_verification where user_id in (
+        select user_id from email_verification where expires_at < now() - interval '1 day' limit ${limit})`,
+  )
   // Longer than any copy of an association is kept, and than any association lives without a word.
   await deleteInSteps(
     database,
