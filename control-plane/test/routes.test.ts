@@ -22,12 +22,16 @@ describe('the routes of the public API', () => {
       'signed-in: GET /api/v1/notification-preferences',
       'signed-in: GET /api/v1/notifications',
       'signed-in: GET /api/v1/notifications/unread-count',
+      'signed-in: GET /api/v1/organizations',
       'signed-in: PATCH /api/v1/notification-preferences',
       'signed-in: POST /api/v1/auth/logout',
+      'signed-in: POST /api/v1/auth/organization',
       'signed-in: POST /api/v1/auth/reauthenticate',
       'signed-in: POST /api/v1/me/email-verification',
       'signed-in: POST /api/v1/notifications/:notificationId/read',
       'signed-in: POST /api/v1/notifications/read',
+      'signed-in: POST /api/v1/organizations',
+      'signed-in: POST /api/v1/organizations/join',
     ])
   })
 
