@@ -5,7 +5,7 @@ import { SetupFailure } from './failure.ts'
 
 export interface BenchOptions {
   readonly write: (text: string) => void
-  /** `transport` or `fleet`; both when it is absent. */
+  /** `transport`, `fleet` or `http`; all when it is absent. */
   readonly part: string | undefined
   /** Of the fleet. */
   readonly devices: number
@@ -13,7 +13,7 @@ export interface BenchOptions {
   readonly runs: number | undefined
 }
 
-const partNames = ['transport', 'fleet']
+const partNames = ['transport', 'fleet', 'http']
 
 export async function bench({ write, part, devices, runs }: BenchOptions): Promise<void> {
   if (part !== undefined && !partNames.includes(part)) {
@@ -21,12 +21,17 @@ export async function bench({ write, part, devices, runs }: BenchOptions): Promi
   }
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`
   write(`machine: ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}, ${memory}, Node ${process.version}\n`)
-  if (part !== 'fleet') {
+  const asked = (name: string): boolean => part === undefined || part === name
+  if (asked('transport')) {
     const { benchTransport } = await import('./transport-bench.ts')
     await benchTransport({ write, runs: runs ?? 5 })
   }
-  if (part !== 'transport') {
+  if (asked('fleet')) {
     const { benchFleet } = await import('./fleet-bench.ts')
     await benchFleet({ write, devices, runs: runs ?? 3 })
+  }
+  if (asked('http')) {
+    const { benchHttp } = await import('./http-bench.ts')
+    await benchHttp({ write, runs: runs ?? 5 })
   }
 }
