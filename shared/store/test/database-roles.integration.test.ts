@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freeTcpPort, type Postgres, startPostgres, testHome } from '@sallyport/development'
@@ -87,6 +87,9 @@ describe('a database without superusers', () => {
     )
     const [controlPlane, dps, gateway] = stores
     try {
+      const opening = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey
+      const spki = opening.export({ format: 'der', type: 'spki' })
+      await controlPlane?.auditSubjects.recordOpeningKey({ id: 'ab'.repeat(16), spki }, system)
       const made = await controlPlane?.organizations.createFirst(
         { name: 'Acme', admin: { email: 'admin@acme.test', username: 'admin', passwordHash: '$argon2id$' } },
         system,
