@@ -49,8 +49,8 @@ export interface Invocation {
   target(): Target
   /** A client of the target with the person's credentials. @throws CommandFailure when there are none. */
   client(): Client
-  /** A client without credentials, as for logging in. */
-  anonymousClient(target: Target): Client
+  /** A client with this token, or without any, as for logging in. */
+  clientWith(target: Target, token?: string): Client
   /** Asks, unless `--yes` says it. @throws CommandFailure when the person does not want it. */
   confirm(question: string): Promise<void>
   /** The contents of a file, or of standard input for `-`. */
@@ -120,7 +120,7 @@ export function createInvocation(surroundings: Surroundings, options: GlobalOpti
     profiles,
     target,
     confirm,
-    anonymousClient: (to) => withStop(clientOf(to), stop),
+    clientWith: (to, token) => withStop(clientOf(to, token === undefined ? undefined : fixedToken(token)), stop),
     client: () => {
       if (client === undefined) {
         const to = target()

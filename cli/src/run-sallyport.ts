@@ -1,6 +1,6 @@
 /** One run of the command line, from its arguments to its exit code, with the errors that it says. */
 
-import { isApiProblem } from '@sallyport/client'
+import { hasProblemCode, isApiProblem } from '@sallyport/client'
 import { CommanderError } from 'commander'
 import { type Ending, endingOf, exitCodes } from './exit-code.ts'
 import { sallyportCommand } from './sallyport-command.ts'
@@ -57,7 +57,9 @@ function errorText(error: unknown, ending: Ending, usage: string): string {
     if (error.retryAfterSeconds !== undefined) lines.push(`  try again in ${error.retryAfterSeconds} s`)
     if (error.correlationId !== undefined) lines.push(`  request ${visibleText(error.correlationId)}`)
   }
-  const hint = advice[ending]
+  const hint = hasProblemCode(error, 'email-unverified')
+    ? 'Verify your address: sallyport verify-email'
+    : advice[ending]
   if (hint !== undefined && (isApiProblem(error) || ending === 'ours')) lines.push(`  ${hint}`)
   return `${lines.join('\n')}\n`
 }

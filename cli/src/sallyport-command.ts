@@ -8,6 +8,7 @@ import { devicesCommand } from './command/devices.ts'
 import { eventsCommand } from './command/events.ts'
 import { groupsCommand } from './command/groups.ts'
 import { jobsCommand } from './command/jobs.ts'
+import { keysCommand } from './command/keys.ts'
 import { notificationsCommand } from './command/notifications.ts'
 import { orgCommand } from './command/org.ts'
 import { provisioningCommand } from './command/provisioning.ts'
@@ -37,8 +38,8 @@ export function sallyportCommand(surroundings: Surroundings, onUsage: (text: str
     .addHelpText('after', () => `\n${endNotes()}`)
   const commands = [
     ...sessionCommands(surroundings),
-    ...[configCommand, groupsCommand, devicesCommand, provisioningCommand, orgCommand, auditCommand].map((make) =>
-      make(surroundings),
+    ...[configCommand, groupsCommand, devicesCommand, provisioningCommand, orgCommand, keysCommand, auditCommand].map(
+      (make) => make(surroundings),
     ),
     ...[eventsCommand, jobsCommand, notificationsCommand].map((make) => make(surroundings)),
     completionCommand(surroundings, () => root),

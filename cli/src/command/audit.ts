@@ -13,11 +13,13 @@ import { uuidArgument } from '../references.ts'
 import { shownTime } from '../shown-time.ts'
 import type { Surroundings } from '../surroundings.ts'
 import type { Column } from '../table.ts'
+import { auditVerifyCommand } from './audit-verify.ts'
 
 export function auditCommand(surroundings: Surroundings): Command {
   return describedCommand('audit', { description: 'The audit trail: who did what, when, from where.' })
     .addCommand(list(surroundings))
     .addCommand(exportAll(surroundings))
+    .addCommand(auditVerifyCommand(surroundings))
 }
 
 interface Filter {
@@ -80,28 +82,32 @@ function list(surroundings: Surroundings): Command {
 }
 
 function exportAll(surroundings: Surroundings): Command {
-  return withFilter(
-    describedCommand('export', {
-      description: 'Write audit events to a file, one JSON document a line, the newest first.',
-      examples: ['audit export --out audit.ndjson', 'audit export --from 2026-11-01T00:00:00Z --out november.ndjson'],
-    }),
-  )
+  return describedCommand('export', {
+    description:
+      'Write the audit trail to a file whose every line is proven by the next ones, and the last by a signature: `audit verify` shows that nothing in it was changed, left out or moved. Of other organizations there are hashes alone. The export is itself in the audit trail.',
+    examples: [
+      'audit export --out audit.ndjson',
+      'audit export --from 2026-11-01T00:00:00Z --out november.ndjson && sallyport audit verify november.ndjson',
+    ],
+  })
+    .option('--from <time>', 'not before (RFC 3339)')
+    .option('--to <time>', 'before')
     .requiredOption('--out <file>', 'a new file, which others cannot read')
     .action(
-      invoking<Filter & { out: string }>(surroundings, async (invocation, { out, ...filter }) => {
+      invoking<{ from?: string; to?: string; out: string }>(surroundings, async (invocation, { from, to, out }) => {
         const { output } = invocation
-        const events = invocation.client().items('listAuditEvents', queryOf(filter))
+        const exported = invocation.client().lines('exportAuditEvents', { from, to })
+        // Asked for before there is a file: a refusal leaves none.
+        let next = await exported.next()
         const file = createWriteStream(out, { flags: 'wx', mode: 0o600 })
         const written = finished(file)
         written.catch(() => undefined)
-        let count = 0
+        let lines = 0
         try {
-          for await (const event of events) {
-            if (!file.write(`${JSON.stringify(event)}\n`)) {
-              await Promise.race([once(file, 'drain'), written])
-            }
-            count += 1
-            if (count % 200 === 0) await output.progress(`${count} events`)
+          for (; next.done !== true; next = await exported.next()) {
+            if (!file.write(`${next.value}\n`)) await Promise.race([once(file, 'drain'), written])
+            lines += 1
+            if (lines % 500 === 0) await output.progress(`${lines} lines`)
           }
         } catch (error) {
           file.destroy()
@@ -114,8 +120,8 @@ function exportAll(surroundings: Surroundings): Command {
         } catch (error) {
           throw notWritten(out, error)
         }
-        if (output.isJson) await output.thing({ file: out, events: count }, [])
-        else await output.note(`${count} events are in ${out}.`)
+        if (output.isJson) await output.thing({ file: out, lines }, [])
+        else await output.note(`${lines} lines are in ${out}: sallyport audit verify ${out}`)
       }),
     )
 }

@@ -109,7 +109,7 @@ export function joinCommand(surroundings: Surroundings): Command {
           if (passwordFile === undefined && (await surroundings.askSecret('Once more: ')) !== password) {
             throw new CommandFailure('usage', 'The two passwords are not the same.')
           }
-          const client = invocation.anonymousClient(invocation.target())
+          const client = invocation.clientWith(invocation.target())
           const { body } = await client.call('acceptInvitation', { body: { token, username, password } })
           await invocation.output.thing(body, [
             ['id', body.id],

@@ -9,12 +9,16 @@ import { shownTime } from '../shown-time.ts'
 import type { Surroundings } from '../surroundings.ts'
 import { invitationsCommand, inviteCommand, joinCommand } from './org-invitations.ts'
 import { membersCommand } from './org-members.ts'
+import { createOrganizationCommand, listOrganizationsCommand, switchOrganizationCommand } from './org-organizations.ts'
 import { rolesCommand } from './org-roles.ts'
 
 export function orgCommand(surroundings: Surroundings): Command {
   return describedCommand('org', { description: 'The organization: its members, their roles, and who is invited.' })
     .addCommand(show(surroundings))
     .addCommand(rename(surroundings))
+    .addCommand(listOrganizationsCommand(surroundings))
+    .addCommand(createOrganizationCommand(surroundings))
+    .addCommand(switchOrganizationCommand(surroundings))
     .addCommand(membersCommand(surroundings))
     .addCommand(rolesCommand(surroundings))
     .addCommand(inviteCommand(surroundings))

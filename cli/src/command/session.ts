@@ -1,18 +1,18 @@
-/** `sallyport login`, `logout`, `whoami`. */
+/** `sallyport login`, `logout`, `whoami`, `verify-email`. */
 
-import { type BodyOf, createClient, fixedToken, isApiProblem, sessionTokensIn } from '@sallyport/client'
+import { type BodyOf, isApiProblem, sessionTokensIn } from '@sallyport/client'
 import type { Command } from 'commander'
 import { CommandFailure } from '../command-failure.ts'
 import { describedCommand } from '../described-command.ts'
 import { type Invocation, invoking, type Target } from '../invocation.ts'
 import { readPrivateFile } from '../private-file.ts'
 import type { Surroundings } from '../surroundings.ts'
-import { trustingFetch } from '../trusting-fetch.ts'
 
 export const sessionCommands = (surroundings: Surroundings): readonly Command[] => [
   logIn(surroundings),
   logOut(surroundings),
   whoAmI(surroundings),
+  verifyEmail(surroundings),
 ]
 
 function logIn(surroundings: Surroundings): Command {
@@ -81,24 +81,19 @@ async function byPassword(
       ? await surroundings.askSecret('Password: ')
       : withoutLineEnd(await invocation.readInput(options.passwordFile))
   const name = login.includes('@') ? { email: login } : { username: login }
-  const { body } = await invocation.anonymousClient(target).call('logIn', { body: { ...name, password } })
+  const { body } = await invocation.clientWith(target).call('logIn', { body: { ...name, password } })
   const tokens = sessionTokensIn(body, surroundings.now())
   await profiles.writeCredentials(target.profile, { kind: 'session', server: target.server, ...tokens })
   return body.user
 }
 
-async function byApiKey({ profiles, surroundings }: Invocation, target: Target, file: string): Promise<Person> {
-  const text = file === '-' ? await surroundings.stdin.read() : readPrivateFile(file)
+async function byApiKey(invocation: Invocation, target: Target, file: string): Promise<Person> {
+  const text = file === '-' ? await invocation.readInput(file) : readPrivateFile(file)
   if (text === undefined) throw new CommandFailure('usage', `${file} is not there.`)
   const key = text.trim()
-  const client = createClient({
-    baseUrl: target.server,
-    tokens: fixedToken(key),
-    fetch: target.ca === undefined ? surroundings.fetch : trustingFetch(target.ca),
-  })
   // Kept only when it is good.
-  const { body } = await client.call('readMe', {}, { signal: surroundings.stop })
-  await profiles.writeCredentials(target.profile, { kind: 'api-key', server: target.server, key })
+  const { body } = await invocation.clientWith(target, key).call('readMe')
+  await invocation.profiles.writeCredentials(target.profile, { kind: 'api-key', server: target.server, key })
   return body
 }
 
@@ -143,6 +138,31 @@ function whoAmI(surroundings: Surroundings): Command {
       await showPerson(invocation, invocation.target(), body)
     }),
   )
+}
+
+function verifyEmail(surroundings: Surroundings): Command {
+  return describedCommand('verify-email', {
+    description: 'Have a token mailed to your address, and bring it back: API keys need an address that is verified.',
+    examples: ['verify-email', 'verify-email --token-file token.txt'],
+  })
+    .option('--token-file <file>', 'the token that was mailed, in a file, or on standard input for -')
+    .action(
+      invoking<{ tokenFile?: string }>(surroundings, async (invocation, { tokenFile }) => {
+        const { output } = invocation
+        const client = invocation.client()
+        if (tokenFile === undefined) {
+          await client.call('requestEmailVerification')
+          await output.note('A token is on its way to your address.')
+          if (!surroundings.stdin.isTerminal) return
+        }
+        const said =
+          tokenFile === undefined
+            ? await surroundings.askSecret('The token of the mail: ')
+            : await invocation.readInput(tokenFile)
+        await client.call('verifyEmail', { body: { token: said.trim() } })
+        await output.note('Your address is verified.')
+      }),
+    )
 }
 
 async function showPerson({ output }: Invocation, { server, profile }: Target, person: Person): Promise<void> {

@@ -6,7 +6,7 @@
  * password, goes to the server that it was meant for.
  */
 
-import { type ApiProblem, isApiProblem, problemOf, ServerUnreachable } from './api-problem.ts'
+import { type ApiProblem, hasProblemCode, isApiProblem, problemOf, ServerUnreachable } from './api-problem.ts'
 import { eventStreamParts } from './event-stream.ts'
 import { type HttpRequest, httpRequest } from './http-request.ts'
 import { type OperationDefinition, type OperationTypes, operations } from './operations.ts'
@@ -131,7 +131,11 @@ export function createClient(options: ClientOptions): Client {
           definition.answers === 'events' || definition.answers === 'lines',
         )
       } catch (error) {
-        if (token !== undefined && !isRenewed && isApiProblem(error) && error.status === 401) {
+        if (
+          token !== undefined &&
+          !isRenewed &&
+          hasProblemCode(error, 'token-expired', 'token-revoked', 'token-invalid')
+        ) {
           isRenewed = true
           token = await tokens?.renew(token)
           if (token === undefined) throw error
