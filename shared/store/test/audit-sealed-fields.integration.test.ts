@@ -142,6 +142,13 @@ describe('a sealed field of the audit trail', () => {
       { userId: person, organizationId: around.organizationId, sessionId: 's', cause: 'logout' },
       act,
     )
+    // A process that has no key of the person yet makes one, which is none.
+    const third = await anotherStore()
+    await third.users.recordSessionEnd(
+      { userId: person, organizationId: around.organizationId, sessionId: 's', cause: 'logout' },
+      act,
+    )
+    await Promise.all([second.close(), third.close()])
     const { rows } = await around.tables.query(
       'select 1 from audit_subject_key where subject = $1 and sealed_key is not null',
       [`user/${person}`],
