@@ -17,6 +17,7 @@ import type { PersonTokens } from './person-tokens.ts'
 import type { RefusalTrail } from './refusal-trail.ts'
 import type { RequestLimit } from './request-limit.ts'
 import type { SessionFamilies } from './session-families.ts'
+import type { SocketBounds } from './socket/live-sockets.ts'
 
 export interface ApiPorts {
   readonly store: Store
@@ -35,6 +36,9 @@ export interface ApiPorts {
   readonly refusalTrail: Pick<RefusalTrail, 'record'>
   readonly commandAnswers: CommandAnswers
   readonly liveEvents: LiveEvents
+  readonly socketLimits: SocketBounds
+  /** Origins whose pages may open the web socket. */
+  readonly socketOrigins: () => readonly string[]
   /** Of the HSM: for what is kept of answers. */
   readonly sealingKey: Pick<SealingKey, 'seal' | 'open'>
   readonly devicePsks: Pick<DevicePsks, 'create'>

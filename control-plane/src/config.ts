@@ -53,7 +53,7 @@ export const controlPlaneSettings = {
   allowedOrigins: setting({
     name: 'SALLYPORT_ALLOWED_ORIGINS',
     meaning:
-      'Origins (https://host), separated by commas, whose pages may call the API with a token of their own and read its answers (CORS). Without it no others than its own.',
+      'Origins (https://host), separated by commas, whose pages may call the API with a token of their own and read its answers (CORS), and open the web socket. Without it no others than its own.',
     kind: 'string',
     optional: true,
   }),
@@ -65,6 +65,29 @@ export const controlPlaneSettings = {
     minimum: 1,
     maximum: 1_000_000,
     default: 1024,
+  }),
+  mostSockets: setting({
+    name: 'SALLYPORT_MOST_SOCKETS',
+    meaning: 'Web sockets that this process holds at most; more are answered 429. An idle one takes some 25 kB.',
+    kind: 'integer',
+    minimum: 0,
+    maximum: 1_000_000,
+    default: 20_000,
+  }),
+  socketsPerPerson: setting({
+    name: 'SALLYPORT_SOCKETS_PER_PERSON',
+    meaning: 'Web sockets that this process holds of one person at most.',
+    kind: 'integer',
+    minimum: 1,
+    maximum: 1_000_000,
+    default: 20,
+  }),
+  socketHeartbeat: setting({
+    name: 'SALLYPORT_SOCKET_HEARTBEAT',
+    meaning:
+      'How often a web socket is pinged; one that is silent for two and a half times as long is closed. Shorter than the patience of any proxy in between.',
+    kind: 'duration',
+    default: '30s',
   }),
   requestsPerMinute: setting({
     name: 'SALLYPORT_REQUESTS_PER_MINUTE',

@@ -198,6 +198,15 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
       refusalTrail,
       commandAnswers,
       liveEvents,
+      socketLimits: {
+        mostInAll: configuration.mostSockets,
+        mostOfOnePerson: configuration.socketsPerPerson,
+        heartbeatSeconds: configuration.socketHeartbeat / 1000,
+      },
+      socketOrigins: () => [
+        new URL(configuration.publicUrl ?? address.http ?? 'http://localhost').origin,
+        ...originsIn(configuration.allowedOrigins),
+      ],
       devicePsks,
       sealingKey,
       publishedKeys,

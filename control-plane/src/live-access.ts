@@ -6,18 +6,19 @@
 import type { Permission } from '@sallyport/fleet'
 import type { ApiPorts } from './api-ports.ts'
 import type { Caller } from './caller.ts'
-import type { StreamEnd } from './control-plane-metrics.ts'
 import { stillMay } from './person-access.ts'
 import type { AccessChange } from './person-permissions.ts'
 
 type Ports = Pick<ApiPorts, 'personPermissions' | 'sessions' | 'apiKeys'>
+
+export type AccessEnd = 'session-ended' | 'permission-lost'
 
 /** Why the stream has to end; undefined: it may go on. */
 export async function endOfAccess(
   ports: Ports,
   caller: Caller,
   permission: Permission | undefined,
-): Promise<StreamEnd | undefined> {
+): Promise<AccessEnd | undefined> {
   try {
     if (await stillMay(caller, permission, ports)) return undefined
     return permission !== undefined && (await stillMay(caller, undefined, ports)) ? 'permission-lost' : 'session-ended'
@@ -40,6 +41,9 @@ export function onAccessChanged(ports: Omit<Ports, 'sessions'>, caller: Caller, 
     stopKeys()
   }
 }
+
+/** Whose own events a stream brings: a program is no person, also when one made its key. */
+export const personOf = (caller: Caller): string | undefined => (caller.kind === 'person' ? caller.userId : undefined)
 
 export function concerns(changed: AccessChange, caller: Pick<Caller, 'organizationId' | 'userId'>): boolean {
   if (changed.organizationId !== undefined && changed.organizationId !== caller.organizationId) return false

@@ -9,6 +9,7 @@
  * keeps a week. Where that is too much or too long ago, it is told to read the present state instead.
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { milliseconds, seconds } from '@sallyport/clock'
 import type { Logger } from '@sallyport/diagnostics'
 import { type OutboxRow, type PublishedEvent, type RedisOptions, subscribeEvents } from '@sallyport/events'
@@ -69,6 +70,7 @@ const patience = milliseconds(100)
 const lookedEvery = seconds(1)
 const readAtOnce = 500
 const mostEarly = 4096
+const passedAtOnce = 64
 
 /** Passes on what gets its position from now on. @throws CodedError `database-unavailable` */
 export async function followEvents(options: LiveEventsOptions): Promise<LiveEvents> {
@@ -193,23 +195,36 @@ class Follower implements LiveEvents {
     this.#watchers.set(organizationId, others.add(watcher))
   }
 
-  /** From Postgres until the window goes on. False when that would be too much. */
+  /**
+   * What was missed, a part at a time and only as fast as the watcher takes it: from Postgres until the window goes on, then from
+   * the window up to its last few. False when it would be too much.
+   */
   async #replay(watcher: Registered, from: number): Promise<boolean> {
-    const { organizationId } = watcher.filter
     watcher.position = from
-    for (let passed = 0; watcher.position < this.#windowStart && !watcher.stopped; passed += readAtOnce) {
+    for (let passed = 0; !watcher.stopped; passed += passedAtOnce) {
       if (passed >= this.#mostMissed) return false
-      const upTo = this.#position
-      const rows = await this.#options.store.outbox.ofOrganization(organizationId, {
-        after: watcher.position,
-        upTo,
-        limit: readAtOnce,
-      })
-      for (const row of rows) this.#offer(watcher, liveEvent(row))
-      if (rows.length < readAtOnce) watcher.position = upTo
+      if (watcher.position < this.#windowStart) await this.#replayFromStore(watcher)
+      else if (this.#position - watcher.position > passedAtOnce) this.#replayFromWindow(watcher)
+      else return true
+      await nextTurn()
       await watcher.ready?.()
     }
     return true
+  }
+
+  async #replayFromStore(watcher: Registered): Promise<void> {
+    const { organizationId } = watcher.filter
+    const range = { after: watcher.position, upTo: this.#position, limit: passedAtOnce }
+    const rows = await this.#options.store.outbox.ofOrganization(organizationId, range)
+    for (const row of rows) this.#offer(watcher, liveEvent(row))
+    if (rows.length < passedAtOnce) watcher.position = range.upTo
+  }
+
+  #replayFromWindow(watcher: Registered): void {
+    const start = watcher.position - this.#windowStart
+    const part = this.#window.slice(start, start + passedAtOnce)
+    for (const live of part) this.#offer(watcher, live)
+    watcher.position = part.at(-1)?.position ?? watcher.position
   }
 
   /** Watchers from this position on are served from the window alone. */
@@ -288,7 +303,9 @@ class Follower implements LiveEvents {
       // What lies in between is older than what Postgres keeps: this node was away for a week.
       if (first !== undefined && first.position > asked + 1 && this.#position === asked)
         this.#skipTo(first.position - 1)
-      for (const row of rows) {
+      for (const [index, row] of rows.entries()) {
+        // Readers that keep up must not look slow because of one large turn of the loop.
+        if (index % passedAtOnce === passedAtOnce - 1) await nextTurn()
         if (row.position !== this.#position + 1) continue
         this.#pass(row)
         this.recovered += 1

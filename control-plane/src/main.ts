@@ -3,7 +3,7 @@
  *
  * `database-roles` prints what an administrator of the Postgres cluster does once, as a script for psql; `migrate` brings the
  * database to the present schema and ends; `configuration` prints what may stand in the environment,
- * `openapi` the document of the API, `signing-keys` the keys that sign tokens, all as JSON. `retire-signing-key` withdraws one
+ * `openapi` and `asyncapi` the documents of the API, `signing-keys` the keys that sign tokens, all as JSON. `retire-signing-key` withdraws one
  * that others may have: every token that it signed is refused from then on.
  */
 
@@ -42,13 +42,15 @@ async function main(command: string | undefined): Promise<void> {
       return print(describeConfiguration(controlPlaneSettings))
     case 'openapi':
       return print(await (await import('./open-api-document.ts')).openApiDocument())
+    case 'asyncapi':
+      return print((await import('./socket/async-api-document.ts')).asyncApiDocument())
     case 'signing-keys':
       return print(await (await import('./signing-key-commands.ts')).listSigningKeys(process.env))
     case 'retire-signing-key':
       return print(await (await import('./signing-key-commands.ts')).retireSigningKey(process.env, process.argv[3]))
     default:
       process.stderr.write(
-        'usage: main.ts [database-roles [DATABASE [OWNER]] | migrate | configuration | openapi | signing-keys | retire-signing-key KEY-ID]\n',
+        'usage: main.ts [database-roles [DATABASE [OWNER]] | migrate | configuration | openapi | asyncapi | signing-keys | retire-signing-key KEY-ID]\n',
       )
       process.exitCode = 2
   }

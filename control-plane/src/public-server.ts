@@ -26,6 +26,8 @@ import { psksRoutes } from './route/psks/psks-routes.ts'
 import { resourcesRoutes } from './route/resources/resources-routes.ts'
 import { rolesRoutes } from './route/roles/roles-routes.ts'
 import { sessionsRoutes } from './route/sessions/sessions-routes.ts'
+import { upgradesToSocket } from './route/socket/open-socket.ts'
+import { socketRoutes } from './route/socket/socket-routes.ts'
 import { telemetryRoutes } from './route/telemetry/telemetry-routes.ts'
 
 const registrations = [
@@ -44,6 +46,7 @@ const registrations = [
   ...commandsRoutes,
   ...telemetryRoutes,
   registerFollowEvents,
+  ...socketRoutes,
   ...auditRoutes,
   ...jobsRoutes,
   ...notificationsRoutes,
@@ -75,6 +78,7 @@ export async function createPublicServer(ports: ApiPorts, options: PublicServerO
       },
     },
     permissions,
+    upgrades: upgradesToSocket,
     ...(trustedProxies.length === 0 ? {} : { trustedProxies }),
     ...(certificate === undefined ? {} : { certificate }),
     authorize: (request, access) => authorizeCaller(request, access, ports),

@@ -13,6 +13,8 @@ describe('the routes of the public API', () => {
     }
     expect(open.sort()).toEqual([
       'public: GET /.well-known/jwks.json',
+      'public: GET /api/v1/asyncapi.json',
+      'public: GET /api/v1/socket',
       'public: GET /openapi.json',
       'public: POST /api/v1/auth/login',
       'public: POST /api/v1/auth/refresh',
@@ -32,6 +34,7 @@ describe('the routes of the public API', () => {
       'signed-in: POST /api/v1/notifications/read',
       'signed-in: POST /api/v1/organizations',
       'signed-in: POST /api/v1/organizations/join',
+      'signed-in: POST /api/v1/socket/tickets',
     ])
   })
 

@@ -38,15 +38,17 @@ function isCurrent(path: string, text: string): boolean {
 }
 
 async function generatedPages(): Promise<GeneratedPage[]> {
-  const [configuration, openapi, commands] = await Promise.all([
+  const [configuration, openapi, asyncapi, commands] = await Promise.all([
     configurationPage(),
     runProgram('control-plane', ['openapi']),
+    runProgram('control-plane', ['asyncapi']),
     runProgram('cli', ['reference']),
   ])
   return [
     { path: 'docs/errors.md', text: errorsPage() },
     { path: 'docs/configuration.md', text: configuration },
     { path: conformancePath, text: conformancePage() },
+    { path: 'control-plane/asyncapi.json', text: `${asyncapi.trimEnd()}\n` },
     { path: 'control-plane/openapi.json', text: `${openapi.trimEnd()}\n` },
     { path: 'docs/cli.md', text: commands },
     { path: clientOperationsPath, text: clientOperations(openapi) },

@@ -45,6 +45,7 @@ export const auditEventTypes = {
   'user.organization-entered': { severity: 'notice', subject: 'user', details: { sessionId: text } },
   'user.logout': { severity: 'notice', subject: 'user', details: { sessionId: text } },
   'user.session-refreshed': { severity: 'info', subject: 'user', details: { sessionId: text } },
+  'user.socket-ticket-issued': { severity: 'info', subject: 'user', details: {} },
   'user.refresh-token-reused': { severity: 'warning', subject: 'user', details: { sessionId: text } },
   'user.notification-preferences-changed': { severity: 'info', subject: 'user', details: { kinds: texts } },
   'user.notifications-read': { severity: 'info', subject: 'user', details: { count: number } },

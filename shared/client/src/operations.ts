@@ -448,6 +448,22 @@ export const operations = {
     once: false,
     answers: 'events',
   },
+  createSocketTicket: {
+    method: 'POST',
+    path: '/api/v1/socket/tickets',
+    parameters: {},
+    authenticated: true,
+    once: false,
+    answers: 'object',
+  },
+  readAsyncApi: {
+    method: 'GET',
+    path: '/api/v1/asyncapi.json',
+    parameters: {},
+    authenticated: false,
+    once: false,
+    answers: 'object',
+  },
   listAuditEvents: {
     method: 'GET',
     path: '/api/v1/audit-events',
@@ -1684,6 +1700,19 @@ export interface OperationTypes {
       readonly lastEventId?: string | undefined
     }
     readonly answer: { readonly status: 200; readonly body: string }
+  }
+  /** A ticket that opens one web socket. Good once, for 30 s: open `/api/v1/socket` with the subprotocols `sallyport.v1` and `ticket.` followed by the ticket. */
+  readonly createSocketTicket: {
+    readonly request: Readonly<Record<string, never>>
+    readonly answer: { readonly status: 201; readonly body: {
+      readonly ticket: string
+      readonly expiresInSeconds: number
+    } }
+  }
+  /** The AsyncAPI document of the live events */
+  readonly readAsyncApi: {
+    readonly request: Readonly<Record<string, never>>
+    readonly answer: { readonly status: 200; readonly body: Readonly<Record<string, unknown>> }
   }
   /** The audit trail */
   readonly listAuditEvents: {

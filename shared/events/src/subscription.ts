@@ -6,6 +6,7 @@
  * Postgres.
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { seconds } from '@sallyport/clock'
 import type { Logger } from '@sallyport/diagnostics'
 import { eventStream } from './event-stream.ts'
@@ -28,6 +29,8 @@ export interface SubscriptionOptions {
 const readAtOnce = 500
 const block = seconds(5)
 const retryAfter = 200
+/** In one turn of the loop: what is written for an event goes out before there is more of it. */
+const handledAtOnce = 64
 
 /** Returns at once. Handlers must not throw; one that does is logged and the next event follows. */
 export function subscribeEvents(options: SubscriptionOptions): Subscription {
@@ -55,7 +58,8 @@ async function readUntilClosed(
       // `$` is only good for one read: what is published between two reads would be lost.
       if (position === '$') position = await lastStreamId(redis, stream)
       const entries = await read(redis, stream, position)
-      for (const { id, row } of entries) {
+      for (const [index, { id, row }] of entries.entries()) {
+        if (index % handledAtOnce === handledAtOnce - 1) await nextTurn()
         position = id
         if (row !== undefined) attempt(options, () => options.onEvent(row))
       }

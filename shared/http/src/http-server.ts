@@ -90,6 +90,8 @@ export interface HttpServerOptions {
   readonly connectionsPerNetwork?: number
   /** Addresses of proxies whose `x-forwarded-for` is believed. Default none. */
   readonly trustedProxies?: readonly string[]
+  /** Which requests for another protocol are handed to the server's `upgrade` event; the others are answered as any. Default none. */
+  readonly upgrades?: (request: IncomingMessage) => boolean
   /** Content-Security-Policy; the default lets a page do nothing. */
   readonly contentSecurityPolicy?: string
   /** Whose pages may call and read the answers (`originsIn`). Default none. */
@@ -243,6 +245,7 @@ function rememberSilentSockets(server: Server, event: 'connection' | 'secureConn
     socket.once('close', () => silent.delete(socket))
   })
   server.on('request', ({ socket }: IncomingMessage) => silent.delete(socket))
+  server.on('upgrade', ({ socket }: IncomingMessage) => silent.delete(socket))
 }
 
 function openServer(
@@ -259,6 +262,7 @@ function openServer(
     requireHostHeader: true,
     insecureHTTPParser: false,
     rejectNonStandardBodyWrites: true,
+    shouldUpgradeCallback: options.upgrades ?? (() => false),
   }
   const tls = options.mutualTls ?? options.certificate
   if (tls === undefined) return prepared(createPlainServer(limits, handler), 'connection', options)

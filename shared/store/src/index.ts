@@ -83,6 +83,7 @@ export type {
 } from './provisioning.ts'
 export type { NewPsk, NewPskCode, PskRecord, Psks, RecordedPsk } from './psks.ts'
 export type { ResourceLink, Resources, TwinResource } from './resources.ts'
+export type { NewSocketTicket, SocketTickets } from './socket-tickets.ts'
 export type { Channel, Store } from './store.ts'
 export type {
   AssociationMark,

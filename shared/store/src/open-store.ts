@@ -34,6 +34,7 @@ import { PostgresPsks } from './postgres/psks.ts'
 import { PostgresResources } from './postgres/resources.ts'
 import { PostgresSealingKeyGenerations } from './postgres/sealing-key-generations.ts'
 import { PostgresShards } from './postgres/shards.ts'
+import { PostgresSocketTickets } from './postgres/socket-tickets.ts'
 import { sql } from './postgres/sql.ts'
 import { PostgresTelemetry } from './postgres/telemetry.ts'
 import { TransactionRecord } from './postgres/transaction-record.ts'
@@ -95,6 +96,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     auditSubjects: new PostgresAuditSubjects(database, record),
     outbox: new PostgresOutbox(database),
     jobs: new PostgresJobs(database, record, notifications),
+    socketTickets: new PostgresSocketTickets(database, record),
     personNotifications: new PostgresPersonNotifications(database, record),
     listen: (channel, handler, onReconnected) => notifications.listen(channel, handler, onReconnected),
     withAdvisoryLock: (name, work) => locks.withLock(name, work),

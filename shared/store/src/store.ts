@@ -32,6 +32,7 @@ import type { PersonNotifications } from './person-notifications.ts'
 import type { Provisioning } from './provisioning.ts'
 import type { Psks } from './psks.ts'
 import type { Resources } from './resources.ts'
+import type { SocketTickets } from './socket-tickets.ts'
 import type { AssociationMarks, SealingKeyGenerations, Shards } from './takeover.ts'
 import type { Telemetry } from './telemetry.ts'
 
@@ -84,6 +85,7 @@ export interface Store {
   readonly outbox: Outbox
   readonly jobs: Jobs
   readonly personNotifications: PersonNotifications
+  readonly socketTickets: SocketTickets
   /**
    * Calls `handler` with each notification from now on. Notifications of the time without a connection are lost:
    * `onReconnected` says to look for oneself.

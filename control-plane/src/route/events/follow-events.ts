@@ -7,7 +7,7 @@ import { type HttpServer, requires } from '@sallyport/http'
 import type { ApiPorts } from '../../api-ports.ts'
 import { type Caller, callerOf, credentialOf } from '../../caller.ts'
 import { type EventFeed, openEventFeed } from '../../event-feed.ts'
-import { endOfAccess, onAccessChanged } from '../../live-access.ts'
+import { endOfAccess, onAccessChanged, personOf } from '../../live-access.ts'
 import { askedEvents, mostNamed } from './asked-events.ts'
 
 const heartbeat = seconds(15)
@@ -88,7 +88,7 @@ export function registerFollowEvents(server: HttpServer, ports: ApiPorts): void 
       feeds.set(feed, caller)
       ports.metrics.streamOpened('feed')
       const watching = ports.liveEvents.watch({
-        filter: { organizationId: caller.organizationId, userId: caller.userId, ...asked },
+        filter: { organizationId: caller.organizationId, userId: personOf(caller), ...asked },
         lastEventId: request.headers['last-event-id'] ?? after,
         onEvent: feed.send,
         onLost: () => feed.tell('reset', 'events-lost'),

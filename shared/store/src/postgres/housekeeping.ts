@@ -54,6 +54,12 @@ export async function housekeep(database: Database): Promise<void> {
         select association_id from association_mark where updated_at < now() - interval '3 days'
         order by updated_at limit ${limit})`,
   )
+  await deleteInSteps(
+    database,
+    (limit) => sql`
+      delete from socket_ticket where ticket_sha256 in (
+        select ticket_sha256 from socket_ticket where expires_at < now() order by expires_at limit ${limit})`,
+  )
   // Who retries a dead job has a month for it.
   await deleteInSteps(
     database,
