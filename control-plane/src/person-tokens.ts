@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock, Duration, Instant } from '@sallyport/clock'
 import { inSeconds, instant, later, minutes, seconds } from '@sallyport/clock'
 import { CodedError, hasCode } from '@sallyport/errors'
-import { verifyAccessToken } from '@sallyport/keys'
+import { VerifiedTokens, verifyAccessToken } from '@sallyport/keys'
 import type { JWK } from 'jose'
 import type { TokenSigner } from './jwt-signing-key.ts'
 
@@ -83,15 +83,15 @@ export function personTokens(options: PersonTokenOptions): PersonTokens {
       ...own,
     })
   }
-  const verify = async (token: string, type: 'at+jwt' | 'rt+jwt', audience: string) =>
-    verifyAccessToken({
-      token,
-      keys: options.publishedKeys(),
-      issuer: options.issuer(),
-      audience,
-      now: options.clock.now(),
-      type,
-    })
+  const verified = new VerifiedTokens()
+  const expected = (token: string, type: 'at+jwt' | 'rt+jwt', audience: string) => ({
+    token,
+    keys: options.publishedKeys(),
+    issuer: options.issuer(),
+    audience,
+    now: options.clock.now(),
+    type,
+  })
   return {
     timeToLive,
     issueAccess: async (session) => ({
@@ -112,7 +112,7 @@ export function personTokens(options: PersonTokenOptions): PersonTokens {
         auth_time: Math.floor(session.startedAt / 1000),
       }),
     async verifyAccess(token) {
-      const claims = await verify(token, 'at+jwt', personAudience)
+      const claims = await verified.verify(expected(token, 'at+jwt', personAudience))
       return {
         userId: text(claims.sub),
         organizationId: text(claims.org),
@@ -125,7 +125,8 @@ export function personTokens(options: PersonTokenOptions): PersonTokens {
       }
     },
     async verifyRefresh(token) {
-      const claims = await verify(token, 'rt+jwt', refreshAudience)
+      // Good once: there is nothing to be remembered.
+      const claims = await verifyAccessToken(expected(token, 'rt+jwt', refreshAudience))
       return {
         userId: text(claims.sub),
         organizationId: claims.org === undefined ? undefined : text(claims.org),

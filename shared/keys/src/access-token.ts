@@ -23,6 +23,16 @@ export interface AccessTokenClaims {
   readonly [claim: string]: unknown
 }
 
+export interface TokenVerification {
+  readonly token: string
+  /** Those whose signatures are believed. */
+  readonly keys: readonly JWK[]
+  readonly issuer: string
+  readonly audience: string
+  readonly now: Instant
+  readonly type: TokenType
+}
+
 const longestToken = 8192
 /** Clocks of two hosts differ. Only for what lies in the future: an expired token is expired. */
 const toleratedSkewSeconds = 30
@@ -32,14 +42,7 @@ const allowedHeader: ReadonlySet<string> = new Set(['alg', 'typ', 'kid'])
  * @returns all claims, of which `iss`, `aud`, `exp`, `nbf`, `iat` and the presence of `sub` were checked, the others not.
  * @throws CodedError `token-expired` for a good token whose time is over (its claims are the cause), `token-invalid` for everything else.
  */
-export async function verifyAccessToken(options: {
-  readonly token: string
-  readonly keys: readonly JWK[]
-  readonly issuer: string
-  readonly audience: string
-  readonly now: Instant
-  readonly type: TokenType
-}): Promise<AccessTokenClaims> {
+export async function verifyAccessToken(options: TokenVerification): Promise<AccessTokenClaims> {
   const { token } = options
   if (token.length > longestToken) throw invalid('it is too long')
   const parts = token.split('.')

@@ -1,5 +1,6 @@
 export type { JWK } from 'jose'
-export { type AccessTokenClaims, type TokenType, verifyAccessToken } from './access-token.ts'
+export { type AccessTokenClaims, type TokenType, type TokenVerification, verifyAccessToken } from './access-token.ts'
 export { assembleJwt, type SigningHeader, signingInput } from './compact-token.ts'
 export { type KeyState, keyStates, mayBecome, maySign, verifies } from './key-lifecycle.ts'
 export { thumbprint } from './thumbprint.ts'
+export { VerifiedTokens } from './verified-tokens.ts'
