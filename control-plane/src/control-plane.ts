@@ -80,6 +80,8 @@ async function assemble(configuration: ControlPlaneConfiguration, opened: Opened
     connectionString: configuration.databaseUrl,
     applicationName: 'sallyport-control-plane',
     clock,
+    log: ({ level, message, error, audited }) =>
+      log[level]({ ...audited, ...(error === undefined ? {} : { err: error }) }, message),
   })
   opened.add(() => store.close())
   const mailSender = mailSenderOf(configuration, log)

@@ -77,7 +77,8 @@ export async function startDps(configuration: DpsConfiguration): Promise<Dps> {
     applicationName: 'sallyport-dps',
     clock,
     poolSize: configuration.databaseConnections,
-    log: ({ level, message, error }) => log[level](error === undefined ? {} : { err: error }, message),
+    log: ({ level, message, error, audited }) =>
+      log[level]({ ...audited, ...(error === undefined ? {} : { err: error }) }, message),
   })
   const closing: (() => Promise<unknown> | unknown)[] = [() => store.close()]
   try {

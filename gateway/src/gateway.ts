@@ -130,7 +130,8 @@ export async function startGateway(
     connectionString: configuration.databaseUrl,
     applicationName: 'sallyport-gateway',
     clock,
-    log: ({ level, message, error }) => log[level](error === undefined ? {} : { err: error }, message),
+    log: ({ level, message, error, audited }) =>
+      log[level]({ ...audited, ...(error === undefined ? {} : { err: error }) }, message),
   })
   try {
     await store.hub.ensure(hubIdOf(credentials))

@@ -5,7 +5,7 @@ import { SetupFailure } from './failure.ts'
 
 export interface BenchOptions {
   readonly write: (text: string) => void
-  /** `transport`, `fleet` or `http`; all when it is absent. */
+  /** `transport`, `fleet`, `http` or `audit`; all when it is absent. */
   readonly part: string | undefined
   /** Of the fleet. */
   readonly devices: number
@@ -13,7 +13,7 @@ export interface BenchOptions {
   readonly runs: number | undefined
 }
 
-const partNames = ['transport', 'fleet', 'http']
+const partNames = ['transport', 'fleet', 'http', 'audit']
 
 export async function bench({ write, part, devices, runs }: BenchOptions): Promise<void> {
   if (part !== undefined && !partNames.includes(part)) {
@@ -33,5 +33,9 @@ export async function bench({ write, part, devices, runs }: BenchOptions): Promi
   if (asked('http')) {
     const { benchHttp } = await import('./http-bench.ts')
     await benchHttp({ write, runs: runs ?? 5 })
+  }
+  if (asked('audit')) {
+    const { benchAudit } = await import('./audit-bench.ts')
+    await benchAudit({ write, runs: runs ?? 5 })
   }
 }

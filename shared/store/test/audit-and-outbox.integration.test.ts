@@ -1,11 +1,12 @@
 import { instant } from '@sallyport/clock'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import type { OutboxRow } from '../src/index.ts'
+import type { OpenStoreOptions, OutboxRow } from '../src/index.ts'
 import { authority, inMinutes, pemOf, StoreAroundDevices, system, times } from './store-around-devices.ts'
 
 let around: StoreAroundDevices
+const logged: Parameters<NonNullable<OpenStoreOptions['log']>>[0][] = []
 beforeAll(async () => {
-  around = await StoreAroundDevices.open()
+  around = await StoreAroundDevices.open({ log: (entry) => void logged.push(entry) })
 })
 afterAll(() => around.close())
 
@@ -33,6 +34,30 @@ describe('the audit trail', () => {
     await make()
     await expect(make()).rejects.toMatchObject({ code: 'conflict' })
     expect(await count()).toEqual({ audit: before.audit + 1, outbox: before.outbox + 1 })
+  })
+
+  it('[0.47] is named by the log, event by event once it is committed, and by nothing but its id and its type', async () => {
+    const lead = authority()
+    const make = (name: string) =>
+      around.store.enrollmentGroups.create(
+        around.organizationId,
+        { name, chainPem: pemOf('logged'), authorities: [lead] },
+        { ...system, correlationId: 'logged-act' },
+      )
+    await make('Secret name')
+    await expect(make('Secret name')).rejects.toMatchObject({ code: 'conflict' })
+    const { rows } = await around.tables.query<{ id: string }>(
+      "select id from audit_event where correlation_id = 'logged-act'",
+    )
+    expect(rows).toHaveLength(1)
+    expect(logged.filter(({ audited }) => audited?.correlationId === 'logged-act')).toEqual([
+      {
+        level: 'info',
+        message: 'audited',
+        audited: { auditEvent: rows[0]?.id, type: 'group.created', correlationId: 'logged-act' },
+      },
+    ])
+    expect(JSON.stringify(logged)).not.toContain('Secret name')
   })
 
   it('has who logged in, who failed to and why, and nothing of what a stranger typed', async () => {

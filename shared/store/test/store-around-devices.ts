@@ -4,7 +4,14 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { clockFrom, days, type Instant, instant, later, minutes } from '@sallyport/clock'
 import { databaseForTest } from '@sallyport/development'
 import pg from 'pg'
-import { type ActContext, type GroupAuthority, migrate, openStore, type Store } from '../src/index.ts'
+import {
+  type ActContext,
+  type GroupAuthority,
+  migrate,
+  type OpenStoreOptions,
+  openStore,
+  type Store,
+} from '../src/index.ts'
 
 export const clock = clockFrom(Date.now)
 export const system: ActContext = { actor: { kind: 'system', id: 'test' }, correlationId: 'test-correlation' }
@@ -73,7 +80,7 @@ export class StoreAroundDevices {
     this.#drop = fields.drop
   }
 
-  static async open(options: { poolSize?: number } = {}): Promise<StoreAroundDevices> {
+  static async open(options: Pick<OpenStoreOptions, 'poolSize' | 'log'> = {}): Promise<StoreAroundDevices> {
     const database = await databaseForTest({
       migrate: (url) => migrate({ connectionString: url }),
       template: 'store',

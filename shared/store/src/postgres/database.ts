@@ -24,6 +24,15 @@ export interface Query {
   run(statement: Sql): Promise<number>
   /** Who listens is told, once this is committed, that there is work; who is not told looks by itself, a little later. */
   wake(channel: WakeChannel): void
+  /** An audit event was written: once this is committed, the log names it. */
+  audited(event: AuditedEvent): void
+}
+
+/** What a log line may say of an audit event: the rest stands in the trail alone. */
+export interface AuditedEvent {
+  readonly auditEvent: string
+  readonly type: string
+  readonly correlationId: string
 }
 
 /** Where repositories read and write: the database as the service sees it, or the part of it that is one organization's. */
@@ -45,6 +54,7 @@ export interface StoreLogEntry {
   readonly level: 'info' | 'warn'
   readonly message: string
   readonly error?: unknown
+  readonly audited?: AuditedEvent
 }
 
 /** Within 3 s a caller has an answer, whatever happens to Postgres. */
@@ -55,8 +65,10 @@ const mostRepeats = 4
 export class Database implements Work {
   readonly #pool: pg.Pool
   readonly #bell: WakeBell
+  readonly #log: DatabaseOptions['log']
 
   constructor(options: DatabaseOptions) {
+    this.#log = options.log
     this.#pool = new pg.Pool({
       ...connectionOf(options),
       max: options.poolSize,
@@ -108,6 +120,9 @@ export class Database implements Work {
             },
             wake: () => {
               throw new CodedError('internal', 'what only reads has no work for others')
+            },
+            audited: () => {
+              throw new CodedError('internal', 'what only reads is not audited')
             },
           })
         } catch (error) {
@@ -162,6 +177,7 @@ export class Database implements Work {
       if (failed !== undefined) throw failed.error
       await connection.command('commit')
       for (const channel of connection.toWake) this.#bell.ring(channel)
+      for (const audited of connection.events) this.#log({ level: 'info', message: 'audited', audited })
       return result
     } catch (error) {
       const failed = await begun
@@ -184,6 +200,7 @@ export class Database implements Work {
 /** One connection of the pool for the time of a call. */
 class Connection implements Query {
   readonly toWake = new Set<WakeChannel>()
+  readonly events: AuditedEvent[] = []
   readonly #client: pg.PoolClient
   readonly #deadline: number | undefined
   #broken = false
@@ -211,6 +228,10 @@ class Connection implements Query {
 
   wake(channel: WakeChannel): void {
     this.toWake.add(channel)
+  }
+
+  audited(event: AuditedEvent): void {
+    this.events.push(event)
   }
 
   /** A statement in a transaction of its own, all in one round trip. One that fails makes the commit a roll-back. */

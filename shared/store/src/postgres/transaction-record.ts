@@ -101,6 +101,7 @@ export class TransactionRecord {
     keys: Map<string, SubjectKeyRow>,
   ): Promise<object> {
     const id = this.newId()
+    query.audited({ auditEvent: id, type, correlationId: act.correlationId })
     const seal = async (field: string, text: string, subject: string): Promise<SealedText> => {
       const { sealed, key } = await this.#fields.seal(query, text, { eventId: id, field, organizationId, subject })
       keys.set(key.id, key)
