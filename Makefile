@@ -32,7 +32,7 @@ soak: ## the faults for an hour: lossy networks, floods, kills; figures go to do
 	@$(prepare) test
 	@$(development) soak
 
-bench: ## measure (SALLYPORT_BENCH=transport, fleet, http or audit: one part); figures go to docs/benchmarks.md by hand, with date and command
+bench: ## measure (SALLYPORT_BENCH=transport, fleet, http, audit or events: one part); figures go to docs/benchmarks.md by hand, with date and command
 	@$(prepare) bench
 	@$(development) bench
 

@@ -68,7 +68,7 @@ export const controlPlaneSettings = {
   }),
   mostSockets: setting({
     name: 'SALLYPORT_MOST_SOCKETS',
-    meaning: 'Web sockets that this process holds at most; more are answered 429. An idle one takes some 25 kB.',
+    meaning: 'Web sockets that this process holds at most; more are answered 429. An idle one takes some 10 kB.',
     kind: 'integer',
     minimum: 0,
     maximum: 1_000_000,

@@ -5,7 +5,7 @@ import { SetupFailure } from './failure.ts'
 
 export interface BenchOptions {
   readonly write: (text: string) => void
-  /** `transport`, `fleet`, `http` or `audit`; all when it is absent. */
+  /** `transport`, `fleet`, `http`, `audit` or `events`; all when it is absent. */
   readonly part: string | undefined
   /** Of the fleet. */
   readonly devices: number
@@ -13,7 +13,7 @@ export interface BenchOptions {
   readonly runs: number | undefined
 }
 
-const partNames = ['transport', 'fleet', 'http', 'audit']
+const partNames = ['transport', 'fleet', 'http', 'audit', 'events']
 
 export async function bench({ write, part, devices, runs }: BenchOptions): Promise<void> {
   if (part !== undefined && !partNames.includes(part)) {
@@ -37,5 +37,9 @@ export async function bench({ write, part, devices, runs }: BenchOptions): Promi
   if (asked('audit')) {
     const { benchAudit } = await import('./audit-bench.ts')
     await benchAudit({ write, runs: runs ?? 5 })
+  }
+  if (asked('events')) {
+    const { benchEvents } = await import('./events-bench.ts')
+    await benchEvents({ write })
   }
 }
