@@ -7,7 +7,8 @@ async function offered(...words: string[]): Promise<readonly string[]> {
   const { out } = await run(['completion', 'bash'], { home: '/nonexistent' })
   const quoted = ['sallyport', ...words].map((word) => `'${word}'`).join(' ')
   const script = `${out}\nCOMP_WORDS=(${quoted}); COMP_CWORD=${words.length}; _sallyport; printf '%s\\n' "\${COMPREPLY[@]}"`
-  const { status, stdout, stderr } = spawnSync('bash', ['-uc', script], { encoding: 'utf8' })
+  // A bash whose input is a socket, as a pipe of Node's is, thinks that it was begun from afar, and reads the machine's bashrc.
+  const { status, stdout, stderr } = spawnSync('bash', ['--norc', '-uc', script], { encoding: 'utf8' })
   expect([status, stderr]).toEqual([0, ''])
   return stdout.split('\n').filter((line) => line !== '')
 }

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { utf8 } from '@sallyport/bytes'
 import type { CoapResource } from '@sallyport/coaps'
-import { holdUdpSocket, testHome } from '@sallyport/development'
+import { freePortsBelowEphemeral, holdUdpSocket, testHome } from '@sallyport/development'
 import { connectRedis } from '@sallyport/events'
 import { encode } from '@sallyport/representation'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -41,16 +41,19 @@ const takeover = (more: Readonly<Record<string, string>> = {}) => ({
   SALLYPORT_SHARD: String(shard),
   ...more,
 })
-const start = (port = 0): Promise<GatewayUnderTest> =>
-  installation.startGateway(takeover({ SALLYPORT_COAPS_PORT: String(port) }))
+async function start(port?: number): Promise<GatewayUnderTest> {
+  const coaps = port ?? (await freePortsBelowEphemeral())
+  return await installation.startGateway(takeover({ SALLYPORT_COAPS_PORT: String(coaps) }))
+}
 
 async function startApart(
-  port = 0,
+  port?: number,
   descriptors: readonly number[] = [],
 ): Promise<{ process: RunningProcess; coaps: { host: string; port: number } }> {
+  const coaps = port ?? (await freePortsBelowEphemeral())
   const process = await startProcess(
     'gateway',
-    { ...installation.gatewayEnvironment(), ...takeover({ SALLYPORT_COAPS_PORT: String(port) }) },
+    { ...installation.gatewayEnvironment(), ...takeover({ SALLYPORT_COAPS_PORT: String(coaps) }) },
     join(testHome(), `gateway-${shard}-${Math.random()}.json`),
     descriptors,
   )

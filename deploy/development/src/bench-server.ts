@@ -1,13 +1,12 @@
 /** The servers that the transport benchmark measures: each a process of its own, on a UDP port of the loopback. */
 
-import { randomInt } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BenchCertificates } from './bench-certificates.ts'
 import { type Child, startChild } from './child.ts'
 import { SetupFailure } from './failure.ts'
-import { tcpPortFree, udpPortFree } from './free-port.ts'
+import { freePortsBelowEphemeral } from './free-port.ts'
 import { checkoutRoot, nodeProgram } from './home.ts'
 import { nodeOptions } from './service.ts'
 
@@ -33,7 +32,8 @@ export async function startBenchServer(
   certificates: BenchCertificates,
   devices: KnownDevices,
 ): Promise<BenchServer> {
-  const port = await portPairBelowEphemeral()
+  // libcoap takes one for CoAP and the next for DTLS. The generator's ten thousand sockets have the ephemeral ones.
+  const port = (await freePortsBelowEphemeral(2)) + 1
   const logFile = join(home, `${kind}.log`)
   const child = startOf[kind]({ port, home, certificates, devices, logFile })
   await listening(child, port, logFile)
@@ -43,19 +43,6 @@ export async function startBenchServer(
     port,
     stop: () => child.stop('SIGKILL'),
   }
-}
-
-/**
- * Two ports in a row, since libcoap takes one for CoAP and the next for DTLS; answers the second. Below what Linux gives out by
- * itself: the generator's ten thousand sockets, and those of the run before, are there.
- */
-async function portPairBelowEphemeral(): Promise<number> {
-  for (let attempt = 0; attempt < 50; attempt += 1) {
-    const first = randomInt(15_000, 32_000)
-    const pair = [udpPortFree(first), tcpPortFree(first), udpPortFree(first + 1), tcpPortFree(first + 1)]
-    if ((await Promise.all(pair)).every((free) => free)) return first + 1
-  }
-  throw new SetupFailure('no two UDP ports in a row are free')
 }
 
 interface Start {

@@ -1,5 +1,6 @@
 /** Ports: a free one for a test, and a clear word about one that is taken. */
 
+import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { SetupFailure } from './failure.ts'
@@ -19,6 +20,20 @@ export function freeTcpPort(): Promise<number> {
       })
     })
   })
+}
+
+/**
+ * So many ports in a row, free over UDP and TCP, for who gives them up and takes them again: below those that Linux gives out by
+ * itself, so that no other program's connection gets one meanwhile. @returns the first
+ */
+export async function freePortsBelowEphemeral(count = 1): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const first = randomInt(16_500, 32_000)
+    const ports = Array.from({ length: count }, (_, index) => first + index)
+    const free = await Promise.all(ports.flatMap((port) => [udpPortFree(port), tcpPortFree(port)]))
+    if (free.every((one) => one)) return first
+  }
+  throw new SetupFailure(`${count} UDP and TCP ports in a row are not free`)
 }
 
 /** @throws SetupFailure naming the port, what it is for, and the way out, when something else holds it. */

@@ -168,19 +168,22 @@ describe('a job', () => {
 describe('a runner', () => {
   it('ends with what it has begun when it is closed, and takes nothing more', async () => {
     const begun = Promise.withResolvers<void>()
+    const mayEnd = Promise.withResolvers<void>()
     const runner = await around.store.jobs.run({
       concurrency: 1,
       handlers: {
         'send-mail': async () => {
           begun.resolve()
-          await new Promise((resolve) => setTimeout(resolve, 500))
+          await mayEnd.promise
           return done
         },
       },
     })
     const [first, second] = [await addMail('a@example.com'), await addMail('b@example.com')]
     await begun.promise
-    await runner.close()
+    const closed = runner.close()
+    mayEnd.resolve()
+    await closed
     expect([(await stateOf(first)).state, (await stateOf(second)).state].sort()).toEqual(['done', 'queued'])
   })
 

@@ -81,6 +81,7 @@ describe('[6.5] a pre-shared key', () => {
     expect(created.find((event) => event.subject_id === record.deviceId)?.details).toEqual({
       groupId: around.groupId,
       pskIdentitySha256: psk.identitySha256,
+      codeExpiresAt: expect.stringMatching(/^\d{4}-.*Z$/),
     })
     expect(JSON.stringify(created)).not.toContain(Buffer.from(psk.sealedKey).toString('hex'))
   })

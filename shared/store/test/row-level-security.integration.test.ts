@@ -211,6 +211,11 @@ async function fillEveryTable(around: StoreAroundDevices): Promise<void> {
     },
     { ...system, actor: { kind: 'user', id: around.userId } },
   )
+  await store.socketTickets.create(
+    organizationId,
+    { sha256: randomDigest(), userId: around.userId, caller: {}, lifetime: minutes(5) },
+    system,
+  )
   await store.emailVerifications.request(
     { userId: around.userId, organizationId, token: 't', tokenHash: digestOf('mailed'), lifetime: minutes(5) },
     system,

@@ -50,8 +50,9 @@ export async function startJobRunner(options: Options): Promise<JobRunner> {
   const finished = runner.runUntilClosed()
   return {
     async close() {
+      // At once: nothing more is taken while the rest comes to its end.
+      runner.close()
       await stopListening().catch(() => undefined)
-      await runner.close()
       await finished
     },
   }
@@ -91,7 +92,7 @@ class Runner {
     clearInterval(renewal)
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#closing.abort()
     this.#wake()
   }
