@@ -124,7 +124,7 @@ describe('the process', () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line))
-    expect(lines.find((line) => line.correlationId === correlationId)).toMatchObject({
+    expect(lines.find((line) => line.correlationId === correlationId && line.route !== undefined)).toMatchObject({
       service: 'control-plane',
       route: '/api/v1/auth/login',
       status: 200,

@@ -61,7 +61,9 @@ export function refreshConformance(): void {
   const found = JSON.parse(readFileSync(list, 'utf8')) as { readonly name: string; readonly file: string }[]
   const before = Map.groupBy(readShown(), ({ file }) => file)
   const shown = found.flatMap(({ name, file }): ShownBy[] => {
-    const written = { file: relative(checkoutRoot, file), name: withoutSeparators(name) }
+    // The list has names as they stand between their quotes.
+    const spoken = name.replaceAll(/\\(["'`\\])/g, '$1')
+    const written = { file: relative(checkoutRoot, file), name: withoutSeparators(spoken) }
     const pattern = patternOf(written.name)
     const known = (before.get(written.file) ?? []).filter(
       (test) => test.name === written.name || pattern.test(test.name),
