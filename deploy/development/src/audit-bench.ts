@@ -69,7 +69,7 @@ async function sealAll({ dps, processes }: Installation, database: pg.Client): P
   await database.query('begin')
   // Written, and not to be seen yet: the sealer begins with all of them at the commit.
   const { rowCount } = await database.query(
-    `insert into audit_event select (jsonb_populate_record(event, jsonb_build_object(
+    `insert into audit_event select (jsonb_populate_record(null::audit_event, to_jsonb(event) || jsonb_build_object(
        'id', gen_random_uuid(), 'occurred_at', clock_timestamp()))).*
      from (select * from audit_event order by occurred_at limit 1) event, generate_series(1, $1)`,
     [events],
