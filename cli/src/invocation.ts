@@ -93,6 +93,8 @@ export function createInvocation(surroundings: Surroundings, options: GlobalOpti
       fetch: ca === undefined ? surroundings.fetch : trustingFetch(ca),
       retries: 2,
       userAgent,
+      // Every call ends when the person wants to stop.
+      signal: stop,
       onWait: (milliseconds) => {
         if (milliseconds >= 1000) void output.note(`The server asks to wait ${Math.ceil(milliseconds / 1000)} s …`)
       },
@@ -120,11 +122,11 @@ export function createInvocation(surroundings: Surroundings, options: GlobalOpti
     profiles,
     target,
     confirm,
-    clientWith: (to, token) => withStop(clientOf(to, token === undefined ? undefined : fixedToken(token)), stop),
+    clientWith: (to, token) => clientOf(to, token === undefined ? undefined : fixedToken(token)),
     client: () => {
       if (client === undefined) {
         const to = target()
-        client = withStop(clientOf(to, tokensFor(to)), stop)
+        client = clientOf(to, tokensFor(to))
       }
       return client
     },
@@ -170,21 +172,6 @@ function apiKeyIn(environment: Surroundings['environment']): string | undefined 
   const text = readPrivateFile(file)
   if (text === undefined) throw new CommandFailure('usage', `${file} (SALLYPORT_API_KEY_FILE) is not there.`)
   return text.trim()
-}
-
-/** Every call ends when the person wants to stop. */
-function withStop(client: Client, stop: AbortSignal): Client {
-  const stopping = (options: CallOptions | undefined) => ({ signal: stop, ...options })
-  const { call, items, lines, events } = client as unknown as Record<
-    'call' | 'items' | 'lines' | 'events',
-    (...args: readonly unknown[]) => unknown
-  >
-  return {
-    call: (name: string, request: unknown, options?: CallOptions) => call(name, request, stopping(options)),
-    items: (name: string, request: unknown, options?: CallOptions) => items(name, request, stopping(options)),
-    lines: (name: string, request: unknown, options?: CallOptions) => lines(name, request, stopping(options)),
-    events: (request: unknown, options?: CallOptions) => events(request, stopping(options)),
-  } as unknown as Client
 }
 
 /**

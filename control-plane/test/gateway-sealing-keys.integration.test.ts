@@ -1,12 +1,11 @@
-import { readFileSync } from 'node:fs'
-import { SecretBytes, utf8 } from '@sallyport/bytes'
 import { clockFrom, type Duration, hours, seconds } from '@sallyport/clock'
-import { databaseForTest, testHome, tokenForTest } from '@sallyport/development'
+import { databaseForTest } from '@sallyport/development'
 import { createLogger } from '@sallyport/diagnostics'
-import { fileTokenLock, openToken, type SealingKey, type Token } from '@sallyport/hsm'
+import type { SealingKey, Token } from '@sallyport/hsm'
 import { migrate, openStore, type Store } from '@sallyport/store'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openGatewaySealingKeys } from '../src/gateway-sealing-keys.ts'
+import { openTokenForTest } from './opened-token.ts'
 import { RunningControlPlane } from './running-control-plane.ts'
 
 const log = createLogger({ service: 'test', level: 'silent' })
@@ -29,13 +28,7 @@ describe('the sealing keys of gateways', () => {
     return store
   }
   beforeAll(async () => {
-    const softHsm = await tokenForTest('kek')
-    token = await openToken({
-      modulePath: softHsm.modulePath,
-      tokenLabel: softHsm.label,
-      pin: new SecretBytes(utf8(readFileSync(softHsm.pinFile, 'utf8').trim())),
-      lock: fileTokenLock(`${testHome()}/${softHsm.label}.lock`),
-    })
+    token = await openTokenForTest('kek')
     await token.generateSealingKey('kek-1')
     sealingKey = await token.findSealingKey('kek-1')
   })

@@ -1,14 +1,13 @@
-import { readFileSync } from 'node:fs'
-import { SecretBytes, utf8 } from '@sallyport/bytes'
+import { utf8 } from '@sallyport/bytes'
 import { days, hours, instant, ManualClock, minutes, seconds } from '@sallyport/clock'
-import { testHome, tokenForTest } from '@sallyport/development'
-import { fileTokenLock, openToken, type SealingKey, type Token } from '@sallyport/hsm'
+import type { SealingKey, Token } from '@sallyport/hsm'
 import { verifyAccessToken } from '@sallyport/keys'
 import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { deviceTokens } from '../src/device-tokens.ts'
 import { createJwtKey, type JwtSigningKey, openJwtKey, type StoredJwtKey } from '../src/jwt-signing-key.ts'
 import { type PersonTokens, personTokens } from '../src/person-tokens.ts'
+import { openTokenForTest } from './opened-token.ts'
 
 const issuer = 'https://sallyport.example'
 const clock = new ManualClock(instant(1_800_000_000_000))
@@ -29,13 +28,7 @@ let signingKey: JwtSigningKey
 let tokens: PersonTokens
 
 beforeAll(async () => {
-  const softHsm = await tokenForTest('kek')
-  token = await openToken({
-    modulePath: softHsm.modulePath,
-    tokenLabel: softHsm.label,
-    pin: new SecretBytes(utf8(readFileSync(softHsm.pinFile, 'utf8').trim())),
-    lock: fileTokenLock(`${testHome()}/${softHsm.label}.lock`),
-  })
+  token = await openTokenForTest('kek')
   await token.generateSealingKey('kek-1')
   sealingKey = await token.findSealingKey('kek-1')
   stored = await createJwtKey(sealingKey)
@@ -73,13 +66,7 @@ describe('the key that signs tokens', () => {
   })
 
   it('keeps signing once it was opened, while the HSM is gone', async () => {
-    const softHsm = await tokenForTest('kek-gone')
-    const gone = await openToken({
-      modulePath: softHsm.modulePath,
-      tokenLabel: softHsm.label,
-      pin: new SecretBytes(utf8(readFileSync(softHsm.pinFile, 'utf8').trim())),
-      lock: fileTokenLock(`${testHome()}/${softHsm.label}.lock`),
-    })
+    const gone = await openTokenForTest('kek-gone')
     await gone.generateSealingKey('kek-1')
     const key = await createJwtKey(await gone.findSealingKey('kek-1'))
     const open = await openJwtKey(key, await gone.findSealingKey('kek-1'))

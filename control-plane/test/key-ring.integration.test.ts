@@ -1,11 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { SecretBytes, utf8 } from '@sallyport/bytes'
 import { clockFrom, days, hours, instant, minutes, seconds } from '@sallyport/clock'
-import { databaseForTest, testHome, tokenForTest } from '@sallyport/development'
+import { databaseForTest } from '@sallyport/development'
 import { createLogger, createMetrics } from '@sallyport/diagnostics'
 import { CodedError } from '@sallyport/errors'
-import { fileTokenLock, openToken, type SealingKey, type Token } from '@sallyport/hsm'
+import type { SealingKey, Token } from '@sallyport/hsm'
 import { verifyAccessToken } from '@sallyport/keys'
 import { migrate, openStore, type Store } from '@sallyport/store'
 import { decodeProtectedHeader } from 'jose'
@@ -13,6 +11,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type KeyRing, openKeyRing } from '../src/key-ring.ts'
 import { openMeasuredKeyRing } from '../src/key-ring-metrics.ts'
 import { checkKeyPolicy } from '../src/key-rotation.ts'
+import { openTokenForTest } from './opened-token.ts'
 import { RunningControlPlane } from './running-control-plane.ts'
 
 const log = createLogger({ service: 'test', level: 'silent' })
@@ -44,13 +43,7 @@ describe('the key ring', () => {
     return ring
   }
   beforeAll(async () => {
-    const softHsm = await tokenForTest('kek')
-    token = await openToken({
-      modulePath: softHsm.modulePath,
-      tokenLabel: softHsm.label,
-      pin: new SecretBytes(utf8(readFileSync(softHsm.pinFile, 'utf8').trim())),
-      lock: fileTokenLock(`${testHome()}/${softHsm.label}.lock`),
-    })
+    token = await openTokenForTest('kek')
     await token.generateSealingKey('kek-1')
     sealingKey = await token.findSealingKey('kek-1')
   })

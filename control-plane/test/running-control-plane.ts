@@ -2,18 +2,17 @@
 
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { SecretBytes, utf8 } from '@sallyport/bytes'
+import { utf8 } from '@sallyport/bytes'
 import { clockFrom, later, minutes } from '@sallyport/clock'
 import { readConfiguration } from '@sallyport/config'
-import { databaseForTest, redisForTest, testHome, tokenForTest } from '@sallyport/development'
-import { fileTokenLock, openToken } from '@sallyport/hsm'
+import { databaseForTest, redisForTest, tokenForTest } from '@sallyport/development'
 import { type MutualTls, openMutualTls, type ServiceClient, serviceClient } from '@sallyport/http'
 import { migrate, openStore, type Store } from '@sallyport/store'
 import { controlPlaneSettings } from '../src/config.ts'
 import { type ControlPlane, startControlPlane } from '../src/control-plane.ts'
 import { hashPassword } from '../src/password-hash.ts'
+import { openedToken } from './opened-token.ts'
 import { TestCertificates } from './test-certificates.ts'
 
 export const issuer = 'urn:sallyport:test'
@@ -366,12 +365,7 @@ function serviceCertificates(): TestCertificates {
 
 async function kekToken(): Promise<Awaited<ReturnType<typeof tokenForTest>>> {
   const softHsm = await tokenForTest('kek')
-  const token = await openToken({
-    modulePath: softHsm.modulePath,
-    tokenLabel: softHsm.label,
-    pin: new SecretBytes(utf8(readFileSync(softHsm.pinFile, 'utf8').trim())),
-    lock: fileTokenLock(`${testHome()}/${softHsm.label}.lock`),
-  })
+  const token = await openedToken(softHsm)
   await token.generateSealingKey('kek-1')
   await token.close()
   return softHsm

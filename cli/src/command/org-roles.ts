@@ -75,7 +75,7 @@ function create(surroundings: Surroundings): Command {
     .argument('<permission...>')
     .action(
       invoking(surroundings, async (invocation, _, name: string, ...rest) => {
-        const body = { name, permissions: rest.flat() as unknown as Permissions }
+        const body = { name, permissions: rest.flat() as Permissions }
         const answer = await invocation.change('createRole', { body }, { does: `create the role ${name}` })
         if (answer !== undefined) await showRole(invocation, answer.body)
       }),
@@ -94,7 +94,7 @@ function change(surroundings: Surroundings): Command {
     .argument('<permission...>')
     .action(
       invoking(surroundings, async (invocation, _, role: string, ...rest) => {
-        const body = { permissions: rest.flat() as unknown as Permissions }
+        const body = { permissions: rest.flat() as Permissions }
         const answer = await changingCurrent(async () => {
           const { etag } = await invocation.client().call('readRole', { role })
           return invocation.change('changeRole', { role, ifMatch: etag, body }, { does: `change the role ${role}` })

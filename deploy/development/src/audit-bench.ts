@@ -4,18 +4,14 @@
  * their own; the writing of them is not counted.
  */
 
-import { mkdirSync, rmSync } from 'node:fs'
 import { loadavg } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { startBenchInstallation } from './bench-installation.ts'
 import { SetupFailure } from './failure.ts'
-import { checkoutRoot } from './home.ts'
-import { type Installation, startInstallation } from './installation.ts'
+import type { Installation } from './installation.ts'
 import { median } from './median.ts'
-import { freePorts } from './port-plan.ts'
 import { costOf } from './process-cost.ts'
-import { terminalProgress } from './progress.ts'
 
 export interface AuditBenchOptions {
   readonly write: (text: string) => void
@@ -32,16 +28,7 @@ const events = 20_000
 const longestRun = 120_000
 
 export async function benchAudit({ write, runs }: AuditBenchOptions): Promise<void> {
-  const home = join(checkoutRoot, '.dev', 'bench-audit')
-  rmSync(home, { recursive: true, force: true })
-  mkdirSync(home, { recursive: true })
-  const installation = await startInstallation({
-    home,
-    ports: await freePorts(),
-    mode: 'development',
-    progress: terminalProgress(write),
-    onChange: (text) => write(`${text}\n`),
-  })
+  const { installation, end } = await startBenchInstallation({ name: 'audit', write })
   const database = new pg.Client({ connectionString: installation.databaseUrl })
   try {
     await database.connect()
@@ -58,8 +45,7 @@ export async function benchAudit({ write, runs }: AuditBenchOptions): Promise<vo
     )
   } finally {
     await database.end()
-    await installation.stop()
-    rmSync(home, { recursive: true, force: true })
+    await end()
   }
 }
 

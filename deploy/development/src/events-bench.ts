@@ -5,18 +5,15 @@
 
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, rmSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
 import { loginAsAdmin } from './api-client.ts'
+import { startBenchInstallation } from './bench-installation.ts'
 import { SetupFailure } from './failure.ts'
 import { checkoutRoot, nodeProgram } from './home.ts'
-import { startInstallation } from './installation.ts'
-import { freePorts } from './port-plan.ts'
 import { costOf } from './process-cost.ts'
-import { terminalProgress } from './progress.ts'
 
 export interface EventsBenchOptions {
   readonly write: (text: string) => void
@@ -37,15 +34,9 @@ const writesPerSecond = 20
 const rates = [20, 60, 100, 200, 400]
 
 export async function benchEvents({ write }: EventsBenchOptions): Promise<void> {
-  const home = join(checkoutRoot, '.dev', 'bench-events')
-  rmSync(home, { recursive: true, force: true })
-  mkdirSync(home, { recursive: true })
-  const installation = await startInstallation({
-    home,
-    ports: await freePorts(),
-    mode: 'development',
-    progress: terminalProgress(write),
-    onChange: (text) => write(`${text}\n`),
+  const { installation, end } = await startBenchInstallation({
+    name: 'events',
+    write,
     environment: { SALLYPORT_REQUESTS_PER_MINUTE: '1000000' },
   })
   const database = new pg.Client({ connectionString: installation.databaseUrl })
@@ -98,8 +89,7 @@ export async function benchEvents({ write }: EventsBenchOptions): Promise<void> 
   } finally {
     reader.kill('SIGKILL')
     await database.end().catch(() => undefined)
-    await installation.stop()
-    rmSync(home, { recursive: true, force: true })
+    await end()
   }
 }
 

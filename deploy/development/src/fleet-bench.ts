@@ -3,17 +3,13 @@
  * operating system (CPU time, resident memory), since wall time on shared machines is noise.
  */
 
-import { mkdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { loginAsAdmin } from './api-client.ts'
+import { startBenchInstallation } from './bench-installation.ts'
 import { enrollManufacturer } from './first-devices.ts'
-import { checkoutRoot } from './home.ts'
-import { coapsUrl, type Installation, startInstallation } from './installation.ts'
+import { coapsUrl, type Installation } from './installation.ts'
 import { median } from './median.ts'
-import { freePorts } from './port-plan.ts'
 import { costOf, type ProcessCost } from './process-cost.ts'
 import { runProgram } from './program.ts'
-import { terminalProgress } from './progress.ts'
 
 export interface FleetBenchOptions {
   readonly write: (text: string) => void
@@ -46,16 +42,7 @@ interface Run {
 
 export async function benchFleet(options: FleetBenchOptions): Promise<void> {
   const { write } = options
-  const home = join(checkoutRoot, '.dev', 'bench')
-  rmSync(home, { recursive: true, force: true })
-  mkdirSync(home, { recursive: true })
-  const installation = await startInstallation({
-    home,
-    ports: await freePorts(),
-    mode: 'development',
-    progress: terminalProgress(write),
-    onChange: (text) => write(`${text}\n`),
-  })
+  const { installation, end } = await startBenchInstallation({ name: 'fleet', write })
   try {
     const api = await loginAsAdmin(installation.controlPlane.ready.http ?? '', installation.admin)
     const manufacturer = await enrollManufacturer(installation, api)
@@ -67,8 +54,7 @@ export async function benchFleet(options: FleetBenchOptions): Promise<void> {
     }
     writeSummary(write, runs, options.devices)
   } finally {
-    await installation.stop()
-    rmSync(home, { recursive: true, force: true })
+    await end()
   }
 }
 

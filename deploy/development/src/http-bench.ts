@@ -5,18 +5,17 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { loginAsAdmin } from './api-client.ts'
+import { startBenchInstallation } from './bench-installation.ts'
 import { enrollManufacturer } from './first-devices.ts'
 import { checkoutRoot, nodeProgram } from './home.ts'
-import { coapsUrl, startInstallation } from './installation.ts'
+import { coapsUrl } from './installation.ts'
 import { median } from './median.ts'
-import { freePorts } from './port-plan.ts'
 import { costOf } from './process-cost.ts'
 import { runProgram } from './program.ts'
-import { terminalProgress } from './progress.ts'
 
 export interface HttpBenchOptions {
   readonly write: (text: string) => void
@@ -44,15 +43,9 @@ const duration = 5000
 const goal = 0.6
 
 export async function benchHttp({ write, runs }: HttpBenchOptions): Promise<void> {
-  const home = join(checkoutRoot, '.dev', 'bench-http')
-  rmSync(home, { recursive: true, force: true })
-  mkdirSync(home, { recursive: true })
-  const installation = await startInstallation({
-    home,
-    ports: await freePorts(),
-    mode: 'development',
-    progress: terminalProgress(write),
-    onChange: (text) => write(`${text}\n`),
+  const { home, installation, end } = await startBenchInstallation({
+    name: 'http',
+    write,
     environment: { SALLYPORT_REQUESTS_PER_MINUTE: '1000000' },
   })
   const http = installation.controlPlane.ready.http ?? ''
@@ -102,8 +95,7 @@ export async function benchHttp({ write, runs }: HttpBenchOptions): Promise<void
     )
   } finally {
     bare?.kill('SIGKILL')
-    await installation.stop()
-    rmSync(home, { recursive: true, force: true })
+    await end()
   }
 }
 

@@ -101,6 +101,8 @@ export interface ClientOptions {
   /** Milliseconds that a call waits between its attempts in all; a server that asks for more has its problem thrown. Default 60 000. */
   readonly patience?: number | undefined
   readonly userAgent?: string | undefined
+  /** Ends every call that has no signal of its own. */
+  readonly signal?: AbortSignal | undefined
   /** Told before each pause. */
   readonly onWait?: ((milliseconds: number, cause: unknown) => void) | undefined
 }
@@ -113,6 +115,7 @@ const pageSize = 200
 export function createClient(options: ClientOptions): Client {
   const { tokens, retries = 3, timeout = 30_000, patience = 60_000, onWait } = options
   const fetchOnce: Fetch = options.fetch ?? fetch
+  const withOurs = (own: CallOptions): CallOptions => ({ signal: options.signal, ...own })
 
   async function open(
     definition: OperationDefinition,
@@ -188,7 +191,8 @@ export function createClient(options: ClientOptions): Client {
     }
   }
 
-  async function call(name: OperationName, request: object = {}, callOptions: CallOptions = {}) {
+  async function call(name: OperationName, request: object = {}, own: CallOptions = {}) {
+    const callOptions = withOurs(own)
     const definition: OperationDefinition = operations[name]
     const given: Readonly<Record<string, unknown>> = { ...request }
     const withKey = definition.once ? { ...given, idempotencyKey: given.idempotencyKey ?? crypto.randomUUID() } : given
@@ -214,7 +218,8 @@ export function createClient(options: ClientOptions): Client {
     }
   }
 
-  async function* lines(name: LinesOperation, request: object = {}, callOptions: CallOptions = {}) {
+  async function* lines(name: LinesOperation, request: object = {}, own: CallOptions = {}) {
+    const callOptions = withOurs(own)
     const definition: OperationDefinition = operations[name]
     const response = await open(definition, httpRequest(options.baseUrl, definition, { ...request }), callOptions)
     const decoder = new TextDecoder()
@@ -232,10 +237,8 @@ export function createClient(options: ClientOptions): Client {
     if (begun !== '') yield begun
   }
 
-  async function* events(
-    request: RequestOf<'followEvents'> = {},
-    callOptions: CallOptions = {},
-  ): AsyncGenerator<LiveEvent> {
+  async function* events(request: RequestOf<'followEvents'> = {}, own: CallOptions = {}): AsyncGenerator<LiveEvent> {
+    const callOptions = withOurs(own)
     const definition: OperationDefinition = operations.followEvents
     let lastEventId = request.lastEventId
     let pause = 2_000
