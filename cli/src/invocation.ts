@@ -1,6 +1,7 @@
 /** One run of a command: its output, the server it talks to, and the person it asks. */
 
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import {
   type AnswerOf,
   type CallOptions,
@@ -83,18 +84,22 @@ export function createInvocation(surroundings: Surroundings, options: GlobalOpti
       throw new CommandFailure('usage', 'Which server? Log in first: sallyport login --server https://…')
     }
     const address = serverAddress(server)
-    const ca = options.ca ?? environment.SALLYPORT_CA ?? (profile?.server === address ? profile.ca : undefined)
+    const named = options.ca ?? environment.SALLYPORT_CA
+    // As a whole path: what is kept must not mean another file in another folder, which somebody else may have put there.
+    const kept = profile?.server === address ? profile.ca : undefined
+    const ca = named === undefined || named === '' ? kept : resolve(named)
     return { profile: name, server: address, ca }
   }
-  const clientOf = ({ server, ca }: Target, tokens?: TokenSource): Client =>
+  const clientOf = (
+    { server, ca }: Target,
+    how: { readonly tokens?: TokenSource | undefined; readonly signal?: AbortSignal } = {},
+  ): Client =>
     createClient({
       baseUrl: server,
-      tokens,
+      ...how,
       fetch: ca === undefined ? surroundings.fetch : trustingFetch(ca),
       retries: 2,
       userAgent,
-      // Every call ends when the person wants to stop.
-      signal: stop,
       onWait: (milliseconds) => {
         if (milliseconds >= 1000) void output.note(`The server asks to wait ${Math.ceil(milliseconds / 1000)} s …`)
       },
@@ -111,6 +116,7 @@ export function createInvocation(surroundings: Surroundings, options: GlobalOpti
       )
     }
     const store = profiles.sessionStore(to.profile, to.server)
+    // A renewal is never broken off: the old refresh token, sent again, would end the session as a stolen one.
     return sessionTokens({ client: clientOf(to), store, now: () => surroundings.now() })
   }
   let client: Client | undefined
@@ -122,11 +128,12 @@ export function createInvocation(surroundings: Surroundings, options: GlobalOpti
     profiles,
     target,
     confirm,
-    clientWith: (to, token) => clientOf(to, token === undefined ? undefined : fixedToken(token)),
+    clientWith: (to, token) =>
+      clientOf(to, { signal: stop, tokens: token === undefined ? undefined : fixedToken(token) }),
     client: () => {
       if (client === undefined) {
         const to = target()
-        client = clientOf(to, tokensFor(to))
+        client = clientOf(to, { signal: stop, tokens: tokensFor(to) })
       }
       return client
     },
